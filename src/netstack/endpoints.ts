@@ -1,0 +1,199 @@
+// The shapes that users of the stack program against: what sits behind a socket. Implemented in tcp/,
+// udp/, icmp/. Calls never block: counts, 0, or a NetError. Addresses are copied, never kept.
+
+import type { Family, IpAddr } from "./ip-addr.ts";
+import type { NetError } from "./net-error.ts";
+import type { OnReadiness } from "./readiness.ts";
+
+/** Fields are read when they matter; setting one takes effect on the next packet. */
+export interface CommonOptions {
+  reuseAddress: boolean;
+  reusePort: boolean;
+  broadcast: boolean;
+  /** NIC id; 0: any (SO_BINDTODEVICE). */
+  boundNicId: number;
+  ttl: number;
+  multicastTtl: number;
+  tos: number;
+  /** DF and path MTU policy: 0 want (per-route), 1 want, 2 do, 3 probe (Linux's IP_PMTUDISC_*: 0 dont). */
+  mtuDiscover: number;
+  v6Only: boolean;
+  /** Payload bytes; TCP auto-tunes from here unless the user set them. */
+  sendBufferBytes: number;
+  receiveBufferBytes: number;
+  sendBufferLocked: boolean;
+  receiveBufferLocked: boolean;
+  receiveErrors: boolean;
+}
+
+export interface Endpoint {
+  readonly family: Family;
+  readonly options: CommonOptions;
+  readonly localAddr: IpAddr;
+  readonly localPort: number;
+  readonly remoteAddr: IpAddr;
+  readonly remotePort: number;
+  readiness(): number;
+  /** Owner's callback; called inside the stack's run: mark and return. */
+  onReadiness: OnReadiness | null;
+  /** SO_ERROR: the pending error, cleared; 0 when none. */
+  takeError(): NetError | 0;
+  bind(addr: IpAddr, port: number): NetError | 0;
+  connect(addr: IpAddr, port: number): NetError | 0;
+  /** No more use by the owner; a TCP endpoint goes on to close in the background. */
+  close(): void;
+}
+
+export interface TcpInfo {
+  state: number;
+  caState: number;
+  retransmits: number;
+  probes: number;
+  backoff: number;
+  options: number;
+  sndWscale: number;
+  rcvWscale: number;
+  rtoUs: number;
+  atoUs: number;
+  sndMss: number;
+  rcvMss: number;
+  unacked: number;
+  sacked: number;
+  lost: number;
+  retrans: number;
+  lastDataSentMs: number;
+  lastDataRecvMs: number;
+  lastAckRecvMs: number;
+  pmtu: number;
+  rcvSsthresh: number;
+  rttUs: number;
+  rttvarUs: number;
+  sndSsthresh: number;
+  sndCwnd: number;
+  advmss: number;
+  reordering: number;
+  rcvRttUs: number;
+  rcvSpace: number;
+  totalRetrans: number;
+  bytesAcked: number;
+  bytesReceived: number;
+  segsOut: number;
+  segsIn: number;
+  notsentBytes: number;
+  minRttUs: number;
+  dataSegsIn: number;
+  dataSegsOut: number;
+  delivered: number;
+  deliveryRate: number;
+  busyTimeUs: number;
+  rwndLimitedUs: number;
+  sndbufLimitedUs: number;
+  bytesSent: number;
+  bytesRetrans: number;
+  dsackDups: number;
+  reordSeen: number;
+  rcvOooPack: number;
+  sndWnd: number;
+  rcvWnd: number;
+}
+
+export interface TcpEndpointOptions extends CommonOptions {
+  noDelay: boolean;
+  cork: boolean;
+  quickAck: boolean;
+  keepAlive: boolean;
+  keepIdleNs: number;
+  keepIntervalNs: number;
+  keepCount: number;
+  userTimeoutNs: number;
+  /** -1: linger off; otherwise SO_LINGER's time (0: abort on close). */
+  lingerNs: number;
+  linger2Ns: number;
+  deferAcceptNs: number;
+  synCount: number;
+  /** 0: none. */
+  maxSegBytes: number;
+  windowClampBytes: number;
+  notsentLowatBytes: number;
+  oobInline: boolean;
+  /** "cubic", "reno". */
+  congestion: string;
+}
+
+/** Flags of write(). */
+export const WRITE_MORE = 1;
+export const WRITE_EOR = 2;
+export const WRITE_URGENT = 4;
+
+export interface TcpEndpoint extends Endpoint {
+  readonly options: TcpEndpointOptions;
+  /** TCP_ESTABLISHED = 1 ... TCP_NEW_SYN_RECV = 12, as in Linux's tcp_states.h and /proc/net/tcp. */
+  readonly state: number;
+  listen(backlog: number): NetError | 0;
+  /** The oldest established child, or null: would block. */
+  accept(): TcpEndpoint | null;
+  /** Copies into the send ring: bytes taken, or a NetError. */
+  write(src: Uint8Array, offset: number, length: number, flags: number): number;
+  /** Copies out of the receive ring; 0: end of stream. peek leaves them. */
+  read(dst: Uint8Array, offset: number, length: number, peek: boolean): number;
+  /** Drops without copying (MSG_TRUNC). */
+  discard(length: number): number;
+  /** One urgent byte (MSG_OOB), or a NetError: InvalidArgument when there is none. */
+  readUrgent(peek: boolean): number;
+  /** At the urgent mark (SIOCATMARK). */
+  readonly atMark: boolean;
+  readonly readableBytes: number;
+  /** In the send ring and not acknowledged (SIOCOUTQ), and of these not yet sent. */
+  readonly unackedBytes: number;
+  readonly unsentBytes: number;
+  shutdown(read: boolean, write: boolean): NetError | 0;
+  /** RST now. */
+  abort(): void;
+  /** After options changed that may let data or an ACK go at once (NODELAY, CORK, QUICKACK). */
+  optionsChanged(): void;
+  info(out: TcpInfo): void;
+}
+
+/** Where a datagram came from; filled by receive(). */
+export interface DatagramInfo {
+  addr: IpAddr;
+  port: number;
+  localAddr: IpAddr;
+  nicId: number;
+  ttl: number;
+  tos: number;
+  /** Whole length of the datagram, even when less was copied. */
+  length: number;
+  timeNs: number;
+  /** UDP_GRO: size of the segments it was merged from; 0 when not merged. */
+  segmentBytes: number;
+}
+
+export interface DatagramEndpoint extends Endpoint {
+  /** addr null: the connected peer. Gathers one datagram from `src`. Bytes sent or a NetError. */
+  send(src: Uint8Array, offset: number, length: number, addr: IpAddr | null, port: number): number;
+  /** Copies the oldest datagram; bytes copied (the rest of it is dropped unless peek), WouldBlock when none. */
+  receive(
+    dst: Uint8Array,
+    offset: number,
+    length: number,
+    out: DatagramInfo,
+    peek: boolean,
+  ): number;
+  /** Bytes of the next datagram, 0 when none (FIONREAD). */
+  readonly nextBytes: number;
+  readonly queuedSendBytes: number;
+  disconnect(): void;
+  joinGroup(group: IpAddr, nicId: number): NetError | 0;
+  leaveGroup(group: IpAddr, nicId: number): NetError | 0;
+  shutdown(read: boolean, write: boolean): NetError | 0;
+}
+
+export interface Endpoints {
+  tcp(family: Family): TcpEndpoint | NetError;
+  udp(family: Family): DatagramEndpoint | NetError;
+  /** ICMP echo ("ping") socket: payload starts at the ICMP header; id is the port. */
+  ping(family: Family): DatagramEndpoint | NetError;
+  /** Raw IP socket of one protocol. includeHeader: IP_HDRINCL. Received data starts at the IPv4 header. */
+  raw(family: Family, protocol: number): DatagramEndpoint | NetError;
+}

@@ -1,0 +1,91 @@
+// One frame on its way in or out: bytes with headroom, plus what the layers learn about it.
+//
+//   bytes: | headroom ....... | l2 | l3 | l4 | payload | slack |
+//          0              start ^    ^l3  ^l4  ^payload  ^ end
+//
+// Outbound headers are pushed in front (start moves down); inbound headers are consumed by setting the
+// offsets. An outbound packet may carry its payload as a reference (frag*): the bytes stay where they
+// are (a send ring) and the link gathers them; they are valid only until LinkEndpoint.send returns.
+// Owned by whoever holds it; pooled by the stack (allocPacket/free); nothing here allocates per packet.
+
+import { IpAddr } from "../ip-addr.ts";
+
+export const GSO_NONE = 0;
+export const GSO_TCPV4 = 1;
+export const GSO_TCPV6 = 4;
+export const GSO_UDP_L4 = 5;
+
+/** Room in front for virtio-net header, Ethernet with VLAN, IPv6 with options, TCP with options. */
+export const HEADROOM = 192;
+/** The largest packet a link hands over in one piece (GSO). */
+export const MAX_PACKET = 65_535 + 18;
+
+export class PacketBuffer {
+  readonly bytes: Uint8Array;
+  start = HEADROOM;
+  end = HEADROOM;
+
+  l3 = 0;
+  l4 = 0;
+  payload = 0;
+
+  fragBytes: Uint8Array | null = null;
+  fragOffset = 0;
+  fragLength = 0;
+
+  readonly src = new IpAddr();
+  readonly dst = new IpAddr();
+  /** IP protocol number of what starts at l4. */
+  protocol = 0;
+  ttl = 64;
+  tos = 0;
+  /** Interface it arrived on or leaves by. */
+  nicId = 0;
+  /** Arrived as link-layer broadcast or multicast: no ICMP error, no RST may answer it. */
+  linkBroadcast = false;
+
+  /** Inbound: the link vouches for the transport checksum (virtio DATA_VALID or NEEDS_CSUM). */
+  checksumValid = false;
+  /** Outbound: l4 checksum field holds the pseudo-header sum; the link (or its software fallback) finishes it. */
+  checksumPartial = false;
+  /** Offset of the checksum field from l4, when checksumPartial. */
+  checksumOffset = 0;
+  /** GSO_*: the packet stands for several of gsoSize payload bytes each. Inbound: merged by the link. */
+  gsoType = GSO_NONE;
+  gsoSize = 0;
+
+  /** Monotonic arrival or departure time. */
+  timeNs = 0;
+
+  constructor(capacity: number = HEADROOM + MAX_PACKET) {
+    this.bytes = new Uint8Array(capacity);
+  }
+
+  /** Back to an empty packet with `headroom` bytes in front. */
+  reset(headroom: number = HEADROOM): void {
+    this.start = headroom;
+    this.end = headroom;
+    this.l3 = headroom;
+    this.l4 = headroom;
+    this.payload = headroom;
+    this.fragBytes = null;
+    this.fragOffset = 0;
+    this.fragLength = 0;
+    this.protocol = 0;
+    this.ttl = 64;
+    this.tos = 0;
+    this.nicId = 0;
+    this.linkBroadcast = false;
+    this.checksumValid = false;
+    this.checksumPartial = false;
+    this.checksumOffset = 0;
+    this.gsoType = GSO_NONE;
+    this.gsoSize = 0;
+    this.timeNs = 0;
+  }
+
+  /** Whole length on the wire, gathered payload included. */
+  get length(): number {
+    return this.end - this.start + this.fragLength;
+  }
+}

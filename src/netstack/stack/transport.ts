@@ -1,0 +1,84 @@
+// The seam between the network layer and the protocols above it (tcp, udp, icmp echo, raw).
+
+import type { Family, IpAddr } from "../ip-addr.ts";
+import type { NetError } from "../net-error.ts";
+import type { PacketBuffer } from "./packet-buffer.ts";
+
+/** A path chosen for a destination: which NIC, which source address, which next hop. Cached by endpoints. */
+export interface Route {
+  readonly nicId: number;
+  readonly src: IpAddr;
+  readonly dst: IpAddr;
+  readonly family: Family;
+  /** IP bytes per packet on this path now (path MTU; changes as ICMP teaches us). */
+  readonly mtu: number;
+  readonly isLoopback: boolean;
+  readonly isBroadcast: boolean;
+  /** What the link under it takes: see LinkEndpoint. */
+  readonly checksumOffload: boolean;
+  readonly gsoBytesMax: number;
+  /** False once routes, addresses or the NIC changed: find a new one. */
+  readonly isValid: boolean;
+  /** Advertised MSS cap and initial windows from the route table; 0 = unset. */
+  readonly advmss: number;
+}
+
+/** What ICMP quoted back to us, after the network layer has checked its form. */
+export interface IcmpError {
+  /** One of ICMP_KIND_*. */
+  kind: number;
+  type: number;
+  code: number;
+  /** For packet-too-big: the next hop's MTU. */
+  mtu: number;
+  /** Who sent the error. */
+  from: IpAddr;
+  /** Quoted packet: addresses, protocol, and at least 8 bytes of its transport header at l4. */
+  src: IpAddr;
+  dst: IpAddr;
+  protocol: number;
+  bytes: Uint8Array;
+  l4: number;
+  end: number;
+}
+
+export const ICMP_KIND_NET_UNREACHABLE = 1;
+export const ICMP_KIND_HOST_UNREACHABLE = 2;
+export const ICMP_KIND_PROTOCOL_UNREACHABLE = 3;
+export const ICMP_KIND_PORT_UNREACHABLE = 4;
+export const ICMP_KIND_PACKET_TOO_BIG = 5;
+export const ICMP_KIND_ADMIN_PROHIBITED = 6;
+export const ICMP_KIND_TIME_EXCEEDED = 7;
+export const ICMP_KIND_PARAMETER_PROBLEM = 8;
+
+/** Registered with the stack for one IP protocol number. Called synchronously, never re-entered per packet. */
+export interface TransportProtocol {
+  readonly protocol: number;
+  /**
+   * A packet for one of our addresses (or any, on a promiscuous NIC with a forwarder): headers parsed,
+   * l4 and end set, src/dst filled; transport header not yet checked. pkt is valid during the call only.
+   */
+  onPacket(pkt: PacketBuffer): void;
+  onIcmpError(error: IcmpError): void;
+}
+
+/** What a transport needs from the stack. Stack implements it; unit tests fake it. */
+export interface NetworkLayer {
+  /** src null: chosen by the stack. nicId 0: any. */
+  findRoute(src: IpAddr | null, dst: IpAddr, nicId?: number): Route | NetError;
+  /** Whether addr is assigned to one of our NICs (and may be bound). */
+  isLocalAddress(addr: IpAddr): boolean;
+  /** An empty packet with full headroom. Given back by sendPacket, or by freePacket. */
+  allocPacket(): PacketBuffer;
+  freePacket(pkt: PacketBuffer): void;
+  /**
+   * Puts the IP header in front of [pkt.start, pkt.end)+frag (which begins with the transport header, l4
+   * set) and sends it along the route; resolves the neighbour, fragments if allowed. Takes the packet.
+   * pkt.protocol, ttl, tos, checksum*, gso* are read; dontFragment sets DF. 0 or a NetError.
+   */
+  sendPacket(route: Route, pkt: PacketBuffer, dontFragment: boolean): NetError | 0;
+  /** The peer at route.dst has just proven reachable (RFC 4861 7.3.1): refreshes the neighbour entry. */
+  confirmReachable(route: Route): void;
+  /** Answers an inbound packet with destination unreachable (port), rate-limited. */
+  sendPortUnreachable(pkt: PacketBuffer): void;
+}

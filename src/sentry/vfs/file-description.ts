@@ -1,0 +1,126 @@
+// An open file description: what descriptors point at, shared by dup, fork and SCM_RIGHTS. Every kind of
+// file (regular, pipe, socket, epoll, tty) is a subclass. Methods return a count or -errno and never
+// block: -EAGAIN means "would block", and the system call parks the task on `waiters` unless O_NONBLOCK.
+
+import { EBADF, EINVAL, ENODEV, ENOTDIR, ENOTTY, EPERM, ESPIPE } from "../../abi/errno.ts";
+import type { Task } from "../kernel/task.ts";
+import { WaitQueue } from "../kernel/wait-queue.ts";
+import type { Mappable } from "../mm/mappable.ts";
+import type { DirentSink } from "./dirent-sink.ts";
+import type { Io } from "./io.ts";
+import type { Path } from "./path.ts";
+import type { Stat } from "./stat.ts";
+
+export const O_ACCMODE = 0o3;
+export const O_RDONLY = 0;
+export const O_WRONLY = 1;
+export const O_RDWR = 2;
+export const O_NONBLOCK = 0o4000;
+export const O_APPEND = 0o2000;
+export const O_PATH = 0o10000000;
+
+export abstract class FileDescription {
+  /** References from descriptor tables, VMAs and messages in flight. */
+  refs = 1;
+  /** Access mode and status flags as F_GETFL shows them. */
+  flags: number;
+  readonly waiters = new WaitQueue();
+  /** Where it was opened; null for what has no name (pipes, sockets). */
+  path: Path | null = null;
+
+  constructor(flags: number) {
+    this.flags = flags;
+  }
+
+  get isReadable(): boolean {
+    return (this.flags & O_PATH) === 0 && (this.flags & O_ACCMODE) !== O_WRONLY;
+  }
+  get isWritable(): boolean {
+    return (this.flags & O_PATH) === 0 && (this.flags & O_ACCMODE) !== O_RDONLY;
+  }
+  get isNonBlocking(): boolean {
+    return (this.flags & O_NONBLOCK) !== 0;
+  }
+
+  incRef(): void {
+    this.refs++;
+  }
+  decRef(): void {
+    if (--this.refs === 0) this.release();
+  }
+
+  /** Moves up to io.remaining bytes. Access mode was checked by the caller. */
+  read(_t: Task, _io: Io): number {
+    return -EINVAL;
+  }
+  write(_t: Task, _io: Io): number {
+    return -EINVAL;
+  }
+  pread(_t: Task, _io: Io, _offset: number): number {
+    return -ESPIPE;
+  }
+  pwrite(_t: Task, _io: Io, _offset: number): number {
+    return -ESPIPE;
+  }
+  /** whence: SEEK_*. The new position. */
+  seek(_t: Task, _offset: number, _whence: number): number {
+    return -ESPIPE;
+  }
+  /** POLL* bits that hold now. Changes are announced by waiters.notify. */
+  poll(): number {
+    return 0x145; // POLLIN|POLLOUT|POLLRDNORM|POLLWRNORM: regular files are always ready
+  }
+  ioctl(_t: Task, _request: number, _arg: number): number {
+    return -ENOTTY;
+  }
+  /** Fills `out`; 0 or -errno. */
+  abstract stat(out: Stat): number;
+  readDir(_t: Task, _sink: DirentSink): number {
+    return -ENOTDIR;
+  }
+  /** For mmap. -ENODEV: cannot be mapped. */
+  mappable(_t: Task): Mappable | number {
+    return -ENODEV;
+  }
+  truncate(_t: Task, _length: number): number {
+    return -EINVAL;
+  }
+  allocate(_t: Task, _mode: number, _offset: number, _length: number): number {
+    return -ENODEV;
+  }
+  sync(_t: Task): number {
+    return -EINVAL;
+  }
+  /** F_SETFL: O_APPEND, O_NONBLOCK, O_ASYNC, O_DIRECT, O_NOATIME. */
+  setStatusFlags(_t: Task, flags: number): number {
+    if ((this.flags & O_PATH) !== 0) return -EBADF;
+    this.flags = flags;
+    return 0;
+  }
+  /** fcntl commands of one kind of file only (pipe size, seals). */
+  fcntl(_t: Task, _command: number, _arg: number): number {
+    return -EINVAL;
+  }
+  lockable(): boolean {
+    return true;
+  }
+  /** Each close(2) of a descriptor (POSIX locks, sockets). */
+  flush(_t: Task): number {
+    return 0;
+  }
+  /** The last reference is gone. */
+  abstract release(): void;
+  /** Text for /proc/PID/fdinfo after the common lines. */
+  fdinfo(): string {
+    return "";
+  }
+  /** What /proc/PID/fd/N reads as when there is no path: "pipe:[7]". */
+  abstract describe(): string;
+
+  chmod(_t: Task, _mode: number): number {
+    return -EPERM;
+  }
+  chown(_t: Task, _uid: number, _gid: number): number {
+    return -EPERM;
+  }
+}

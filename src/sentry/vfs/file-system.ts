@@ -1,0 +1,35 @@
+// A mounted-or-mountable file system instance (a superblock).
+
+import type { Inode } from "./inode.ts";
+
+export interface StatFs {
+  /** Magic number (statfs f_type). */
+  type: number;
+  blockBytes: number;
+  blocks: number;
+  blocksFree: number;
+  files: number;
+  filesFree: number;
+  nameBytesMax: number;
+}
+
+export abstract class FileSystem {
+  /** "tmpfs", "proc", "overlay": the type in /proc/mounts. */
+  abstract readonly typeName: string;
+  /** st_dev of everything in it. */
+  readonly dev: number;
+  abstract readonly root: Inode;
+  /** Dentries may be cached: false where names change by themselves (proc's pids). */
+  readonly cachesDentries: boolean = true;
+  /** Mount options for /proc/mounts after ro/rw, e.g. "size=65536k,mode=1777". */
+  readonly options: string = "";
+
+  constructor(dev: number) {
+    this.dev = dev;
+  }
+  abstract statfs(): StatFs;
+  /** fsync of everything. */
+  sync(): number {
+    return 0;
+  }
+}

@@ -1,0 +1,63 @@
+// A cursor over the memory that a read or write moves bytes to or from: a program's iovecs (mm/user-io.ts)
+// or the kernel's own bytes (BytesIo). A file implementation never knows which.
+
+import { EFAULT } from "../../abi/errno.ts";
+
+export abstract class Io {
+  /** Bytes not yet moved. */
+  remaining = 0;
+
+  /** From the file to the caller (read). Bytes moved, or -EFAULT if none; advances. */
+  abstract copyOut(src: Uint8Array, srcOffset: number, length: number): number;
+  /** From the caller to the file (write). Bytes moved, or -EFAULT if none; advances. */
+  abstract copyIn(dst: Uint8Array, dstOffset: number, length: number): number;
+  /**
+   * The next contiguous piece, at most `length` bytes, in place: its length with spanBytes/spanOffset set,
+   * 0 at the end, or -EFAULT. write: the file will store into it. Does not advance.
+   */
+  abstract span(length: number, write: boolean): number;
+  abstract spanBytes: Uint8Array;
+  abstract spanOffset: number;
+  abstract advance(length: number): void;
+  /** Fills with zeros. */
+  abstract zeroOut(length: number): number;
+}
+
+export class BytesIo extends Io {
+  spanBytes: Uint8Array;
+  spanOffset: number;
+
+  constructor(bytes: Uint8Array, offset = 0, length: number = bytes.length - offset) {
+    super();
+    this.spanBytes = bytes;
+    this.spanOffset = offset;
+    this.remaining = length;
+  }
+
+  copyOut(src: Uint8Array, srcOffset: number, length: number): number {
+    const n = Math.min(length, this.remaining);
+    if (n < 0) return -EFAULT;
+    for (let i = 0; i < n; i++) this.spanBytes[this.spanOffset + i] = src[srcOffset + i];
+    this.advance(n);
+    return n;
+  }
+  copyIn(dst: Uint8Array, dstOffset: number, length: number): number {
+    const n = Math.min(length, this.remaining);
+    for (let i = 0; i < n; i++) dst[dstOffset + i] = this.spanBytes[this.spanOffset + i];
+    this.advance(n);
+    return n;
+  }
+  span(length: number, _write: boolean): number {
+    return Math.min(length, this.remaining);
+  }
+  advance(length: number): void {
+    this.spanOffset += length;
+    this.remaining -= length;
+  }
+  zeroOut(length: number): number {
+    const n = Math.min(length, this.remaining);
+    this.spanBytes.fill(0, this.spanOffset, this.spanOffset + n);
+    this.advance(n);
+    return n;
+  }
+}

@@ -1,0 +1,35 @@
+// One file system seen at one place: MS_* flags belong here, not to the file system.
+
+import type { Dentry } from "./dentry.ts";
+import type { FileSystem } from "./file-system.ts";
+
+export class Mount {
+  readonly id: number;
+  readonly fileSystem: FileSystem;
+  readonly root: Dentry;
+  /** Where it is mounted; null for the root of a namespace. */
+  readonly parent: Mount | null;
+  readonly mountPoint: Dentry | null;
+  /** MS_RDONLY, MS_NOEXEC, MS_NOSUID, MS_NODEV, MS_NOATIME... */
+  flags: number;
+  /** What /proc/mounts shows as the device. */
+  readonly source: string;
+
+  constructor(
+    id: number,
+    fileSystem: FileSystem,
+    root: Dentry,
+    parent: Mount | null,
+    mountPoint: Dentry | null,
+    flags: number,
+    source: string,
+  ) {
+    this.id = id;
+    this.fileSystem = fileSystem;
+    this.root = root;
+    this.parent = parent;
+    this.mountPoint = mountPoint;
+    this.flags = flags;
+    this.source = source;
+  }
+}
