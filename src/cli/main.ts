@@ -1,0 +1,86 @@
+#!/usr/bin/env node
+// The command line: verbs, flags and exit statuses; everything it does goes through the library.
+// Data on stdout, everything else on stderr; one sentence per error.
+
+import { Command, CommanderError } from "commander";
+import { exitStatusOf, NetcellError } from "../sandbox/errors.ts";
+import { doctor } from "./doctor.ts";
+import { run } from "./run.ts";
+import type { RunFlags } from "./run-options.ts";
+
+const collect = (value: string, previous: string[] | undefined): string[] => [
+  ...(previous ?? []),
+  value,
+];
+
+function program(): Command {
+  const netcell = new Command("netcell")
+    .description("Runs unmodified Linux programs on a kernel and a TCP/IP stack written in TypeScript")
+    .enablePositionalOptions()
+    .configureOutput({ writeErr: () => {} })
+    .exitOverride();
+  netcell
+    .command("run")
+    .description("run a program in a new sandbox")
+    .argument("<program>")
+    .argument("[args...]")
+    .passThroughOptions()
+    .option("--rootfs <dir>", "what the program sees as / (default: the host's programs)")
+    .option("--bind <src:dst[:ro|rw]>", "mount a host file or directory", collect)
+    .option("--tmpfs <dst[:size]>", "mount an empty in-memory directory", collect)
+    .option("--write <mode>", "overlay (kept in memory), readonly, or through")
+    .option("-w, --workdir <dir>", "working directory")
+    .option("-e, --env <k=v>", "environment", collect)
+    .option("-u, --user <uid[:gid]>", "user and group")
+    .option("--hostname <name>")
+    .option("-i, --interactive", "standard input (always connected; accepted for docker's sake)")
+    .option("-t, --tty", "a terminal (on by itself when standard input is one)")
+    .option("--net <kind>", "gateway, none, or tap[=NAME]")
+    .option("--ip <cidr>", "address")
+    .option("--router <addr>")
+    .option("--dns <addr>")
+    .option("--mtu <n>")
+    .option("--mac <mac>")
+    .option("--allow <rule>", "egress rule: [tcp:|udp:|icmp:]HOST[:PORTS]", collect)
+    .option("--deny <rule>", "exception to --allow", collect)
+    .option("-p, --publish <port>", "[ADDR:]HOSTPORT:PORT[/udp]", collect)
+    .option("--pcap <file>", "record every frame (.pcap or .pcapng)")
+    .option("-m, --memory <size>")
+    .option("--pids <n>")
+    .option("--files <n>")
+    .option("--sockets <n>")
+    .option("--connections <n>")
+    .option("--tmpfs-size <size>")
+    .option("--timeout <duration>", "kill it after this time (status 124)")
+    .option("--seed <n>", "repeatable randomness")
+    .option("--strace", "trace system calls to --log, or stderr")
+    .option("--log <file>", "diagnostics: system calls that are missing, with --strace all")
+    .action(async (name: string, args: string[], flags: RunFlags) => {
+      process.exitCode = await run([name, ...args], flags);
+    });
+  netcell
+    .command("doctor")
+    .description("say what this machine offers and what is in force")
+    .option("--json", "as JSON")
+    .action(async (flags: { json?: boolean }) => {
+      process.exitCode = await doctor(flags.json === true);
+    });
+  return netcell;
+}
+
+function explain(error: unknown): string {
+  if (error instanceof CommanderError) return error.message.replace(/^error: /, "");
+  if (error instanceof NetcellError) return error.message;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+try {
+  await program().parseAsync(process.argv);
+} catch (error) {
+  // Commander reports --help and --version by throwing after it has printed them.
+  if (error instanceof CommanderError && error.exitCode === 0) process.exitCode = 0;
+  else {
+    process.stderr.write(`netcell: ${explain(error)}\n`);
+    process.exitCode = exitStatusOf(error);
+  }
+}

@@ -1,0 +1,39 @@
+// Sizes and durations as people type them: 512m, 2g, 64KiB; 30s, 500ms, 2m. Throws ERR_USAGE.
+
+import { NetcellError } from "../sandbox/errors.ts";
+
+const SIZE_UNITS: Record<string, number> = {
+  "": 1,
+  k: 2 ** 10,
+  m: 2 ** 20,
+  g: 2 ** 30,
+  t: 2 ** 40,
+};
+const DURATION_UNITS: Record<string, number> = { ms: 1, "": 1000, s: 1000, m: 60_000, h: 3_600_000 };
+
+export function parseSize(flag: string, text: string): number {
+  const match = /^(\d+(?:\.\d+)?)([kmgt]?)(?:i?b)?$/i.exec(text);
+  if (match === null) {
+    throw new NetcellError("ERR_USAGE", `${flag} "${text}" is no size; write for example 512m or 2g.`);
+  }
+  return Math.floor(Number(match[1]) * SIZE_UNITS[match[2].toLowerCase()]);
+}
+
+/** Milliseconds. */
+export function parseDuration(flag: string, text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|)$/.exec(text);
+  if (match === null) {
+    throw new NetcellError(
+      "ERR_USAGE",
+      `${flag} "${text}" is no duration; write for example 30s or 500ms.`,
+    );
+  }
+  return Number(match[1]) * DURATION_UNITS[match[2]];
+}
+
+export function parseCount(flag: string, text: string): number {
+  if (!/^[1-9]\d{0,15}$/.test(text)) {
+    throw new NetcellError("ERR_USAGE", `${flag} "${text}" is no positive number.`);
+  }
+  return Number(text);
+}

@@ -1,0 +1,114 @@
+// From the flags of `netcell run` to the library's options. No defaults of its own: the library has them.
+
+import { NetcellError } from "../sandbox/errors.ts";
+import type { BindMount, SandboxOptions, SpawnOptions, TmpfsMount } from "../sandbox/options.ts";
+import { parseCount, parseDuration, parseSize } from "./quantities.ts";
+
+/** What the command line parser hands over: flag names in camel case. */
+export interface RunFlags {
+  rootfs?: string;
+  bind?: string[];
+  tmpfs?: string[];
+  write?: string;
+  workdir?: string;
+  env?: string[];
+  user?: string;
+  hostname?: string;
+  tty?: boolean;
+  net?: string;
+  ip?: string;
+  router?: string;
+  dns?: string;
+  mtu?: string;
+  mac?: string;
+  allow?: string[];
+  deny?: string[];
+  publish?: string[];
+  pcap?: string;
+  memory?: string;
+  pids?: string;
+  files?: string;
+  sockets?: string;
+  connections?: string;
+  tmpfsSize?: string;
+  timeout?: string;
+  seed?: string;
+  strace?: boolean;
+  log?: string;
+}
+
+function bindMount(text: string): BindMount {
+  const match = /^([^:]+):(\/[^:]*)(?::(ro|rw))?$/.exec(text);
+  if (match === null) {
+    throw new NetcellError("ERR_USAGE", `--bind "${text}" must be SRC:DST[:ro|rw] with an absolute DST.`);
+  }
+  return { source: match[1], target: match[2], writable: match[3] === "rw" };
+}
+
+function tmpfsMount(text: string): TmpfsMount {
+  const match = /^(\/[^:]*)(?::(.+))?$/.exec(text);
+  if (match === null) {
+    throw new NetcellError("ERR_USAGE", `--tmpfs "${text}" must be DST[:SIZE] with an absolute DST.`);
+  }
+  const mount: TmpfsMount = { target: match[1] };
+  if (match[2] !== undefined) mount.sizeBytes = parseSize("--tmpfs", match[2]);
+  return mount;
+}
+
+/** K=V sets, K alone takes the value from our own environment, as in docker. */
+function environment(
+  given: readonly string[],
+  own: Record<string, string | undefined>,
+): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const entry of given) {
+    const equals = entry.indexOf("=");
+    if (equals === 0 || entry === "") {
+      throw new NetcellError("ERR_USAGE", `--env "${entry}" must be NAME=VALUE or NAME.`);
+    }
+    if (equals > 0) env[entry.slice(0, equals)] = entry.slice(equals + 1);
+    else if (own[entry] !== undefined) env[entry] = own[entry];
+  }
+  return env;
+}
+
+export function sandboxOptions(flags: RunFlags): SandboxOptions {
+  const options: SandboxOptions = {};
+  const limits: NonNullable<SandboxOptions["limits"]> = {};
+  if (flags.rootfs !== undefined) options.rootfs = flags.rootfs;
+  if (flags.bind !== undefined) options.binds = flags.bind.map(bindMount);
+  if (flags.tmpfs !== undefined) options.tmpfs = flags.tmpfs.map(tmpfsMount);
+  if (flags.write !== undefined) options.write = flags.write as SandboxOptions["write"];
+  for (const name of ["hostname", "net", "ip", "router", "dns", "mac", "pcap", "log"] as const) {
+    const value = flags[name];
+    if (value !== undefined) options[name] = value;
+  }
+  if (flags.mtu !== undefined) options.mtu = parseCount("--mtu", flags.mtu);
+  if (flags.allow !== undefined) options.allow = flags.allow;
+  if (flags.deny !== undefined) options.deny = flags.deny;
+  if (flags.publish !== undefined) options.publish = flags.publish;
+  if (flags.seed !== undefined) options.seed = Number(flags.seed);
+  if (flags.strace === true) options.strace = true;
+  if (flags.memory !== undefined) limits.memoryBytes = parseSize("--memory", flags.memory);
+  if (flags.tmpfsSize !== undefined) limits.tmpfsBytes = parseSize("--tmpfs-size", flags.tmpfsSize);
+  if (flags.pids !== undefined) limits.tasks = parseCount("--pids", flags.pids);
+  if (flags.files !== undefined) limits.files = parseCount("--files", flags.files);
+  if (flags.sockets !== undefined) limits.sockets = parseCount("--sockets", flags.sockets);
+  if (flags.connections !== undefined) {
+    limits.connections = parseCount("--connections", flags.connections);
+  }
+  options.limits = limits;
+  return options;
+}
+
+export function spawnOptions(
+  flags: RunFlags,
+  own: Record<string, string | undefined>,
+): SpawnOptions {
+  const options: SpawnOptions = { stdin: "inherit", stdout: "inherit", stderr: "inherit" };
+  options.env = environment(flags.env ?? [], own);
+  if (flags.workdir !== undefined) options.workdir = flags.workdir;
+  if (flags.user !== undefined) options.user = flags.user;
+  if (flags.timeout !== undefined) options.timeoutMs = parseDuration("--timeout", flags.timeout);
+  return options;
+}

@@ -1,0 +1,133 @@
+// What a caller may ask of a sandbox, checked before anything is started. Paths are the host's unless
+// they are called target or workdir.
+
+import * as v from "valibot";
+import type { Limits } from "../base/limits.ts";
+import { NetcellError } from "./errors.ts";
+
+export type WriteMode = "overlay" | "readonly" | "through";
+
+export interface BindMount {
+  source: string;
+  /** Absolute, in the sandbox. */
+  target: string;
+  /** Writes reach the host; otherwise they are refused. */
+  writable?: boolean;
+}
+
+export interface TmpfsMount {
+  target: string;
+  sizeBytes?: number;
+}
+
+export interface SandboxOptions {
+  /** A directory that the program sees as /; default: the host's programs (docs/files.md). */
+  rootfs?: string;
+  binds?: BindMount[];
+  tmpfs?: TmpfsMount[];
+  /** What becomes of writes to the rootfs and the current directory (overlay: kept in memory). */
+  write?: WriteMode;
+  hostname?: string;
+  /** "gateway" (default): through the in-process router; "none"; "tap" or "tap=NAME": a TAP device. */
+  net?: string;
+  /** "10.0.2.15/24". */
+  ip?: string;
+  router?: string;
+  dns?: string;
+  mtu?: number;
+  mac?: string;
+  /** Egress rules of the gateway; nothing is allowed by default. */
+  allow?: string[];
+  deny?: string[];
+  /** "[ADDR:]HOSTPORT:PORT[/udp]". */
+  publish?: string[];
+  /** Every frame of the link is written here: .pcap, or .pcapng by suffix. */
+  pcap?: string;
+  limits?: Partial<Limits>;
+  seed?: number;
+  /** Where system calls that are missing, and with strace all of them, are written. */
+  log?: string;
+  strace?: boolean;
+  /** Ends the sandbox. */
+  signal?: AbortSignal;
+  /** Told once per refused target. */
+  onRefused?: (refusal: Refusal) => void;
+}
+
+/** A connection that the policy did not let out. */
+export interface Refusal {
+  protocol: string;
+  address: string;
+  port: number;
+  name: string | null;
+  reason: string;
+  /** The rule that would allow it. */
+  suggestedRule: string;
+}
+
+export type StdioMode = "pipe" | "inherit" | "ignore";
+
+export interface SpawnOptions {
+  env?: Record<string, string>;
+  /** Absolute, in the sandbox. Default: the caller's directory when it is visible there, otherwise /. */
+  workdir?: string;
+  /** "UID[:GID]"; default 0:0. */
+  user?: string;
+  stdin?: StdioMode | string | Uint8Array;
+  stdout?: StdioMode;
+  stderr?: StdioMode;
+  /** A terminal instead of three streams: stdin is its keyboard, stdout its screen. */
+  tty?: { rows: number; columns: number };
+  /** Ends it with SIGKILL; the exit status is 124. */
+  timeoutMs?: number;
+  signal?: AbortSignal;
+}
+
+const absolute = v.pipe(v.string(), v.startsWith("/", "must be an absolute path"));
+
+const schema = v.strictObject({
+  rootfs: v.optional(v.pipe(v.string(), v.nonEmpty())),
+  binds: v.optional(
+    v.array(
+      v.strictObject({ source: v.string(), target: absolute, writable: v.optional(v.boolean()) }),
+    ),
+  ),
+  tmpfs: v.optional(
+    v.array(
+      v.strictObject({
+        target: absolute,
+        sizeBytes: v.optional(v.pipe(v.number(), v.integer(), v.minValue(4096))),
+      }),
+    ),
+  ),
+  write: v.optional(v.picklist(["overlay", "readonly", "through"])),
+  hostname: v.optional(v.pipe(v.string(), v.regex(/^[A-Za-z0-9.-]{1,64}$/, "is no host name"))),
+  net: v.optional(
+    v.pipe(v.string(), v.regex(/^(gateway|none|tap(=[^/\s]{1,15})?)$/, "is gateway, none or tap[=NAME]")),
+  ),
+  ip: v.optional(v.string()),
+  router: v.optional(v.string()),
+  dns: v.optional(v.string()),
+  mtu: v.optional(v.pipe(v.number(), v.integer(), v.minValue(68), v.maxValue(65_535))),
+  mac: v.optional(v.pipe(v.string(), v.regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i, "is no MAC address"))),
+  allow: v.optional(v.array(v.string())),
+  deny: v.optional(v.array(v.string())),
+  publish: v.optional(v.array(v.string())),
+  pcap: v.optional(v.string()),
+  limits: v.optional(v.record(v.string(), v.pipe(v.number(), v.integer(), v.minValue(1)))),
+  seed: v.optional(v.pipe(v.number(), v.integer())),
+  log: v.optional(v.string()),
+  strace: v.optional(v.boolean()),
+  signal: v.optional(v.custom<AbortSignal>((s) => s instanceof AbortSignal)),
+  onRefused: v.optional(v.custom<(r: Refusal) => void>((f) => typeof f === "function")),
+});
+
+/** Throws NetcellError ERR_USAGE naming the first wrong option. */
+export function checkOptions(options: SandboxOptions): void {
+  const result = v.safeParse(schema, options);
+  if (result.success) return;
+  const issue = result.issues[0];
+  const where = issue.path?.map((p) => String(p.key)).join(".") ?? "options";
+  const given = typeof issue.input === "string" ? ` "${issue.input}"` : "";
+  throw new NetcellError("ERR_USAGE", `option ${where}${given}: ${issue.message}.`);
+}
