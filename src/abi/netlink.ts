@@ -1,0 +1,151 @@
+// Netlink and rtnetlink: message types, flags, attributes and struct sizes (netlink(7), rtnetlink(7)).
+
+// Protocols.
+export const NETLINK_ROUTE = 0;
+export const NETLINK_SOCK_DIAG = 4;
+export const NETLINK_KOBJECT_UEVENT = 15;
+export const NETLINK_GENERIC = 16;
+export const NETLINK_AUDIT = 9;
+
+// Message types every protocol shares.
+export const NLMSG_NOOP = 1;
+export const NLMSG_ERROR = 2;
+export const NLMSG_DONE = 3;
+export const NLMSG_OVERRUN = 4;
+export const NLMSG_MIN_TYPE = 16;
+
+// Header flags.
+export const NLM_F_REQUEST = 1;
+export const NLM_F_MULTI = 2;
+export const NLM_F_ACK = 4;
+export const NLM_F_ECHO = 8;
+export const NLM_F_DUMP_INTR = 0x10;
+export const NLM_F_ROOT = 0x100;
+export const NLM_F_MATCH = 0x200;
+export const NLM_F_ATOMIC = 0x400;
+export const NLM_F_DUMP = 0x300;
+export const NLM_F_CAPPED = 0x100;
+export const NLM_F_ACK_TLVS = 0x200;
+
+// Socket options of level SOL_NETLINK.
+export const NETLINK_ADD_MEMBERSHIP = 1;
+export const NETLINK_DROP_MEMBERSHIP = 2;
+export const NETLINK_PKTINFO = 3;
+export const NETLINK_BROADCAST_ERROR = 4;
+export const NETLINK_NO_ENOBUFS = 5;
+export const NETLINK_LISTEN_ALL_NSID = 8;
+export const NETLINK_LIST_MEMBERSHIPS = 9;
+export const NETLINK_CAP_ACK = 10;
+export const NETLINK_EXT_ACK = 11;
+export const NETLINK_GET_STRICT_CHK = 12;
+
+// rtnetlink messages.
+export const RTM_NEWLINK = 16;
+export const RTM_DELLINK = 17;
+export const RTM_GETLINK = 18;
+export const RTM_SETLINK = 19;
+export const RTM_NEWADDR = 20;
+export const RTM_DELADDR = 21;
+export const RTM_GETADDR = 22;
+export const RTM_NEWROUTE = 24;
+export const RTM_DELROUTE = 25;
+export const RTM_GETROUTE = 26;
+export const RTM_NEWNEIGH = 28;
+export const RTM_DELNEIGH = 29;
+export const RTM_GETNEIGH = 30;
+export const RTM_GETRULE = 34;
+export const RTM_NEWRULE = 32;
+export const RTM_GETQDISC = 38;
+export const RTM_GETNEIGHTBL = 66;
+export const RTM_GETNETCONF = 82;
+export const RTM_GETSTATS = 94;
+
+// Link attributes.
+export const IFLA_ADDRESS = 1;
+export const IFLA_BROADCAST = 2;
+export const IFLA_IFNAME = 3;
+export const IFLA_MTU = 4;
+export const IFLA_LINK = 5;
+export const IFLA_QDISC = 6;
+export const IFLA_STATS = 7;
+export const IFLA_TXQLEN = 13;
+export const IFLA_MAP = 14;
+export const IFLA_OPERSTATE = 16;
+export const IFLA_LINKMODE = 17;
+export const IFLA_LINKINFO = 18;
+export const IFLA_STATS64 = 23;
+export const IFLA_AF_SPEC = 26;
+export const IFLA_GROUP = 27;
+export const IFLA_EXT_MASK = 29;
+export const IFLA_PROMISCUITY = 30;
+export const IFLA_NUM_TX_QUEUES = 31;
+export const IFLA_NUM_RX_QUEUES = 32;
+export const IFLA_CARRIER = 33;
+export const IFLA_ALT_IFNAME = 53;
+
+// Address attributes and flags.
+export const IFA_ADDRESS = 1;
+export const IFA_LOCAL = 2;
+export const IFA_LABEL = 3;
+export const IFA_BROADCAST = 4;
+export const IFA_CACHEINFO = 6;
+export const IFA_FLAGS = 8;
+export const IFA_F_PERMANENT = 0x80;
+export const IFA_F_TENTATIVE = 0x40;
+export const IFA_F_DEPRECATED = 0x20;
+export const IFA_F_NODAD = 2;
+
+// Route attributes, scopes, tables, protocols, types.
+export const RTA_DST = 1;
+export const RTA_SRC = 2;
+export const RTA_IIF = 3;
+export const RTA_OIF = 4;
+export const RTA_GATEWAY = 5;
+export const RTA_PRIORITY = 6;
+export const RTA_PREFSRC = 7;
+export const RTA_METRICS = 8;
+export const RTA_TABLE = 15;
+export const RTA_CACHEINFO = 12;
+export const RTA_PREF = 20;
+export const RTAX_MTU = 2;
+export const RT_SCOPE_UNIVERSE = 0;
+export const RT_SCOPE_SITE = 200;
+export const RT_SCOPE_LINK = 253;
+export const RT_SCOPE_HOST = 254;
+export const RT_TABLE_UNSPEC = 0;
+export const RT_TABLE_MAIN = 254;
+export const RT_TABLE_LOCAL = 255;
+export const RTPROT_KERNEL = 2;
+export const RTPROT_BOOT = 3;
+export const RTPROT_STATIC = 4;
+export const RTN_UNICAST = 1;
+export const RTN_LOCAL = 2;
+export const RTN_BROADCAST = 3;
+export const RTN_MULTICAST = 5;
+export const RTN_UNREACHABLE = 7;
+export const RTM_F_CLONED = 512;
+export const RTM_F_LOOKUP_TABLE = 4096;
+
+// Neighbour attributes and states.
+export const NDA_DST = 1;
+export const NDA_LLADDR = 2;
+export const NDA_CACHEINFO = 3;
+export const NDA_PROBES = 4;
+export const NUD_INCOMPLETE = 1;
+export const NUD_REACHABLE = 2;
+export const NUD_STALE = 4;
+export const NUD_DELAY = 8;
+export const NUD_PROBE = 0x10;
+export const NUD_FAILED = 0x20;
+export const NUD_NOARP = 0x40;
+export const NUD_PERMANENT = 0x80;
+export const NTF_ROUTER = 0x80;
+
+// Struct sizes; all messages and attributes are padded to 4.
+export const NLMSGHDR_BYTES = 16;
+export const IFINFOMSG_BYTES = 16;
+export const IFADDRMSG_BYTES = 8;
+export const RTMSG_BYTES = 12;
+export const NDMSG_BYTES = 12;
+export const RTATTR_BYTES = 4;
+export const nlAlign = (length: number): number => (length + 3) & ~3;
