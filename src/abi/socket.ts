@@ -138,10 +138,7 @@ export const SHUT_WR = 1;
 export const SHUT_RDWR = 2;
 
 // ioctls on sockets.
-export const FIONREAD = 0x541b;
 export const TIOCOUTQ = 0x5411;
-export const FIONBIO = 0x5421;
-export const FIOASYNC = 21586;
 export const SIOCINQ = 0x541b;
 export const SIOCOUTQ = 0x5411;
 export const SIOCOUTQNSD = 0x894b;

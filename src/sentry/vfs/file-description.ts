@@ -19,6 +19,11 @@ export const O_NONBLOCK = 0o4000;
 export const O_APPEND = 0o2000;
 export const O_PATH = 0o10000000;
 
+/** Something that watches a file without a reference to it. drop() takes it off file.watches. */
+export interface FileWatch {
+  drop(): void;
+}
+
 export abstract class FileDescription {
   /** References from descriptor tables, VMAs and messages in flight. */
   refs = 1;
@@ -27,6 +32,8 @@ export abstract class FileDescription {
   readonly waiters = new WaitQueue();
   /** Where it was opened; null for what has no name (pipes, sockets). */
   path: Path | null = null;
+  /** epoll's interests in this file, dropped with its last reference (readiness/epoll-item.ts). */
+  watches: FileWatch | null = null;
 
   constructor(flags: number) {
     this.flags = flags;
@@ -46,7 +53,17 @@ export abstract class FileDescription {
     this.refs++;
   }
   decRef(): void {
-    if (--this.refs === 0) this.release();
+    if (--this.refs !== 0) return;
+    while (this.watches !== null) this.watches.drop();
+    this.release();
+  }
+
+  /** How long a blocking read or write waits (SO_RCVTIMEO, SO_SNDTIMEO); after it: -EAGAIN. */
+  get readTimeoutNs(): number {
+    return Number.POSITIVE_INFINITY;
+  }
+  get writeTimeoutNs(): number {
+    return Number.POSITIVE_INFINITY;
   }
 
   /** Moves up to io.remaining bytes. Access mode was checked by the caller. */
