@@ -3,21 +3,25 @@
 // block: -EAGAIN means "would block", and the system call parks the task on `waiters` unless O_NONBLOCK.
 
 import { EBADF, EINVAL, ENODEV, ENOTDIR, ENOTTY, EPERM, ESPIPE } from "../../abi/errno.ts";
+import {
+  O_ACCMODE,
+  O_APPEND,
+  O_NONBLOCK,
+  O_PATH,
+  O_RDONLY,
+  O_RDWR,
+  O_WRONLY,
+} from "../../abi/fcntl.ts";
 import type { Task } from "../kernel/task.ts";
 import { WaitQueue } from "../kernel/wait-queue.ts";
 import type { Mappable } from "../mm/mappable.ts";
 import type { DirentSink } from "./dirent-sink.ts";
+import type { FileCounter } from "./fd-table.ts";
 import type { Io } from "./io.ts";
 import type { Path } from "./path.ts";
 import type { Stat } from "./stat.ts";
 
-export const O_ACCMODE = 0o3;
-export const O_RDONLY = 0;
-export const O_WRONLY = 1;
-export const O_RDWR = 2;
-export const O_NONBLOCK = 0o4000;
-export const O_APPEND = 0o2000;
-export const O_PATH = 0o10000000;
+export { O_ACCMODE, O_APPEND, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_WRONLY };
 
 /** Something that watches a file without a reference to it. drop() takes it off file.watches. */
 export interface FileWatch {
@@ -29,14 +33,32 @@ export abstract class FileDescription {
   refs = 1;
   /** Access mode and status flags as F_GETFL shows them. */
   flags: number;
-  readonly waiters = new WaitQueue();
-  /** Where it was opened; null for what has no name (pipes, sockets). */
+  /** Announces readiness. Descriptions of one pipe share the pipe's. */
+  readonly waiters: WaitQueue;
+  /** Where it was opened; null for what has no name (pipes, sockets). Set by the VFS with opened(). */
   path: Path | null = null;
   /** epoll's interests in this file, dropped with its last reference (readiness/epoll-item.ts). */
   watches: FileWatch | null = null;
 
-  constructor(flags: number) {
+  /** Where it is counted as an open description; set when it first gets a descriptor. */
+  counter: FileCounter | null = null;
+  /** F_SETOWN: pid, or -pgrp; and F_SETSIG's signal, 0 for SIGIO. */
+  owner = 0;
+  ownerSignal = 0;
+  /** It counts in its inode's writerCount. */
+  #countsAsWriter = false;
+
+  constructor(flags: number, waiters: WaitQueue = new WaitQueue()) {
     this.flags = flags;
+    this.waiters = waiters;
+  }
+
+  /**
+   * A blocking write(2) sleeps until every byte is taken instead of returning short: true for pipes,
+   * stream sockets and terminals.
+   */
+  get blocksUntilWritten(): boolean {
+    return false;
   }
 
   get isReadable(): boolean {
@@ -55,7 +77,25 @@ export abstract class FileDescription {
   decRef(): void {
     if (--this.refs !== 0) return;
     while (this.watches !== null) this.watches.drop();
+    if (this.counter !== null) this.counter.open--;
+    this.counter = null;
+    const dentry = this.path?.dentry;
+    if (dentry !== undefined) {
+      dentry.pins--;
+      dentry.inode?.locks?.releaseOwner(this);
+      if (this.#countsAsWriter && dentry.inode !== null) dentry.inode.writerCount--;
+    }
     this.release();
+  }
+
+  /** Tells it the name it was opened by, once. The name stays in the dentry cache while it is open. */
+  opened(path: Path): void {
+    this.path = path;
+    path.dentry.pins++;
+    if (this.isWritable && path.dentry.inode !== null) {
+      this.#countsAsWriter = true;
+      path.dentry.inode.writerCount++;
+    }
   }
 
   /** How long a blocking read or write waits (SO_RCVTIMEO, SO_SNDTIMEO); after it: -EAGAIN. */

@@ -1,5 +1,6 @@
 // A mounted-or-mountable file system instance (a superblock).
 
+import type { Dentry } from "./dentry.ts";
 import type { Inode } from "./inode.ts";
 
 export interface StatFs {
@@ -19,6 +20,8 @@ export abstract class FileSystem {
   /** st_dev of everything in it. */
   readonly dev: number;
   abstract readonly root: Inode;
+  /** The dentry of `root`, shared by all its mounts; made by the first. */
+  rootDentry: Dentry | null = null;
   /** Dentries may be cached: false where names change by themselves (proc's pids). */
   readonly cachesDentries: boolean = true;
   /** Mount options for /proc/mounts after ro/rw, e.g. "size=65536k,mode=1777". */

@@ -2,21 +2,25 @@
 // checks, dentry upkeep, mounts and symlink walking before it calls these. Results are values or -errno.
 
 import { EINVAL, ELOOP, ENODATA, ENOSYS, ENOTDIR, EOPNOTSUPP, EPERM } from "../../abi/errno.ts";
+import {
+  S_IFBLK,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFIFO,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+  S_IFSOCK,
+} from "../../abi/stat.ts";
 import type { ByteString } from "../../base/bytes.ts";
 import type { Task } from "../kernel/task.ts";
 import type { FileDescription } from "./file-description.ts";
+import type { FileLocks } from "./file-locks.ts";
 import type { FileSystem } from "./file-system.ts";
 import type { Path } from "./path.ts";
 import type { Stat } from "./stat.ts";
 
-export const S_IFMT = 0o170000;
-export const S_IFSOCK = 0o140000;
-export const S_IFLNK = 0o120000;
-export const S_IFREG = 0o100000;
-export const S_IFBLK = 0o060000;
-export const S_IFDIR = 0o040000;
-export const S_IFCHR = 0o020000;
-export const S_IFIFO = 0o010000;
+export { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK };
 
 /** Which fields of an AttrChange to take. */
 export const ATTR_MODE = 1;
@@ -136,6 +140,11 @@ export abstract class Inode {
   removeXattr(_t: Task, _name: ByteString): number {
     return -ENODATA;
   }
+
+  /** Advisory locks (fcntl, flock) held on it; null until the first. */
+  locks: FileLocks | null = null;
+  /** Descriptions open for writing (ETXTBSY). */
+  writerCount = 0;
 
   /** connect(2) to a path: the listening unix socket bound here, if any (socket/unix owns the type). */
   boundSocket: object | null = null;
