@@ -1,5 +1,18 @@
 // The door of the stack: the only file of netstack that other rooms import.
 
+export {
+  type CommonOptions,
+  type DatagramEndpoint,
+  type DatagramInfo,
+  type Endpoint,
+  type Endpoints,
+  type TcpEndpoint,
+  type TcpEndpointOptions,
+  type TcpInfo,
+  WRITE_EOR,
+  WRITE_MORE,
+  WRITE_URGENT,
+} from "./endpoints.ts";
 export { type Family, IPV4, IPV6, IpAddr } from "./ip-addr.ts";
 export { NetErr, type NetError, netErrorName } from "./net-error.ts";
 export { type OnReadiness, Ready } from "./readiness.ts";
