@@ -15,7 +15,9 @@ const collect = (value: string, previous: string[] | undefined): string[] => [
 
 function program(): Command {
   const netcell = new Command("netcell")
-    .description("Runs unmodified Linux programs on a kernel and a TCP/IP stack written in TypeScript")
+    .description(
+      "Runs unmodified Linux programs on a kernel and a TCP/IP stack written in TypeScript",
+    )
     .enablePositionalOptions()
     .configureOutput({ writeErr: () => {} })
     .exitOverride();

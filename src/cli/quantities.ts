@@ -9,12 +9,21 @@ const SIZE_UNITS: Record<string, number> = {
   g: 2 ** 30,
   t: 2 ** 40,
 };
-const DURATION_UNITS: Record<string, number> = { ms: 1, "": 1000, s: 1000, m: 60_000, h: 3_600_000 };
+const DURATION_UNITS: Record<string, number> = {
+  ms: 1,
+  "": 1000,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+};
 
 export function parseSize(flag: string, text: string): number {
   const match = /^(\d+(?:\.\d+)?)([kmgt]?)(?:i?b)?$/i.exec(text);
   if (match === null) {
-    throw new NetcellError("ERR_USAGE", `${flag} "${text}" is no size; write for example 512m or 2g.`);
+    throw new NetcellError(
+      "ERR_USAGE",
+      `${flag} "${text}" is no size; write for example 512m or 2g.`,
+    );
   }
   return Math.floor(Number(match[1]) * SIZE_UNITS[match[2].toLowerCase()]);
 }

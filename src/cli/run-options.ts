@@ -40,7 +40,10 @@ export interface RunFlags {
 function bindMount(text: string): BindMount {
   const match = /^([^:]+):(\/[^:]*)(?::(ro|rw))?$/.exec(text);
   if (match === null) {
-    throw new NetcellError("ERR_USAGE", `--bind "${text}" must be SRC:DST[:ro|rw] with an absolute DST.`);
+    throw new NetcellError(
+      "ERR_USAGE",
+      `--bind "${text}" must be SRC:DST[:ro|rw] with an absolute DST.`,
+    );
   }
   return { source: match[1], target: match[2], writable: match[3] === "rw" };
 }
@@ -48,7 +51,10 @@ function bindMount(text: string): BindMount {
 function tmpfsMount(text: string): TmpfsMount {
   const match = /^(\/[^:]*)(?::(.+))?$/.exec(text);
   if (match === null) {
-    throw new NetcellError("ERR_USAGE", `--tmpfs "${text}" must be DST[:SIZE] with an absolute DST.`);
+    throw new NetcellError(
+      "ERR_USAGE",
+      `--tmpfs "${text}" must be DST[:SIZE] with an absolute DST.`,
+    );
   }
   const mount: TmpfsMount = { target: match[1] };
   if (match[2] !== undefined) mount.sizeBytes = parseSize("--tmpfs", match[2]);

@@ -103,13 +103,18 @@ const schema = v.strictObject({
   write: v.optional(v.picklist(["overlay", "readonly", "through"])),
   hostname: v.optional(v.pipe(v.string(), v.regex(/^[A-Za-z0-9.-]{1,64}$/, "is no host name"))),
   net: v.optional(
-    v.pipe(v.string(), v.regex(/^(gateway|none|tap(=[^/\s]{1,15})?)$/, "is gateway, none or tap[=NAME]")),
+    v.pipe(
+      v.string(),
+      v.regex(/^(gateway|none|tap(=[^/\s]{1,15})?)$/, "is gateway, none or tap[=NAME]"),
+    ),
   ),
   ip: v.optional(v.string()),
   router: v.optional(v.string()),
   dns: v.optional(v.string()),
   mtu: v.optional(v.pipe(v.number(), v.integer(), v.minValue(68), v.maxValue(65_535))),
-  mac: v.optional(v.pipe(v.string(), v.regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i, "is no MAC address"))),
+  mac: v.optional(
+    v.pipe(v.string(), v.regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i, "is no MAC address")),
+  ),
   allow: v.optional(v.array(v.string())),
   deny: v.optional(v.array(v.string())),
   publish: v.optional(v.array(v.string())),

@@ -1,0 +1,90 @@
+// `netcell run`: one program in a fresh sandbox, joined to our own standard streams or terminal.
+
+import { exitStatusOf, NetcellError } from "../sandbox/errors.ts";
+import type { Refusal } from "../sandbox/options.ts";
+import { type Process, shellStatus } from "../sandbox/process.ts";
+import { Sandbox } from "../sandbox/sandbox.ts";
+import { type RunFlags, sandboxOptions, spawnOptions } from "./run-options.ts";
+
+const FORWARDED = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const;
+const SIGNAL_NUMBERS = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1, SIGQUIT: 3, SIGUSR1: 10, SIGUSR2: 12 };
+
+function reportRefusal(r: Refusal): void {
+  const name = r.name === null ? "" : ` (${r.name})`;
+  const port = r.port > 0 ? `:${r.port}` : "";
+  process.stderr.write(
+    `netcell: refused ${r.protocol} ${r.address}${port}${name}: ${r.reason}; allow with --allow ${r.suggestedRule}\n`,
+  );
+}
+
+/** Our terminal becomes the sandbox's: raw keys in, its screen out, sizes follow. Returns the undoing. */
+function joinTerminal(child: Process): () => void {
+  const { stdin, stdout } = process;
+  const onResize = (): void => child.resize(stdout.rows, stdout.columns);
+  const onData = (chunk: Buffer): void => {
+    child.stdin?.write(chunk);
+  };
+  if (stdin.isTTY) stdin.setRawMode(true);
+  stdin.on("data", onData);
+  stdin.on("end", () => child.stdin?.end());
+  stdout.on("resize", onResize);
+  return () => {
+    stdin.off("data", onData);
+    stdout.off("resize", onResize);
+    if (stdin.isTTY) stdin.setRawMode(false);
+    stdin.pause();
+  };
+}
+
+async function follow(child: Process, hasTerminal: boolean): Promise<number> {
+  const leave = hasTerminal ? joinTerminal(child) : null;
+  const drained =
+    child.stdout === null
+      ? Promise.resolve()
+      : new Promise<void>((resolve) => {
+          child.stdout?.on("data", (chunk: Buffer) => process.stdout.write(chunk));
+          child.stdout?.on("close", resolve);
+        });
+  try {
+    const exit = await child.exited;
+    await drained;
+    return shellStatus(exit);
+  } finally {
+    leave?.();
+  }
+}
+
+/** The program's exit status, or netcell's own (docs: 124 to 127). */
+export async function run(argv: string[], flags: RunFlags): Promise<number> {
+  const hasTerminal = flags.tty === true || (process.stdin.isTTY && process.stdout.isTTY);
+  const options = spawnOptions(flags, process.env);
+  if (hasTerminal) {
+    options.tty = { rows: process.stdout.rows ?? 24, columns: process.stdout.columns ?? 80 };
+    options.stdin = "pipe";
+    options.stdout = "pipe";
+  }
+  const sandbox = await Sandbox.start({ ...sandboxOptions(flags), onRefused: reportRefusal });
+  let child: Process | null = null;
+  let early = 0;
+  const handlers = FORWARDED.map((name) => {
+    const handler = (): void => {
+      const signal = SIGNAL_NUMBERS[name];
+      if (child !== null) child.kill(signal);
+      else early = signal;
+    };
+    process.on(name, handler);
+    return [name, handler] as const;
+  });
+  try {
+    child = await sandbox.spawn(argv, options);
+    if (early !== 0) child.kill(early);
+    return await follow(child, hasTerminal);
+  } catch (error) {
+    if (!(error instanceof NetcellError)) throw error;
+    process.stderr.write(`netcell: ${error.message}\n`);
+    return exitStatusOf(error);
+  } finally {
+    for (const [name, handler] of handlers) process.off(name, handler);
+    await sandbox.close();
+  }
+}

@@ -1,0 +1,126 @@
+// What the program sees as its files: which trees of the host the Gofer serves, and where the Sentry
+// mounts them. /proc, /sys, /dev and /dev/shm are the Sentry's own and always there.
+
+import { lstatSync, readlinkSync, realpathSync, type Stats, statSync } from "node:fs";
+import { resolve } from "node:path";
+import type { TreeConfig } from "../gofer/protocol.ts";
+import type { MountSpec, RootEntry } from "../sentry/control/protocol.ts";
+import { NetcellError } from "./errors.ts";
+import type { SandboxOptions, WriteMode } from "./options.ts";
+
+export interface FilesPlan {
+  trees: TreeConfig[];
+  root: { mounts: MountSpec[]; entries: RootEntry[] };
+  /** Where programs start unless told otherwise. */
+  workdir: string;
+}
+
+/** What of the host is shown when no rootfs is given. */
+const HOST_TREES = ["/usr", "/etc", "/opt", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
+const OWN_DIRECTORIES: readonly (readonly [string, number])[] = [
+  ["/tmp", 0o1777],
+  ["/home", 0o755],
+  ["/root", 0o700],
+  ["/var", 0o755],
+  ["/var/tmp", 0o1777],
+  ["/var/log", 0o755],
+  ["/var/lib", 0o755],
+  ["/var/cache", 0o755],
+  ["/run", 0o755],
+  ["/mnt", 0o755],
+  ["/srv", 0o755],
+];
+/** Secrets of the host, hidden even when we may read them. */
+const ETC_SECRETS = [
+  "shadow*",
+  "gshadow*",
+  "**/*.key",
+  "ssl/private",
+  "ssh/ssh_host_*_key",
+  "sudoers*",
+  "krb5.keytab",
+];
+
+function statOf(path: string, what: string): Stats {
+  try {
+    return statSync(path);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    const why = code === "EACCES" ? "may not be read" : "does not exist";
+    throw new NetcellError("ERR_HOST", `${what} "${path}" ${why}.`, error);
+  }
+}
+
+class Plan {
+  readonly trees: TreeConfig[] = [];
+  readonly mounts: MountSpec[] = [];
+  readonly entries: RootEntry[] = [];
+
+  serve(
+    hostPath: string,
+    target: string,
+    write: WriteMode,
+    isFile: boolean,
+    more: Partial<TreeConfig> = {},
+  ): void {
+    const id = this.trees.length;
+    this.trees.push({ id, hostPath, writable: write === "through", ...more });
+    const mount: MountSpec = { type: "gofer", target, tree: id, write, source: hostPath };
+    if (isFile) mount.isFile = true;
+    this.mounts.push(mount);
+  }
+}
+
+function hostView(plan: Plan, write: WriteMode): string {
+  plan.mounts.push({ type: "tmpfs", target: "/", mode: 0o755, source: "none" });
+  for (const path of HOST_TREES) {
+    const stat = lstatSync(path, { throwIfNoEntry: false });
+    if (stat === undefined) continue;
+    if (stat.isSymbolicLink()) plan.entries.push({ path, symlink: readlinkSync(path) });
+    else if (stat.isDirectory()) {
+      const exclude = path === "/etc" ? { exclude: ETC_SECRETS } : {};
+      plan.serve(path, path, "overlay", false, { publicOnly: true, ...exclude });
+    }
+  }
+  for (const [path, mode] of OWN_DIRECTORIES) plan.entries.push({ path, mode });
+  const cwd = process.cwd();
+  const shown = HOST_TREES.some((tree) => cwd === tree || cwd.startsWith(`${tree}/`));
+  if (cwd === "/" || shown) return cwd;
+  if (/^\/(proc|sys|dev)(\/|$)/.test(cwd)) return "/";
+  plan.serve(cwd, cwd, write, false);
+  return cwd;
+}
+
+/** Throws ERR_HOST for what is not there, ERR_USAGE for what makes no sense. */
+export function composeFiles(options: SandboxOptions): FilesPlan {
+  const plan = new Plan();
+  const write = options.write ?? "overlay";
+  let workdir = "/";
+  if (options.rootfs === undefined) workdir = hostView(plan, write);
+  else {
+    const rootfs = resolve(options.rootfs);
+    if (!statOf(rootfs, "rootfs").isDirectory()) {
+      throw new NetcellError("ERR_HOST", `rootfs "${rootfs}" is not a directory.`);
+    }
+    plan.serve(realpathSync(rootfs), "/", write, false);
+  }
+  for (const { target, sizeBytes } of options.tmpfs ?? []) {
+    const mount: MountSpec = { type: "tmpfs", target, mode: 0o1777, source: "tmpfs" };
+    if (sizeBytes !== undefined) mount.sizeBytes = sizeBytes;
+    plan.mounts.push(mount);
+  }
+  for (const { source, target, writable } of options.binds ?? []) {
+    const path = resolve(source);
+    const stat = statOf(path, "bind source");
+    if (!stat.isDirectory() && !stat.isFile()) {
+      throw new NetcellError("ERR_HOST", `bind source "${path}" is neither file nor directory.`);
+    }
+    plan.serve(
+      realpathSync(path),
+      target,
+      writable === true ? "through" : "readonly",
+      stat.isFile(),
+    );
+  }
+  return { trees: plan.trees, root: { mounts: plan.mounts, entries: plan.entries }, workdir };
+}

@@ -1,0 +1,347 @@
+// The public object: a sandbox with its own kernel, network and files, in which programs are run.
+
+import { constants, openSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { errnoName } from "../abi/errno.ts";
+import { DEFAULT_LIMITS } from "../base/limits.ts";
+import { close } from "../host/libc.ts";
+import type { FromSentry, SentryConfig } from "../sentry/control/protocol.ts";
+import { ControlChannel } from "./control-channel.ts";
+import { NetcellError } from "./errors.ts";
+import { composeFiles } from "./files.ts";
+import { type Launched, launch } from "./launch.ts";
+import { openNetwork, type SandboxNetwork } from "./network.ts";
+import { checkOptions, type SandboxOptions, type SpawnOptions } from "./options.ts";
+import {
+  closeOwned,
+  type ExitStatus,
+  openStdio,
+  Process,
+  type ProcessHost,
+  type Stdio,
+  shellStatus,
+} from "./process.ts";
+
+export interface RunResult extends ExitStatus {
+  stdout: string;
+  stderr: string;
+  stdoutBytes: Uint8Array;
+  stderrBytes: Uint8Array;
+  /** As a shell reports it: the code, 128+N, or 124. */
+  status: number;
+}
+
+interface PendingProcess {
+  spawned: (pid: number) => void;
+  failed: (error: NetcellError) => void;
+  exit: (status: ExitStatus) => void;
+  exitFailed: (error: NetcellError) => void;
+  timer: NodeJS.Timeout | null;
+  timedOut: boolean;
+}
+
+const ENOENT = 2;
+const ENOTDIR = 20;
+
+export class Sandbox implements AsyncDisposable, ProcessHost {
+  readonly #launched: Launched;
+  readonly #control: ControlChannel;
+  readonly #network: SandboxNetwork;
+  readonly #defaultWorkdir: string;
+  readonly #nullFd: number;
+  readonly #processes = new Map<number, PendingProcess>();
+  #nextId = 1;
+  #failure: NetcellError | null = null;
+  #closing: Promise<void> | null = null;
+  #onAbort: (() => void) | null = null;
+  readonly #signal: AbortSignal | undefined;
+
+  /** Starts the sandbox's processes. Rejects with ERR_USAGE or ERR_HOST; nothing is left behind then. */
+  static async start(options: SandboxOptions = {}): Promise<Sandbox> {
+    checkOptions(options);
+    options.signal?.throwIfAborted();
+    const files = composeFiles(options);
+    const network = await openNetwork(options);
+    let logFd = -1;
+    let launched: Launched;
+    try {
+      logFd = openLog(options);
+      launched = launch({
+        goferConfig: JSON.stringify({ trees: files.trees }),
+        linkFd: network.sentryFd,
+        pcapFd: network.pcapFd,
+        logFd,
+      });
+    } catch (error) {
+      await network.close();
+      throw error;
+    } finally {
+      if (logFd > 2) close(logFd);
+    }
+    network.sentryHasLink();
+    const config: SentryConfig = {
+      hostname: options.hostname ?? "netcell",
+      root: files.root,
+      network: network.config,
+      limits: { ...DEFAULT_LIMITS, ...options.limits },
+      hasPcap: network.pcapFd >= 0,
+      hasLog: logFd >= 0,
+      strace: options.strace === true,
+      cpus: availableParallelism(),
+    };
+    if (options.seed !== undefined) config.seed = options.seed;
+    return new Sandbox(launched, network, files.workdir, config, options.signal);
+  }
+
+  private constructor(
+    launched: Launched,
+    network: SandboxNetwork,
+    workdir: string,
+    config: SentryConfig,
+    signal: AbortSignal | undefined,
+  ) {
+    this.#launched = launched;
+    this.#network = network;
+    this.#defaultWorkdir = workdir;
+    this.#nullFd = openSync("/dev/null", constants.O_RDWR);
+    this.#control = new ControlChannel(launched.controlFd);
+    this.#control.onMessage = (message) => this.#onMessage(message);
+    const dead = (name: string) => (): void => {
+      this.#fail(`${name} ended unexpectedly`);
+    };
+    launched.sentry.once("exit", dead("netcell-sentry")).once("error", dead("netcell-sentry"));
+    launched.gofer.once("exit", dead("netcell-gofer")).once("error", dead("netcell-gofer"));
+    // A failed send shows as the Sentry's death, which is reported to everyone who waits.
+    this.#control.send({ type: "start", config }).catch(() => {});
+    this.#signal = signal;
+    if (signal !== undefined) {
+      this.#onAbort = () => {
+        void this.close();
+      };
+      signal.addEventListener("abort", this.#onAbort, { once: true });
+    }
+  }
+
+  /** Starts a program. Rejects with ERR_NOT_FOUND, ERR_NOT_EXECUTABLE, ERR_USAGE or ERR_CLOSED. */
+  async spawn(argv: readonly string[], options: SpawnOptions = {}): Promise<Process> {
+    if (argv.length === 0) throw new NetcellError("ERR_USAGE", "there is no program to run.");
+    if (argv.some((arg) => arg.includes("\0"))) {
+      throw new NetcellError("ERR_USAGE", "an argument has a NUL byte in it.");
+    }
+    options.signal?.throwIfAborted();
+    if (this.#failure !== null) throw this.#failure;
+    const stdio = openStdio(options, this.#nullFd);
+    const id = this.#nextId++;
+    const entry: PendingProcess = {
+      spawned: () => {},
+      failed: () => {},
+      exit: () => {},
+      exitFailed: () => {},
+      timer: null,
+      timedOut: false,
+    };
+    this.#processes.set(id, entry);
+    const spawned = new Promise<number>((resolve, reject) => {
+      entry.spawned = resolve;
+      entry.failed = reject;
+    });
+    const exited = new Promise<ExitStatus>((resolve, reject) => {
+      entry.exit = resolve;
+      entry.exitFailed = reject;
+    });
+    exited.catch(() => {});
+    this.#watch(id, entry, options, exited);
+    let pid: number;
+    try {
+      await this.#sendSpawn(id, argv, options, stdio);
+      pid = await spawned;
+    } catch (error) {
+      this.#processes.delete(id);
+      for (const stream of [stdio.stdin, stdio.stdout, stdio.stderr]) stream?.destroy();
+      throw error;
+    }
+    return new Process(this, id, pid, stdio, exited);
+  }
+
+  /** Runs a program to its end and collects its output. */
+  async run(argv: readonly string[], options: SpawnOptions = {}): Promise<RunResult> {
+    const child = await this.spawn(argv, options);
+    const collect = async (stream: Process["stdout"]): Promise<Buffer> => {
+      const chunks: Buffer[] = [];
+      if (stream !== null) for await (const chunk of stream) chunks.push(chunk as Buffer);
+      return Buffer.concat(chunks);
+    };
+    const [stdout, stderr, exit] = await Promise.all([
+      collect(child.stdout),
+      collect(child.stderr),
+      child.exited,
+    ]);
+    options.signal?.throwIfAborted();
+    return {
+      ...exit,
+      status: shellStatus(exit),
+      stdout: stdout.toString("utf8"),
+      stderr: stderr.toString("utf8"),
+      stdoutBytes: stdout,
+      stderrBytes: stderr,
+    };
+  }
+
+  #sendSpawn(
+    id: number,
+    argv: readonly string[],
+    options: SpawnOptions,
+    stdio: Stdio,
+  ): Promise<void> {
+    const [uid, gid] = parseUser(options.user ?? "0:0");
+    const sent = this.#control.send(
+      {
+        type: "spawn",
+        id,
+        argv: [...argv],
+        env: environment(options.env),
+        workdir: options.workdir ?? this.#defaultWorkdir,
+        uid,
+        gid,
+        ...(options.tty === undefined ? {} : { tty: options.tty }),
+      },
+      stdio.theirs,
+    );
+    return sent.finally(() => closeOwned(stdio));
+  }
+
+  #watch(
+    id: number,
+    entry: PendingProcess,
+    options: SpawnOptions,
+    exited: Promise<ExitStatus>,
+  ): void {
+    const SIGKILL = 9;
+    if (options.timeoutMs !== undefined) {
+      entry.timer = setTimeout(() => {
+        entry.timedOut = true;
+        this.signalProcess(id, SIGKILL);
+      }, options.timeoutMs);
+    }
+    const { signal } = options;
+    if (signal === undefined) return;
+    const onAbort = (): void => this.signalProcess(id, SIGKILL);
+    signal.addEventListener("abort", onAbort, { once: true });
+    const forget = (): void => signal.removeEventListener("abort", onAbort);
+    exited.then(forget, forget);
+  }
+
+  #onMessage(message: FromSentry): void {
+    if (message.type === "ready") return;
+    if (message.type === "fatal") {
+      this.#fail(message.message);
+      return;
+    }
+    const entry = this.#processes.get(message.id);
+    if (entry === undefined) return;
+    if (message.type === "spawned") entry.spawned(message.pid);
+    else {
+      if (entry.timer !== null) clearTimeout(entry.timer);
+      this.#processes.delete(message.id);
+      if (message.type === "spawnFailed") {
+        const missing = message.errno === ENOENT || message.errno === ENOTDIR;
+        const code = missing ? "ERR_NOT_FOUND" : "ERR_NOT_EXECUTABLE";
+        entry.failed(new NetcellError(code, `${message.reason} (${errnoName(message.errno)}).`));
+      } else {
+        const { exitCode, signal } = message;
+        entry.exit({ exitCode, signal, timedOut: entry.timedOut });
+      }
+    }
+  }
+
+  signalProcess(id: number, signal: number): void {
+    if (!this.#processes.has(id) || this.#failure !== null) return;
+    this.#control.send({ type: "signal", id, signal }).catch(() => {});
+  }
+
+  resizeProcess(id: number, rows: number, columns: number): void {
+    if (!this.#processes.has(id) || this.#failure !== null) return;
+    this.#control.send({ type: "resize", id, rows, columns }).catch(() => {});
+  }
+
+  #fail(reason: string): void {
+    if (this.#failure !== null) return;
+    const stderr = this.#launched.stderr().trim();
+    this.#failure = new NetcellError(
+      "ERR_CLOSED",
+      `the sandbox is gone: ${reason}${stderr === "" ? "" : `: ${stderr}`}.`,
+    );
+    for (const entry of this.#processes.values()) {
+      if (entry.timer !== null) clearTimeout(entry.timer);
+      entry.failed(this.#failure);
+      entry.exitFailed(this.#failure);
+    }
+    this.#processes.clear();
+    void this.close();
+  }
+
+  /** Ends everything in it and releases what it held. Safe to call again. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const { sentry, gofer } = this.#launched;
+    const gone = [sentry, gofer].map(
+      (child) =>
+        new Promise<void>((resolve) => {
+          if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined)
+            resolve();
+          else child.once("exit", () => resolve());
+        }),
+    );
+    if (this.#onAbort !== null) this.#signal?.removeEventListener("abort", this.#onAbort);
+    const failure = (this.#failure ??= new NetcellError("ERR_CLOSED", "the sandbox is closed."));
+    sentry.kill("SIGKILL");
+    gofer.kill("SIGKILL");
+    this.#control.close();
+    await Promise.all([...gone, this.#network.close()]);
+    close(this.#nullFd);
+    for (const entry of this.#processes.values()) {
+      if (entry.timer !== null) clearTimeout(entry.timer);
+      entry.failed(failure);
+      entry.exitFailed(failure);
+    }
+    this.#processes.clear();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+function parseUser(text: string): [number, number] {
+  const match = /^(\d{1,9})(?::(\d{1,9}))?$/.exec(text);
+  if (match === null) {
+    throw new NetcellError("ERR_USAGE", `user "${text}" must be UID or UID:GID, in numbers.`);
+  }
+  return [Number(match[1]), Number(match[2] ?? match[1])];
+}
+
+function environment(given: Record<string, string> | undefined): string[] {
+  const env: Record<string, string> = {
+    PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    HOME: "/root",
+  };
+  for (const name of ["PATH", "TERM", "LANG"]) {
+    const value = process.env[name];
+    if (value !== undefined) env[name] = value;
+  }
+  return Object.entries({ ...env, ...given }).map(([name, value]) => `${name}=${value}`);
+}
+
+function openLog(options: SandboxOptions): number {
+  if (options.log === undefined) return options.strace === true ? 2 : -1;
+  try {
+    const { O_WRONLY, O_CREAT, O_APPEND } = constants;
+    return openSync(options.log, O_WRONLY | O_CREAT | O_APPEND, 0o644);
+  } catch (error) {
+    throw new NetcellError("ERR_HOST", `log "${options.log}" cannot be written.`, error);
+  }
+}
