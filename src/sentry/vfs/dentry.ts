@@ -88,7 +88,7 @@ export class DentryCache {
   }
 
   #isFree(d: Dentry): boolean {
-    return d.pins === 0 && d.mountCount === 0 && (d.children === null || d.children.size === 0);
+    return d.pins <= 0 && d.mountCount === 0 && (d.children === null || d.children.size === 0);
   }
 
   /** Drops about an eighth, oldest first. What is needed goes to the young end instead. */

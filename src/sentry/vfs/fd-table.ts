@@ -51,7 +51,7 @@ export class FdTable {
   /** Lowest free descriptor >= min; takes over one reference. -EMFILE at `limit` (the reference stays the caller's). */
   add(file: FileDescription, closeOnExec: boolean, min: number, limit: number): number {
     const files = this.#files;
-    let fd = min > this.#lowestFree ? min : this.#lowestFree;
+    let fd = Math.max(min, this.#lowestFree);
     while (fd < files.length && files[fd] !== undefined) fd++;
     if (fd >= limit) return -EMFILE;
     const counted = this.#count(file);
