@@ -1,0 +1,102 @@
+// `netcell run` as a user types it: output, exit statuses, signals, streams, environment, time-out.
+
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { cell, netcell } from "./support/cell.ts";
+
+let dir = "";
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), "netcell-run-"));
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+describe("netcell run", () => {
+  it("prints what the program prints", async () => {
+    const r = await cell(["echo", "hello", "world"]);
+    expect(r).toMatchObject({ status: 0, stdout: "hello world\n", stderr: "" });
+  });
+
+  it.each([0, 1, 42, 255])("passes on exit status %i", async (status) => {
+    expect((await cell(["sh", "-c", `exit ${status}`])).status).toBe(status);
+  });
+
+  it.each([
+    ["KILL", 137],
+    ["TERM", 143],
+    ["SEGV", 139],
+    ["PIPE", 141],
+  ])("reports death by SIG%s as %i", async (name, status) => {
+    expect((await cell(["sh", "-c", `kill -${name} $$`])).status).toBe(status);
+  });
+
+  it("says 127 for a program that is not there", async () => {
+    const r = await cell(["no-such-program"]);
+    expect(r.status).toBe(127);
+    expect(r.stderr).toMatch(/^netcell: .*no-such-program.*\n$/);
+  });
+
+  it("says 126 for a file that cannot be executed", async () => {
+    writeFileSync(join(dir, "plain"), "just text\n", { mode: 0o644 });
+    const r = await cell(["./plain"], [], { cwd: dir });
+    expect(r.status).toBe(126);
+    expect(r.stderr).toMatch(/^netcell: .*plain.*\n$/);
+    expect((await cell(["/etc"])).status).toBe(126);
+  });
+
+  it("says 125 for a wrong flag, in one sentence", async () => {
+    const r = await netcell(["run", "--no-such-flag", "true"]);
+    expect(r.status).toBe(125);
+    expect(r.stderr).toMatch(/^netcell: .*--no-such-flag.*\n$/);
+  });
+
+  it("connects standard input", async () => {
+    expect((await cell(["cat"], [], { input: "one\ntwo\n" })).stdout).toBe("one\ntwo\n");
+    const big = Buffer.alloc(3_000_000, "netcell ");
+    const r = await cell(["cat"], [], { input: big });
+    expect(r.stdoutBytes.equals(big)).toBe(true);
+  });
+
+  it("keeps stdout and stderr apart", async () => {
+    const r = await cell(["sh", "-c", "echo out; echo err >&2"]);
+    expect(r).toMatchObject({ stdout: "out\n", stderr: "err\n" });
+  });
+
+  it("gives the environment that was asked for, and none of ours", async () => {
+    const r = await cell(["env"], ["--env", "A=1", "-e", "B=two words"], {
+      env: { NETCELL_SECRET: "no" },
+    });
+    expect(r.stdout).toContain("A=1\n");
+    expect(r.stdout).toContain("B=two words\n");
+    expect(r.stdout).not.toContain("NETCELL_SECRET");
+  });
+
+  it("starts in the caller's directory, or where --workdir says", async () => {
+    expect((await cell(["pwd"], [], { cwd: dir })).stdout).toBe(`${dir}\n`);
+    expect((await cell(["pwd"], ["--workdir", "/usr/bin"])).stdout).toBe("/usr/bin\n");
+  });
+
+  it("keeps writes in the sandbox, unless told to let them through", async () => {
+    await cell(["sh", "-c", "echo x > kept-inside"], [], { cwd: dir });
+    expect((await cell(["cat", "kept-inside"], [], { cwd: dir })).status).toBe(1);
+    await cell(["sh", "-c", "echo x > made-for-real"], ["--write", "through"], { cwd: dir });
+    expect((await cell(["cat", "made-for-real"], [], { cwd: dir })).stdout).toBe("x\n");
+  });
+
+  it("ends a program at --timeout with status 124", async () => {
+    const r = await cell(["sleep", "600"], ["--timeout", "300ms"]);
+    expect(r.status).toBe(124);
+  });
+
+  it("runs as the user that --user names", async () => {
+    expect((await cell(["id", "-u"], ["--user", "1234:77"])).stdout).toBe("1234\n");
+    expect((await cell(["id", "-g"], ["--user", "1234:77"])).stdout).toBe("77\n");
+  });
+
+  it("shows the sandbox's processes only", async () => {
+    const r = await cell(["sh", "-c", "ls /proc | grep '^[0-9]*$' | wc -l"]);
+    expect(Number(r.stdout)).toBeGreaterThan(0);
+    expect(Number(r.stdout)).toBeLessThanOrEqual(4);
+  });
+});
