@@ -1,0 +1,321 @@
+// setsockopt and getsockopt at level SOL_SOCKET (socket(7)): what every family understands. An option that
+// netcell does not have is ENOPROTOOPT, never a silent success.
+
+import { CAP_NET_ADMIN, CAP_NET_RAW } from "../../abi/capability.ts";
+import { EACCES, EDOM, EINVAL, ENOPROTOOPT, EOPNOTSUPP, EPERM } from "../../abi/errno.ts";
+import {
+  AF_INET,
+  AF_INET6,
+  SO_ACCEPTCONN,
+  SO_BROADCAST,
+  SO_BSDCOMPAT,
+  SO_BUF_LOCK,
+  SO_BUSY_POLL,
+  SO_COOKIE,
+  SO_DEBUG,
+  SO_DOMAIN,
+  SO_DONTROUTE,
+  SO_ERROR,
+  SO_INCOMING_CPU,
+  SO_INCOMING_NAPI_ID,
+  SO_KEEPALIVE,
+  SO_LINGER,
+  SO_MARK,
+  SO_MAX_PACING_RATE,
+  SO_NO_CHECK,
+  SO_OOBINLINE,
+  SO_PASSCRED,
+  SO_PRIORITY,
+  SO_PROTOCOL,
+  SO_RCVBUF,
+  SO_RCVBUFFORCE,
+  SO_RCVLOWAT,
+  SO_RCVTIMEO,
+  SO_RCVTIMEO_NEW,
+  SO_REUSEADDR,
+  SO_REUSEPORT,
+  SO_RXQ_OVFL,
+  SO_SNDBUF,
+  SO_SNDBUFFORCE,
+  SO_SNDLOWAT,
+  SO_SNDTIMEO,
+  SO_SNDTIMEO_NEW,
+  SO_TIMESTAMP,
+  SO_TIMESTAMPNS,
+  SO_TYPE,
+  SOL_SOCKET,
+} from "../../abi/socket.ts";
+import { i32Le, i64Le, setU32Le, setU64Le, u32Le, u64Le } from "../../base/bytes.ts";
+import { SECOND, US } from "../../base/clock.ts";
+import type { Task } from "../kernel/task.ts";
+import type { Socket } from "./socket.ts";
+
+/** SOCK_MIN_SNDBUF and SOCK_MIN_RCVBUF. */
+const SEND_BUFFER_MIN = 4608;
+const RECEIVE_BUFFER_MIN = 2304;
+
+/** 0 or -errno. value holds `length` bytes of the program's. */
+export function setSocketOption(
+  t: Task,
+  s: Socket,
+  name: number,
+  value: Uint8Array,
+  length: number,
+): number {
+  switch (name) {
+    case SO_RCVTIMEO:
+    case SO_RCVTIMEO_NEW:
+    case SO_SNDTIMEO:
+    case SO_SNDTIMEO_NEW:
+      return setTimeout(s, name === SO_RCVTIMEO || name === SO_RCVTIMEO_NEW, value, length);
+    case SO_LINGER:
+      return setLinger(t, s, value, length);
+    case SO_MAX_PACING_RATE:
+      if (length !== 4 && length !== 8) return -EINVAL;
+      s.maxPacingRate = length === 8 ? u64Le(value, 0) : u32Le(value, 0);
+      return s.optionChanged(t, name);
+  }
+  if (isUnknownHere(name)) return s.setProtocolOption(t, SOL_SOCKET, name, value, length);
+  if (length < 4) return -EINVAL;
+  return setInteger(t, s, name, i32Le(value, 0));
+}
+
+function setInteger(t: Task, s: Socket, name: number, value: number): number {
+  const on = value !== 0;
+  switch (name) {
+    case SO_DEBUG:
+      if (on && !t.creds.hasCapability(CAP_NET_ADMIN)) return -EACCES;
+      s.debug = on;
+      return 0;
+    case SO_REUSEADDR:
+      s.reuseAddress = on;
+      break;
+    case SO_REUSEPORT:
+      if (on && s.family !== AF_INET && s.family !== AF_INET6) return -EOPNOTSUPP;
+      s.reusePort = on;
+      break;
+    case SO_BROADCAST:
+      s.broadcast = on;
+      break;
+    case SO_KEEPALIVE:
+      s.keepAlive = on;
+      break;
+    case SO_OOBINLINE:
+      s.oobInline = on;
+      break;
+    case SO_DONTROUTE:
+      s.dontRoute = on;
+      break;
+    case SO_NO_CHECK:
+      s.noCheck = on;
+      break;
+    case SO_BSDCOMPAT:
+      return 0;
+    case SO_PASSCRED:
+      s.passCredentials = on;
+      break;
+    case SO_RXQ_OVFL:
+      s.receiveOverflow = on;
+      break;
+    case SO_TIMESTAMP:
+    case SO_TIMESTAMPNS:
+      if (on) s.timestamp = name;
+      else s.timestamp = 0;
+      return 0;
+    case SO_PRIORITY:
+      if ((value < 0 || value > 6) && !isNetAdmin(t)) return -EPERM;
+      s.priority = value;
+      break;
+    case SO_MARK:
+      if (!isNetAdmin(t)) return -EPERM;
+      s.mark = value;
+      break;
+    case SO_RCVLOWAT:
+      s.receiveLowat = value < 0 ? 0x7fff_ffff : Math.max(1, value);
+      break;
+    case SO_INCOMING_CPU:
+      s.incomingCpu = value;
+      return 0;
+    case SO_SNDBUF:
+    case SO_SNDBUFFORCE:
+      if (name === SO_SNDBUFFORCE && !isNetAdmin(t)) return -EPERM;
+      s.sendBufferBytes = bufferBytes(t, value, SEND_BUFFER_MIN);
+      return 0;
+    case SO_RCVBUF:
+    case SO_RCVBUFFORCE:
+      if (name === SO_RCVBUFFORCE && !isNetAdmin(t)) return -EPERM;
+      s.receiveBufferBytes = bufferBytes(t, value, RECEIVE_BUFFER_MIN);
+      return 0;
+    default:
+      return -ENOPROTOOPT;
+  }
+  return s.optionChanged(t, name);
+}
+
+const SETTABLE = new Set([
+  SO_DEBUG,
+  SO_REUSEADDR,
+  SO_REUSEPORT,
+  SO_BROADCAST,
+  SO_KEEPALIVE,
+  SO_OOBINLINE,
+  SO_DONTROUTE,
+  SO_NO_CHECK,
+  SO_BSDCOMPAT,
+  SO_PASSCRED,
+  SO_RXQ_OVFL,
+  SO_TIMESTAMP,
+  SO_TIMESTAMPNS,
+  SO_PRIORITY,
+  SO_MARK,
+  SO_RCVLOWAT,
+  SO_INCOMING_CPU,
+  SO_SNDBUF,
+  SO_SNDBUFFORCE,
+  SO_RCVBUF,
+  SO_RCVBUFFORCE,
+  // Read-only or fixed: setInteger refuses them with ENOPROTOOPT, as Linux does.
+  SO_TYPE,
+  SO_PROTOCOL,
+  SO_DOMAIN,
+  SO_ERROR,
+  SO_ACCEPTCONN,
+  SO_SNDLOWAT,
+]);
+const isUnknownHere = (name: number): boolean => !SETTABLE.has(name);
+
+const isNetAdmin = (t: Task): boolean =>
+  t.creds.hasCapability(CAP_NET_ADMIN) || t.creds.hasCapability(CAP_NET_RAW);
+
+/** Linux doubles what is asked for, to pay for its own bookkeeping, and shows the double. */
+function bufferBytes(t: Task, value: number, min: number): number {
+  const max = t.kernel.limits.socketBufferBytesMax;
+  const wanted = value < 0 ? max : Math.min(value, max);
+  return Math.min(Math.max(2 * wanted, min), 2 * max);
+}
+
+function setTimeout(s: Socket, receive: boolean, value: Uint8Array, length: number): number {
+  if (length < 16) return -EINVAL;
+  const seconds = i64Le(value, 0);
+  const micros = i64Le(value, 8);
+  if (micros < 0 || micros >= 1_000_000) return -EDOM;
+  let ns = seconds * SECOND + micros * US;
+  if (seconds < 0) ns = 0;
+  else if (ns === 0) ns = Number.POSITIVE_INFINITY;
+  if (receive) s.receiveTimeoutNs = ns;
+  else s.sendTimeoutNs = ns;
+  return 0;
+}
+
+function setLinger(t: Task, s: Socket, value: Uint8Array, length: number): number {
+  if (length < 8) return -EINVAL;
+  s.lingerSeconds = i32Le(value, 0) === 0 ? -1 : u32Le(value, 4);
+  return s.optionChanged(t, SO_LINGER);
+}
+
+/** Length of the value put into out, or -errno. maxLength: what the program has room for. */
+export function getSocketOption(
+  t: Task,
+  s: Socket,
+  name: number,
+  out: Uint8Array,
+  maxLength: number,
+): number {
+  switch (name) {
+    case SO_RCVTIMEO:
+    case SO_RCVTIMEO_NEW:
+      return putTimeout(out, s.receiveTimeoutNs);
+    case SO_SNDTIMEO:
+    case SO_SNDTIMEO_NEW:
+      return putTimeout(out, s.sendTimeoutNs);
+    case SO_LINGER:
+      setU32Le(out, 0, s.lingerSeconds >= 0 ? 1 : 0);
+      setU32Le(out, 4, Math.max(0, s.lingerSeconds));
+      return 8;
+    case SO_COOKIE:
+      if (maxLength < 8) return -EINVAL;
+      setU64Le(out, 0, s.ino);
+      return 8;
+    case SO_MAX_PACING_RATE: {
+      const rate = s.maxPacingRate;
+      if (maxLength >= 8) {
+        setU32Le(out, 0, rate === Number.POSITIVE_INFINITY ? -1 : rate >>> 0);
+        setU32Le(out, 4, rate === Number.POSITIVE_INFINITY ? -1 : Math.floor(rate / 2 ** 32));
+        return 8;
+      }
+      setU32Le(out, 0, Math.min(rate, 0xffff_ffff));
+      return 4;
+    }
+  }
+  const value = getInteger(s, name);
+  if (value === undefined) return s.getProtocolOption(t, SOL_SOCKET, name, out, maxLength);
+  setU32Le(out, 0, value);
+  return 4;
+}
+
+function getInteger(s: Socket, name: number): number | undefined {
+  switch (name) {
+    case SO_TYPE:
+      return s.type;
+    case SO_DOMAIN:
+      return s.family;
+    case SO_PROTOCOL:
+      return s.protocol;
+    case SO_ERROR:
+      return s.takeError();
+    case SO_ACCEPTCONN:
+      return Number(s.isListening);
+    case SO_DEBUG:
+      return Number(s.debug);
+    case SO_REUSEADDR:
+      return Number(s.reuseAddress);
+    case SO_REUSEPORT:
+      return Number(s.reusePort);
+    case SO_BROADCAST:
+      return Number(s.broadcast);
+    case SO_KEEPALIVE:
+      return Number(s.keepAlive);
+    case SO_OOBINLINE:
+      return Number(s.oobInline);
+    case SO_DONTROUTE:
+      return Number(s.dontRoute);
+    case SO_NO_CHECK:
+      return Number(s.noCheck);
+    case SO_BSDCOMPAT:
+      return 0;
+    case SO_PASSCRED:
+      return Number(s.passCredentials);
+    case SO_RXQ_OVFL:
+      return Number(s.receiveOverflow);
+    case SO_TIMESTAMP:
+    case SO_TIMESTAMPNS:
+      return Number(s.timestamp === name);
+    case SO_PRIORITY:
+      return s.priority;
+    case SO_MARK:
+      return s.mark;
+    case SO_RCVLOWAT:
+      return s.receiveLowat;
+    case SO_SNDLOWAT:
+      return 1;
+    case SO_INCOMING_CPU:
+      return s.incomingCpu;
+    case SO_INCOMING_NAPI_ID:
+    case SO_BUSY_POLL:
+    case SO_BUF_LOCK:
+      return 0;
+    case SO_SNDBUF:
+      return s.sendBufferBytes;
+    case SO_RCVBUF:
+      return s.receiveBufferBytes;
+    default:
+      return undefined;
+  }
+}
+
+function putTimeout(out: Uint8Array, ns: number): number {
+  const finite = ns === Number.POSITIVE_INFINITY ? 0 : ns;
+  setU64Le(out, 0, Math.floor(finite / SECOND));
+  setU64Le(out, 8, Math.floor((finite % SECOND) / US));
+  return 16;
+}
