@@ -63,8 +63,8 @@ int main(void) {
   fpe.sa_flags = SA_SIGINFO;
   sigaction(SIGFPE, &fpe, NULL);
   sigaction(SIGILL, &fpe, NULL);
-  volatile int zero = 0;
-  if (sigsetjmp(back, 1) == 0) { code = 1 / zero; return 1; }
+  volatile int zero = 0, seven = 7;
+  if (sigsetjmp(back, 1) == 0) { code = seven / zero; return 1; }
   CHECK(code == FPE_INTDIV);
   if (sigsetjmp(back, 1) == 0) { __asm__ volatile("ud2"); return 1; }
   CHECK(code == ILL_ILLOPN || code == ILL_ILLOPC);
