@@ -40,6 +40,11 @@ export interface AttrChange {
   mtimeNs: number;
 }
 
+/** Who wants to hear of changes (inotify). mask: IN_*; name: the entry's, for a directory. */
+export interface InodeWatches {
+  notify(mask: number, cookie: number, name: ByteString): void;
+}
+
 export abstract class Inode {
   readonly fileSystem: FileSystem;
   readonly ino: number;
@@ -143,6 +148,8 @@ export abstract class Inode {
 
   /** Advisory locks (fcntl, flock) held on it; null until the first. */
   locks: FileLocks | null = null;
+  /** inotify watches on it; null until the first. */
+  watches: InodeWatches | null = null;
   /** Descriptions open for writing (ETXTBSY). */
   writerCount = 0;
 

@@ -24,6 +24,7 @@ export class MountTable {
   readonly types = new Map<ByteString, FileSystemType>();
   #nextMountId = 21;
   #nextMinor = 20;
+  #nextCookie = 1;
 
   constructor(dentryLimit?: number) {
     this.dentries = new DentryCache(dentryLimit);
@@ -35,6 +36,10 @@ export class MountTable {
   allocateDev(): number {
     const minor = this.#nextMinor++;
     return ((minor & 0xff) | ((minor & ~0xff) << 12)) >>> 0;
+  }
+  /** Ties the two inotify events of a rename together. */
+  allocateCookie(): number {
+    return this.#nextCookie++ >>> 0;
   }
   allocateMountId(): number {
     return this.#nextMountId++;
