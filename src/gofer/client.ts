@@ -105,7 +105,8 @@ export class GoferClient {
     this.stopErrno = this.#in.i32();
     this.walkOffset = this.#in.offset;
     const at = this.#in.take(r * GoferClient.walkStride);
-    if (at < 0 || this.stopErrno < 0 || (r < names.length - from && this.stopErrno === 0)) return -EIO;
+    if (at < 0 || this.stopErrno < 0 || (r < names.length - from && this.stopErrno === 0))
+      return -EIO;
     return r;
   }
 
@@ -149,13 +150,7 @@ export class GoferClient {
     this.#begin(OP_MKDIR, handle).u32(mode).u32(uid).u32(gid).string(name);
     return this.#callForAttr(OP_MKDIR);
   }
-  symlink(
-    handle: number,
-    name: ByteString,
-    target: ByteString,
-    uid: number,
-    gid: number,
-  ): number {
+  symlink(handle: number, name: ByteString, target: ByteString, uid: number, gid: number): number {
     this.#begin(OP_SYMLINK, handle).u32(uid).u32(gid).string(name).string(target);
     return this.#callForAttr(OP_SYMLINK);
   }
@@ -182,7 +177,10 @@ export class GoferClient {
     const mtime = Math.floor(c.mtimeNs / 1e9);
     this.#begin(OP_SETATTR, handle).u32(c.mask).u32(c.mode).u32(c.uid).u32(c.gid);
     this.#out.u64(c.size).u64(atime).u64(mtime);
-    this.#out.u32(c.atimeNs - atime * 1e9).u32(c.mtimeNs - mtime * 1e9).string(name);
+    this.#out
+      .u32(c.atimeNs - atime * 1e9)
+      .u32(c.mtimeNs - mtime * 1e9)
+      .string(name);
     return this.#callForAttr(OP_SETATTR);
   }
   /** Seven numbers: type, bsize, blocks, bfree, files, ffree, namelen. */

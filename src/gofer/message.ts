@@ -5,6 +5,7 @@ import {
   type ByteString,
   byteString,
   i32Le,
+  i64Le,
   putByteString,
   setU16Le,
   setU32Le,
@@ -12,7 +13,6 @@ import {
   u16Le,
   u32Le,
   u64Le,
-  i64Le,
 } from "../base/bytes.ts";
 import { HEADER_BYTES, MESSAGE_BYTES_MAX } from "./protocol.ts";
 
