@@ -1,0 +1,55 @@
+// HostMemory over a memfd, mapped into this process in windows of 1 GiB. Only addresses are reserved ahead:
+// the host commits a page when the program or the kernel first touches it.
+
+import {
+  committedBytes,
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  fallocate,
+  ftruncate,
+  MAP_NORESERVE,
+  MAP_SHARED,
+  memfdCreate,
+  mmap,
+  PROT_READ,
+  PROT_WRITE,
+  viewAt,
+} from "../../host/index.ts";
+import type { HostMemory } from "../host.ts";
+
+const WINDOW_BYTES = 2 ** 30;
+
+export class MemfdMemory implements HostMemory {
+  readonly fd: number;
+  readonly windowBytes = WINDOW_BYTES;
+  readonly #windows: Uint8Array[] = [];
+
+  /** Throws when the host gives no memory file. */
+  constructor(name = "netcell-memory") {
+    this.fd = memfdCreate(name);
+    if (this.fd < 0) throw new Error(`the host gives no memory file (errno ${-this.fd})`);
+  }
+
+  window(index: number): Uint8Array {
+    while (this.#windows.length <= index) this.#mapNext();
+    return this.#windows[index];
+  }
+
+  #mapNext(): void {
+    const offset = this.#windows.length * WINDOW_BYTES;
+    const grown = ftruncate(this.fd, offset + WINDOW_BYTES);
+    if (grown < 0) throw new Error(`the memory file cannot grow (errno ${-grown})`);
+    const prot = PROT_READ | PROT_WRITE;
+    const at = mmap(0, WINDOW_BYTES, prot, MAP_SHARED | MAP_NORESERVE, this.fd, offset);
+    if (at < 0) throw new Error(`the memory file cannot be mapped (errno ${-at})`);
+    this.#windows.push(new Uint8Array(viewAt(at, WINDOW_BYTES)));
+  }
+
+  punch(offset: number, length: number): number {
+    return fallocate(this.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length);
+  }
+
+  committedBytes(): number {
+    return committedBytes(this.fd);
+  }
+}
