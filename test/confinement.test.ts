@@ -1,0 +1,180 @@
+// The walls, looked at from outside: seccomp, no_new_privs, forbidden calls, and that nothing stays behind
+// however a sandbox ends.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { CLI, cell } from "./support/cell.ts";
+import { describeWith, which } from "./support/needs.ts";
+import { allGone, descendants, type HostProcess, until } from "./support/processes.ts";
+
+let dir = "";
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), "netcell-confinement-"));
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+const running: ChildProcess[] = [];
+afterEach(() => {
+  for (const child of running.splice(0)) child.kill("SIGKILL");
+});
+
+/** A sandbox with a program that has started (it said so). */
+async function start(
+  argv: string[],
+  flags: string[] = [],
+): Promise<{ monitor: ChildProcess; all: HostProcess[] }> {
+  const monitor = spawn(process.execPath, [CLI, "run", ...flags, "--", ...argv], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  running.push(monitor);
+  await new Promise((go) => monitor.stdout?.once("data", go));
+  const all = await until(() => {
+    const found = descendants(monitor.pid as number);
+    return found.some((p) => p.name === "netcell-stub") ? found : null;
+  });
+  return { monitor, all };
+}
+
+const BUSY = ["sh", "-c", "echo started; sleep 1000 & sleep 1000 & wait"];
+const ended = (child: ChildProcess): Promise<number | null> =>
+  child.exitCode !== null || child.signalCode !== null
+    ? Promise.resolve(child.exitCode)
+    : new Promise((go) => child.once("exit", (code) => go(code)));
+
+describe("confinement", () => {
+  it("names its processes, and locks each with seccomp and no_new_privs", async () => {
+    const { all } = await start(BUSY);
+    const names = new Set(all.map((p) => p.name));
+    for (const name of ["netcell-sentry", "netcell-gofer", "netcell-stub"]) {
+      expect(names).toContain(name);
+    }
+    for (const p of all) {
+      const status = readFileSync(`/proc/${p.pid}/status`, "utf8");
+      expect(`${p.name} ${/^Seccomp:\s*(\d)/m.exec(status)?.[1]}`).toBe(`${p.name} 2`);
+      expect(`${p.name} ${/^NoNewPrivs:\s*(\d)/m.exec(status)?.[1]}`).toBe(`${p.name} 1`);
+    }
+    for (const p of all.filter(({ name }) => name === "netcell-sentry")) {
+      for (const tid of readdirSync(`/proc/${p.pid}/task`)) {
+        const status = readFileSync(`/proc/${p.pid}/task/${tid}/status`, "utf8");
+        expect(/^Seccomp:\s*(\d)/m.exec(status)?.[1]).toBe("2");
+      }
+    }
+  });
+
+  it("shows ps only the sandbox's processes", async () => {
+    const r = await cell(["ps", "-e", "-o", "pid,comm"]);
+    const names = r.stdout
+      .trim()
+      .split("\n")
+      .slice(1)
+      .map((line) => line.trim().split(/\s+/)[1]);
+    expect(names).toEqual(["ps"]);
+  });
+});
+
+describeWith(["strace"], "the Sentry under strace", () => {
+  it("makes none of the forbidden calls once it has started", async () => {
+    const trace = join(dir, "trace");
+    const { monitor, all } = await start([
+      "sh",
+      "-c",
+      "echo started; sleep 1; for i in 1 2 3 4 5; do cat /etc/passwd | sort | head -1; done; ls -lR /usr/bin | wc -l",
+    ]);
+    const sentry = all.find((p) => p.name === "netcell-sentry") as HostProcess;
+    const strace = spawn(which("strace") as string, ["-f", "-o", trace, "-p", String(sentry.pid)], {
+      stdio: "ignore",
+    });
+    running.push(strace);
+    await ended(monitor);
+    await ended(strace);
+    const calls = readFileSync(trace, "utf8")
+      .split("\n")
+      .filter((line) => line.startsWith(`${sentry.pid} `));
+    expect(calls.length).toBeGreaterThan(10);
+    const forbidden = calls.filter((line) =>
+      /^\d+\s+(open|openat|openat2|socket|connect|bind|listen|execve|execveat|ptrace|fork|vfork)\(/.test(
+        line,
+      ),
+    );
+    expect(forbidden).toEqual([]);
+  });
+});
+
+describe("the end of a sandbox", () => {
+  it("leaves nothing after a normal exit", async () => {
+    const { monitor, all } = await start(["sh", "-c", "echo started; sleep 0.3"]);
+    await ended(monitor);
+    expect(
+      await allGone(
+        all.map((p) => p.pid),
+        2000,
+      ),
+    ).toBe(true);
+  });
+
+  it("leaves nothing after Ctrl-C", async () => {
+    const { monitor, all } = await start(BUSY);
+    monitor.kill("SIGINT");
+    expect(await ended(monitor)).toBe(130);
+    expect(
+      await allGone(
+        all.map((p) => p.pid),
+        2000,
+      ),
+    ).toBe(true);
+  });
+
+  it.each(["netcell-sentry", "netcell-gofer"])("ends with 125 when %s is killed", async (name) => {
+    const { monitor, all } = await start(BUSY);
+    process.kill((all.find((p) => p.name === name) as HostProcess).pid, "SIGKILL");
+    expect(await ended(monitor)).toBe(125);
+    expect(
+      await allGone(
+        all.map((p) => p.pid),
+        2000,
+      ),
+    ).toBe(true);
+  });
+
+  it("dies with its monitor", async () => {
+    const { monitor, all } = await start(BUSY);
+    monitor.kill("SIGKILL");
+    expect(
+      await allGone(
+        all.map((p) => p.pid),
+        2000,
+      ),
+    ).toBe(true);
+  });
+
+  it("goes on when one stub is killed: that program dies, no other", async () => {
+    const { monitor, all } = await start([
+      "sh",
+      "-c",
+      "echo started; sleep 1000; echo status $?; sleep 0.1; echo alive",
+    ]);
+    let out = "";
+    monitor.stdout?.on("data", (c: Buffer) => {
+      out += c.toString();
+    });
+    const sentry = all.find((p) => p.name === "netcell-sentry") as HostProcess;
+    // The shell and sleep have a stub each; the one that is not the shell's may be either: kill the newest.
+    const stubs = await until(() => {
+      const found = descendants(sentry.pid).filter((p) => p.name === "netcell-stub");
+      return found.length >= 2 ? found : null;
+    });
+    process.kill(Math.max(...stubs.map((p) => p.pid)), "SIGKILL");
+    const status = await ended(monitor);
+    expect(
+      await allGone(
+        all.map((p) => p.pid),
+        2000,
+      ),
+    ).toBe(true);
+    // Whichever it was, the sandbox itself stayed healthy: the shell went on, or was reported killed.
+    expect(status === 137 || out.includes("status 137\nalive\n")).toBe(true);
+  });
+});
