@@ -2,7 +2,7 @@
 // that lists any of them. A listing is taken as a whole at its start, so entries that come and go while
 // it is read are neither repeated nor skipped.
 
-import { EISDIR, EINVAL, ENOENT } from "../../../abi/errno.ts";
+import { EINVAL, EISDIR, ENOENT } from "../../../abi/errno.ts";
 import type { ByteString } from "../../../base/bytes.ts";
 import type { Task } from "../../kernel/task.ts";
 import type { DirentSink } from "../../vfs/dirent-sink.ts";
@@ -38,8 +38,8 @@ export abstract class PseudoDir extends PseudoInode {
   /** Adds every entry but "." and "..". */
   abstract list(t: Task, listing: Listing): void;
 
-  open(_t: Task, path: Path, flags: number): FileDescription | number {
-    return new PseudoDirDescription(this, path, flags);
+  open(_t: Task, _path: Path, flags: number): FileDescription | number {
+    return new PseudoDirDescription(this, flags);
   }
 }
 
@@ -65,10 +65,9 @@ export class PseudoDirDescription extends FileDescription {
   #listing: Listing | null = null;
   #offset = 0;
 
-  constructor(dir: PseudoDir, path: Path, flags: number) {
+  constructor(dir: PseudoDir, flags: number) {
     super(flags);
     this.#dir = dir;
-    this.path = path;
   }
 
   override readDir(t: Task, sink: DirentSink): number {

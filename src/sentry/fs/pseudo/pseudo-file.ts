@@ -24,8 +24,8 @@ export abstract class PseudoFile extends PseudoInode {
   store(_t: Task, _text: ByteString): number {
     return -EIO;
   }
-  open(_t: Task, path: Path, flags: number): FileDescription | number {
-    return new PseudoFileDescription(this, path, flags);
+  open(_t: Task, _path: Path, flags: number): FileDescription | number {
+    return new PseudoFileDescription(this, flags);
   }
   override setAttr(t: Task, change: AttrChange): number {
     // O_TRUNC on a control file (echo x > /proc/...) is accepted and means nothing.
@@ -61,10 +61,9 @@ export class PseudoFileDescription extends FileDescription {
   #bytes: Uint8Array | null = null;
   #offset = 0;
 
-  constructor(file: PseudoFile, path: Path, flags: number) {
+  constructor(file: PseudoFile, flags: number) {
     super(flags);
     this.#file = file;
-    this.path = path;
   }
 
   override read(t: Task, io: Io): number {
