@@ -30,6 +30,10 @@ export interface Mappable {
   /** Page-aligned ranges; `writable`: shared and may write (counts for ETXTBSY, seals, write-back). */
   addMapping(observer: MappingObserver, offset: number, length: number, writable: boolean): void;
   removeMapping(observer: MappingObserver, offset: number, length: number, writable: boolean): void;
+  /** Empties a page-aligned range (madvise MADV_REMOVE); absent: the file cannot. 0 or -errno. */
+  punchHole?(offset: number, length: number): number;
+  /** msync: writes a range back to where it is stored; absent: nothing to do. 0 or -errno. */
+  syncRange?(offset: number, length: number): number;
   /** References held by VMAs. */
   incRef(): void;
   decRef(): void;

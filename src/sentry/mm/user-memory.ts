@@ -17,6 +17,11 @@ export interface UserMemory {
    * Valid until the next call of any method here.
    */
   span(addr: number, length: number, write: boolean): number;
+  /**
+   * After storing `length` bytes through a write span: makes them reach the program where the span could not
+   * be in place (a shared mapping of a donated file). 0 or -EFAULT. UserIo does it in advance().
+   */
+  spanWritten(length: number): number;
   readonly spanBytes: Uint8Array;
   readonly spanOffset: number;
 

@@ -1,0 +1,65 @@
+// fork(2): a second address space with the same VMAs. Private pages are shared and become copy-on-write
+// in both; the child's platform mappings are made when it touches them, since most children soon exec.
+
+import { ENOMEM } from "../../abi/errno.ts";
+import { PROT_WRITE } from "../../abi/mman.ts";
+import { MemoryManager, type RlimitSource } from "./memory-manager.ts";
+import { VMA_DONTFORK, VMA_LOCKED, VMA_LOCKONFAULT, VMA_WIPEONFORK, type Vma } from "./vma.ts";
+
+export function forkMemory(parent: MemoryManager, rlimits: RlimitSource): MemoryManager | number {
+  const space = parent.deps.platform.newAddressSpace();
+  if (space === null) return -ENOMEM;
+  const child = new MemoryManager(parent.deps, space, rlimits, parent.layout);
+  child.info = parent.info;
+  child.brkStart = parent.brkStart;
+  child.brkEnd = parent.brkEnd;
+  child.barrierRegistrations = parent.barrierRegistrations;
+  for (const vma of parent.vmas.items) {
+    if ((vma.flags & VMA_DONTFORK) !== 0) continue;
+    const copy = vma.slice(vma.start, vma.end);
+    copy.flags &= ~(VMA_LOCKED | VMA_LOCKONFAULT);
+    child.vmas.add(copy);
+    if ((vma.flags & VMA_WIPEONFORK) === 0) sharePmas(parent, child, vma);
+  }
+  writeProtectShared(parent);
+  return child;
+}
+
+/** Gives the child the PMAs of one VMA. The parent's platform mappings are still as they were. */
+function sharePmas(parent: MemoryManager, child: MemoryManager, vma: Vma): void {
+  const pmas = parent.pmas;
+  let i = pmas.isolate(vma.start, vma.end);
+  for (; i < pmas.items.length && pmas.items[i].start < vma.end; i++) {
+    const pma = pmas.items[i];
+    if (pma.owned) {
+      parent.memoryFile.incRef(pma.offset, pma.length);
+      pma.cow = true;
+    }
+    const copy = pma.slice(pma.start, pma.end);
+    copy.mapped = false;
+    copy.prot = copy.protFor(vma.prot);
+    child.pmas.add(copy);
+  }
+}
+
+/** Takes writing away from what became copy-on-write, one command for each stretch. */
+function writeProtectShared(parent: MemoryManager): void {
+  parent.pmas.version++;
+  let start = 0;
+  let end = 0;
+  let prot = 0;
+  for (const pma of parent.pmas.items) {
+    if (!pma.cow || (pma.prot & PROT_WRITE) === 0) continue;
+    pma.prot &= ~PROT_WRITE;
+    if (!pma.mapped) continue;
+    if (pma.start === end && pma.prot === prot) {
+      end = pma.end;
+      continue;
+    }
+    if (end > start) parent.protectInPlatform(start, end, prot);
+    start = pma.start;
+    end = pma.end;
+    prot = pma.prot;
+  }
+  if (end > start) parent.protectInPlatform(start, end, prot);
+}
