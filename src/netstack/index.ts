@@ -13,10 +13,17 @@ export {
   WRITE_MORE,
   WRITE_URGENT,
 } from "./endpoints.ts";
+export type { IcmpForwarder } from "./icmp/icmp.ts";
+export type { PingEndpoint } from "./icmp/ping-endpoint.ts";
 export { type Family, IPV4, IPV6, IpAddr } from "./ip-addr.ts";
 export { NetErr, type NetError, netErrorName } from "./net-error.ts";
+export type { RawEndpoint } from "./raw/raw-endpoint.ts";
 export { type OnReadiness, Ready } from "./readiness.ts";
+export { completeChecksum } from "./stack/checksum-partial.ts";
+export { Counters } from "./stack/counters.ts";
 export type { LinkEndpoint, LinkSink } from "./stack/link-endpoint.ts";
+export { type NeighborEntry, NeighborState } from "./stack/neighbors.ts";
+export type { Nic, NicAddress, NicCounters } from "./stack/nic.ts";
 export {
   GSO_NONE,
   GSO_TCPV4,
@@ -26,7 +33,11 @@ export {
   MAX_PACKET,
   PacketBuffer,
 } from "./stack/packet-buffer.ts";
-
-/** PENDING: the full class is being written. */
-// biome-ignore lint/suspicious/noEmptyInterface: replaced by the class
-export interface Stack {}
+export { copyPacket, gather } from "./stack/packet-pool.ts";
+export type { PortOwner } from "./stack/ports.ts";
+export type { RouteConfig, RouteEntry } from "./stack/routes.ts";
+export { type AddressConfig, type AttachConfig, Stack, type StackConfig } from "./stack/stack.ts";
+export type { Route } from "./stack/transport.ts";
+export type { ForwardHandler, ForwardRequest } from "./tcp/forwarder.ts";
+export type { UdpForwarder } from "./udp/udp.ts";
+export type { UdpEndpoint } from "./udp/udp-endpoint.ts";

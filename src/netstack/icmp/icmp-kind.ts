@@ -1,0 +1,70 @@
+// What an ICMP error means: from type and code to ICMP_KIND_*, and to the error an endpoint reports
+// (RFC 1122 4.2.3.9, 4.1.3.3; Linux's icmp_err_convert).
+
+import { NetErr, type NetError } from "../net-error.ts";
+import {
+  ICMP_KIND_ADMIN_PROHIBITED,
+  ICMP_KIND_HOST_UNREACHABLE,
+  ICMP_KIND_NET_UNREACHABLE,
+  ICMP_KIND_PACKET_TOO_BIG,
+  ICMP_KIND_PARAMETER_PROBLEM,
+  ICMP_KIND_PORT_UNREACHABLE,
+  ICMP_KIND_PROTOCOL_UNREACHABLE,
+  ICMP_KIND_TIME_EXCEEDED,
+} from "../stack/transport.ts";
+import {
+  ICMP_PARAMETER_PROBLEM,
+  ICMP_TIME_EXCEEDED,
+  ICMP_UNREACHABLE,
+  UNREACHABLE_ADMIN,
+  UNREACHABLE_FRAG_NEEDED,
+  UNREACHABLE_HOST_PROHIBITED,
+  UNREACHABLE_NET,
+  UNREACHABLE_NET_PROHIBITED,
+  UNREACHABLE_PORT,
+  UNREACHABLE_PROTOCOL,
+} from "../wire/icmp.ts";
+
+/** 0: not an error that endpoints hear of (source quench is ignored, RFC 6633; redirects too). */
+export function icmpKind(type: number, code: number): number {
+  if (type === ICMP_TIME_EXCEEDED) return ICMP_KIND_TIME_EXCEEDED;
+  if (type === ICMP_PARAMETER_PROBLEM) return ICMP_KIND_PARAMETER_PROBLEM;
+  if (type !== ICMP_UNREACHABLE) return 0;
+  switch (code) {
+    case UNREACHABLE_NET:
+    case 6:
+    case 11:
+      return ICMP_KIND_NET_UNREACHABLE;
+    case UNREACHABLE_PROTOCOL:
+      return ICMP_KIND_PROTOCOL_UNREACHABLE;
+    case UNREACHABLE_PORT:
+      return ICMP_KIND_PORT_UNREACHABLE;
+    case UNREACHABLE_FRAG_NEEDED:
+      return ICMP_KIND_PACKET_TOO_BIG;
+    case UNREACHABLE_NET_PROHIBITED:
+    case UNREACHABLE_HOST_PROHIBITED:
+    case UNREACHABLE_ADMIN:
+      return ICMP_KIND_ADMIN_PROHIBITED;
+    default:
+      return ICMP_KIND_HOST_UNREACHABLE;
+  }
+}
+
+/** The error to report; soft ones only when the user asked for all (IP_RECVERR). 0: nothing. */
+export function hardError(kind: number, all: boolean): NetError | 0 {
+  switch (kind) {
+    case ICMP_KIND_PORT_UNREACHABLE:
+      return NetErr.ConnectionRefused;
+    case ICMP_KIND_PROTOCOL_UNREACHABLE:
+      return NetErr.ProtocolUnavailable;
+    case ICMP_KIND_ADMIN_PROHIBITED:
+      return NetErr.HostUnreachable;
+    case ICMP_KIND_NET_UNREACHABLE:
+      return all ? NetErr.NetworkUnreachable : 0;
+    case ICMP_KIND_HOST_UNREACHABLE:
+    case ICMP_KIND_TIME_EXCEEDED:
+      return all ? NetErr.HostUnreachable : 0;
+    default:
+      return 0;
+  }
+}

@@ -1,0 +1,291 @@
+// ICMP for IPv4 (RFC 792, 1122 3.2.2, 1812 4.3): answers echoes, sends errors (rate-limited, never about
+// errors, broadcasts or fragments but the first), and hands received errors to the protocol they quote,
+// after checking that they quote something of ours (RFC 5927).
+
+import { u16 } from "../../base/bytes.ts";
+import { IpAddr } from "../ip-addr.ts";
+import type { PacketBuffer } from "../stack/packet-buffer.ts";
+import { nextLowerPlateau } from "../stack/path-mtu.ts";
+import type { Stack } from "../stack/stack.ts";
+import {
+  ICMP_KIND_HOST_UNREACHABLE,
+  ICMP_KIND_PACKET_TOO_BIG,
+  type IcmpError,
+  type TransportProtocol,
+} from "../stack/transport.ts";
+import { checksum, updateChecksum } from "../wire/checksum.ts";
+import {
+  checkIcmp,
+  ICMP_CHECKSUM,
+  ICMP_ECHO,
+  ICMP_ECHO_REPLY,
+  ICMP_HEADER,
+  ICMP_PARAMETER_PROBLEM,
+  ICMP_REDIRECT,
+  ICMP_SOURCE_QUENCH,
+  ICMP_TIME_EXCEEDED,
+  ICMP_UNREACHABLE,
+  icmpCode,
+  icmpNextMtu,
+  icmpType,
+  isIcmpError,
+  setIcmpChecksum,
+  UNREACHABLE_HOST,
+  UNREACHABLE_PORT,
+  writeIcmp,
+} from "../wire/icmp.ts";
+import {
+  checkIpv4Form,
+  ipv4Dst,
+  ipv4FragOffset,
+  ipv4HeaderBytes,
+  ipv4Protocol,
+  ipv4Src,
+  ipv4Total,
+  PROTO_ICMP,
+} from "../wire/ipv4.ts";
+import { icmpKind } from "./icmp-kind.ts";
+import { PingTable } from "./ping-endpoint.ts";
+import { RateLimit } from "./rate-limit.ts";
+
+/** RFC 1812 4.3.2.3: as much of the packet as fits in 576 bytes. */
+const ERROR_BYTES_MAX = 576 - 20 - ICMP_HEADER;
+
+/** A gateway's part in ICMP: echo requests to addresses that are not ours. */
+export interface IcmpForwarder {
+  /** The message is at [pkt.l4, pkt.end). True: it is taken care of. */
+  onEcho(pkt: PacketBuffer): boolean;
+}
+
+export class IcmpProtocol implements TransportProtocol {
+  readonly protocol = PROTO_ICMP;
+  readonly pings: PingTable;
+  readonly #stack: Stack;
+  readonly #limit: RateLimit;
+  #forwarder: IcmpForwarder | null = null;
+  readonly #error: IcmpError & { from: IpAddr; src: IpAddr; dst: IpAddr } = {
+    kind: 0,
+    type: 0,
+    code: 0,
+    mtu: 0,
+    from: new IpAddr(),
+    src: new IpAddr(),
+    dst: new IpAddr(),
+    protocol: 0,
+    bytes: new Uint8Array(0),
+    l4: 0,
+    end: 0,
+  };
+
+  constructor(stack: Stack) {
+    this.#stack = stack;
+    this.pings = new PingTable(stack);
+    this.#limit = new RateLimit(stack.clock, stack.rng, stack.limits.icmpErrorsPerSecond);
+  }
+
+  setForwarder(forwarder: IcmpForwarder | null): void {
+    this.#forwarder = forwarder;
+  }
+
+  onPacket(pkt: PacketBuffer): void {
+    const counters = this.#stack.counters;
+    counters.icmpInMsgs++;
+    if (!checkIcmp(pkt.bytes, pkt.l4, pkt.end - pkt.l4)) {
+      counters.icmpInErrors++;
+      counters.icmpInCsumErrors++;
+      counters.dropIcmpBad++;
+      return;
+    }
+    pkt.payload = pkt.l4 + ICMP_HEADER;
+    const type = icmpType(pkt.bytes, pkt.l4);
+    switch (type) {
+      case ICMP_ECHO:
+        counters.icmpInEchos++;
+        this.#onEcho(pkt);
+        return;
+      case ICMP_ECHO_REPLY:
+        counters.icmpInEchoReps++;
+        this.pings.onReply(pkt);
+        return;
+      case ICMP_UNREACHABLE:
+        counters.icmpInDestUnreachs++;
+        break;
+      case ICMP_TIME_EXCEEDED:
+        counters.icmpInTimeExcds++;
+        break;
+      case ICMP_PARAMETER_PROBLEM:
+        counters.icmpInParmProbs++;
+        break;
+      case ICMP_SOURCE_QUENCH:
+        counters.icmpInSrcQuenchs++;
+        return;
+      case ICMP_REDIRECT:
+        counters.icmpInRedirects++;
+        return;
+      default:
+        counters.dropIcmpUnknown++;
+        return;
+    }
+    this.#onError(pkt, type, icmpCode(pkt.bytes, pkt.l4));
+  }
+
+  /** Errors about pings of our own: to the ping endpoint. */
+  onIcmpError(error: IcmpError): void {
+    this.pings.onIcmpError(error);
+  }
+  mayHaveSent(error: IcmpError): boolean {
+    return this.pings.mayHaveSent(error);
+  }
+
+  #onEcho(pkt: PacketBuffer): void {
+    const stack = this.#stack;
+    // No answer to broadcast or multicast echoes (RFC 1122 3.2.2.6 allows it; Smurf).
+    if (pkt.linkBroadcast) return;
+    if (!stack.isLocalAddress(pkt.dst)) {
+      if (this.#forwarder?.onEcho(pkt)) return;
+      this.sendError(pkt, ICMP_UNREACHABLE, UNREACHABLE_HOST, 0);
+      return;
+    }
+    this.replyToEcho(pkt);
+  }
+
+  /** Sends the echo reply to the request in pkt, in the name of its destination. */
+  replyToEcho(pkt: PacketBuffer): void {
+    const stack = this.#stack;
+    const route = stack.findRoute(pkt.dst, pkt.src);
+    if (typeof route === "number") {
+      stack.counters.ipOutNoRoutes++;
+      return;
+    }
+    const reply = stack.allocPacket();
+    const length = pkt.end - pkt.l4;
+    reply.bytes.set(pkt.bytes.subarray(pkt.l4, pkt.end), reply.start);
+    reply.end = reply.start + length;
+    reply.l4 = reply.start;
+    reply.protocol = PROTO_ICMP;
+    reply.tos = pkt.tos;
+    reply.bytes[reply.l4] = ICMP_ECHO_REPLY;
+    // Type went from 8 to 0, the code stays.
+    const code = icmpCode(reply.bytes, reply.l4);
+    const field = u16(reply.bytes, reply.l4 + ICMP_CHECKSUM);
+    setIcmpChecksum(reply.bytes, reply.l4, updateChecksum(field, (ICMP_ECHO << 8) | code, code));
+    stack.counters.icmpOutMsgs++;
+    stack.counters.icmpOutEchoReps++;
+    stack.sendPacket(route, reply, false);
+  }
+
+  #onError(pkt: PacketBuffer, type: number, code: number): void {
+    const counters = this.#stack.counters;
+    const b = pkt.bytes;
+    const o = pkt.payload;
+    // The quoted packet is cut short: its own total length may be longer than what is here.
+    const have = pkt.end - o;
+    if (have < 28 || !checkIpv4Form(b, o, Math.max(have, ipv4Total(b, o)))) {
+      counters.icmpInErrors++;
+      counters.dropIcmpBad++;
+      return;
+    }
+    const header = ipv4HeaderBytes(b, o);
+    if (have < header + 8 || ipv4FragOffset(b, o) !== 0) {
+      counters.dropIcmpUnrelated++;
+      return;
+    }
+    const kind = icmpKind(type, code);
+    const error = this.#error;
+    error.src.setV4(ipv4Src(b, o));
+    error.dst.setV4(ipv4Dst(b, o));
+    const nic = this.#stack.nicById(pkt.nicId);
+    if (kind === 0 || !(this.#stack.isLocalAddress(error.src) || nic?.promiscuous)) {
+      counters.dropIcmpUnrelated++;
+      return;
+    }
+    error.kind = kind;
+    error.type = type;
+    error.code = code;
+    error.from.set(pkt.src);
+    error.protocol = ipv4Protocol(b, o);
+    error.bytes = b;
+    error.l4 = o + header;
+    error.end = pkt.end;
+    error.mtu = 0;
+    if (kind === ICMP_KIND_PACKET_TOO_BIG) {
+      const told = icmpNextMtu(b, pkt.l4);
+      error.mtu = told === 0 ? nextLowerPlateau(ipv4Total(b, o)) : told;
+    }
+    this.#dispatch(error);
+  }
+
+  #dispatch(error: IcmpError): void {
+    const stack = this.#stack;
+    const protocol = stack.protocols[error.protocol];
+    if (error.kind === ICMP_KIND_PACKET_TOO_BIG) {
+      const believed = protocol === null || (protocol.mayHaveSent?.(error) ?? true);
+      if (!believed) {
+        stack.counters.dropIcmpUnrelated++;
+        return;
+      }
+      const route = stack.findRoute(null, error.dst);
+      if (typeof route !== "number") stack.pathMtu.lower(error.dst, error.mtu, route.mtu);
+    }
+    stack.raw.onIcmpError(error);
+    protocol?.onIcmpError(error);
+  }
+
+  /** A neighbour did not answer: tells the sender of the packet (IP header at pkt.l3), as an error from ourselves. */
+  localUnreachable(pkt: PacketBuffer): void {
+    const b = pkt.bytes;
+    const o = pkt.l3;
+    if (!checkIpv4Form(b, o, pkt.end - o) || ipv4FragOffset(b, o) !== 0) return;
+    const error = this.#error;
+    error.kind = ICMP_KIND_HOST_UNREACHABLE;
+    error.type = ICMP_UNREACHABLE;
+    error.code = UNREACHABLE_HOST;
+    error.mtu = 0;
+    error.src.setV4(ipv4Src(b, o));
+    error.dst.setV4(ipv4Dst(b, o));
+    error.from.set(error.src);
+    error.protocol = ipv4Protocol(b, o);
+    error.bytes = b;
+    error.l4 = o + ipv4HeaderBytes(b, o);
+    error.end = pkt.end;
+    if (error.end - error.l4 >= 8) this.#dispatch(error);
+  }
+
+  /** Answers an inbound packet (l3, l4, src, dst set) with an error; `rest` is the header's second word. */
+  sendError(pkt: PacketBuffer, type: number, code: number, rest: number): void {
+    const stack = this.#stack;
+    const b = pkt.bytes;
+    const o = pkt.l3;
+    if (!pkt.src.isV4 || pkt.linkBroadcast || pkt.src.isUnspecified || pkt.src.isMulticast) return;
+    if (ipv4FragOffset(b, o) !== 0) return;
+    if (pkt.protocol === PROTO_ICMP && (pkt.end <= pkt.l4 || isIcmpError(b[pkt.l4]))) return;
+    if (!this.#limit.take()) {
+      stack.counters.icmpOutRateLimited++;
+      return;
+    }
+    const nic = stack.nicById(pkt.nicId);
+    // In our own name: a foreign destination (gateway) is not ours to speak for.
+    const from = stack.isLocalAddress(pkt.dst) ? pkt.dst : (nic?.sourceFor(pkt.src) ?? null);
+    const route = stack.findRoute(from, pkt.src);
+    if (typeof route === "number") return;
+    const error = stack.allocPacket();
+    const quoted = Math.min(pkt.end - o, ERROR_BYTES_MAX);
+    writeIcmp(error.bytes, error.start, type, code, rest >>> 0);
+    error.bytes.set(b.subarray(o, o + quoted), error.start + ICMP_HEADER);
+    error.end = error.start + ICMP_HEADER + quoted;
+    error.l4 = error.start;
+    error.protocol = PROTO_ICMP;
+    // RFC 1812 4.3.2.5: precedence of internetwork control.
+    error.tos = 0xc0;
+    setIcmpChecksum(error.bytes, error.l4, checksum(error.bytes, error.l4, error.end - error.l4));
+    stack.counters.icmpOutMsgs++;
+    if (type === ICMP_UNREACHABLE) stack.counters.icmpOutDestUnreachs++;
+    else if (type === ICMP_TIME_EXCEEDED) stack.counters.icmpOutTimeExcds++;
+    else stack.counters.icmpOutParmProbs++;
+    stack.sendPacket(route, error, false);
+  }
+
+  sendPortUnreachable(pkt: PacketBuffer): void {
+    this.sendError(pkt, ICMP_UNREACHABLE, UNREACHABLE_PORT, 0);
+  }
+}

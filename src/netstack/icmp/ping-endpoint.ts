@@ -1,0 +1,168 @@
+// Ping sockets (Linux's IPPROTO_ICMP datagram sockets): the user gives an echo request's header and data,
+// the kernel owns the identifier, which is the local port, and only replies to it come back.
+
+import type { Family, IpAddr } from "../ip-addr.ts";
+import { NetErr, type NetError } from "../net-error.ts";
+import { DatagramBase } from "../stack/datagram-endpoint.ts";
+import type { PacketBuffer } from "../stack/packet-buffer.ts";
+import { type PortProbe, PortTable } from "../stack/ports.ts";
+import type { Stack } from "../stack/stack.ts";
+import type { IcmpError } from "../stack/transport.ts";
+import { checksum } from "../wire/checksum.ts";
+import {
+  ICMP_ECHO,
+  ICMP_HEADER,
+  icmpEchoId,
+  setIcmpChecksum,
+  setIcmpEchoId,
+} from "../wire/icmp.ts";
+import { IPV4_HEADER, PROTO_ICMP } from "../wire/ipv4.ts";
+import { hardError } from "./icmp-kind.ts";
+
+const IP_MAX = 65_535;
+
+export class PingTable {
+  readonly ports = new PortTable<PingEndpoint>();
+  readonly #stack: Stack;
+
+  constructor(stack: Stack) {
+    this.#stack = stack;
+  }
+
+  open(family: Family): PingEndpoint | NetError {
+    // ICMPv6 echo comes with IPv6.
+    if (family !== 4) return NetErr.NotSupported;
+    if (!this.#stack.countEndpoint()) return NetErr.NoBuffers;
+    return new PingEndpoint(this.#stack, family);
+  }
+
+  onReply(pkt: PacketBuffer): void {
+    const id = icmpEchoId(pkt.bytes, pkt.l4);
+    const holders = this.ports.at(id);
+    let taken = false;
+    if (holders !== null) {
+      for (let i = 0; i < holders.length; i++) {
+        if (holders[i].accepts(pkt)) taken = holders[i].onReply(pkt) || taken;
+      }
+    }
+    if (!taken) this.#stack.counters.dropIcmpUnrelated++;
+  }
+
+  onIcmpError(error: IcmpError): void {
+    this.#sender(error)?.onIcmpError(error);
+  }
+  mayHaveSent(error: IcmpError): boolean {
+    return this.#sender(error) !== null;
+  }
+
+  #sender(error: IcmpError): PingEndpoint | null {
+    if (error.bytes[error.l4] !== ICMP_ECHO) return null;
+    return this.ports.at(icmpEchoId(error.bytes, error.l4))?.[0] ?? null;
+  }
+}
+
+export class PingEndpoint extends DatagramBase implements PortProbe {
+  constructor(stack: Stack, family: Family) {
+    super(stack, family);
+  }
+
+  accepts(pkt: PacketBuffer): boolean {
+    if (!this.localAddr.isUnspecified && !this.localAddr.equals(pkt.dst)) return false;
+    return !this.isConnected || this.remoteAddr.equals(pkt.src);
+  }
+  onReply(pkt: PacketBuffer): boolean {
+    return this.enqueue(pkt, pkt.l4, pkt.end, 0);
+  }
+  onIcmpError(error: IcmpError): void {
+    const result = hardError(error.kind, this.options.receiveErrors);
+    if (result !== 0 && (this.isConnected || this.options.receiveErrors)) this.setError(result);
+  }
+
+  isPortFree(port: number): boolean {
+    return this.stack.icmp.pings.ports.at(port) === null;
+  }
+
+  bind(addr: IpAddr, port: number): NetError | 0 {
+    if (this.localPort !== 0) return NetErr.InvalidArgument;
+    if (!addr.isUnspecified && !this.stack.mayBindAddress(addr, this.options.boundNicId)) {
+      return NetErr.AddressNotAvailable;
+    }
+    if (port !== 0 && !this.isPortFree(port)) return NetErr.AddressInUse;
+    const result = this.#takeId(port);
+    if (result < 0) return result;
+    this.localAddr.set(addr);
+    return 0;
+  }
+
+  connect(addr: IpAddr, _port: number): NetError | 0 {
+    this.dropPath();
+    const path = this.pathTo(addr);
+    if (path === null) return this.pathError;
+    if (this.localPort === 0) {
+      const result = this.#takeId(0);
+      if (result < 0) return result;
+    }
+    this.remoteAddr.set(path.dst);
+    this.isConnected = true;
+    return 0;
+  }
+
+  disconnect(): void {
+    this.isConnected = false;
+    this.clearAddr(this.remoteAddr);
+    this.dropPath();
+  }
+
+  send(
+    src: Uint8Array,
+    offset: number,
+    length: number,
+    addr: IpAddr | null,
+    _port: number,
+  ): number {
+    const refused = this.sendCheck(addr);
+    if (refused < 0) return refused;
+    if (length < ICMP_HEADER || src[offset] !== ICMP_ECHO || src[offset + 1] !== 0) {
+      return NetErr.InvalidArgument;
+    }
+    if (length > IP_MAX - IPV4_HEADER) return NetErr.MessageTooLong;
+    const path = this.pathTo(addr ?? this.remoteAddr);
+    if (path === null) return this.pathError;
+    if (path.isBroadcast && !this.options.broadcast) return NetErr.NotPermitted;
+    if (this.localPort === 0) {
+      const result = this.#takeId(0);
+      if (result < 0) return result;
+    }
+    const stack = this.stack;
+    const pkt = stack.allocPacket();
+    pkt.bytes.set(src.subarray(offset, offset + length), pkt.start);
+    pkt.end = pkt.start + length;
+    pkt.l4 = pkt.start;
+    // Only what was checked goes out, whatever the memory says by now.
+    pkt.bytes[pkt.l4] = ICMP_ECHO;
+    pkt.bytes[pkt.l4 + 1] = 0;
+    setIcmpEchoId(pkt.bytes, pkt.l4, this.localPort);
+    setIcmpChecksum(pkt.bytes, pkt.l4, 0);
+    setIcmpChecksum(pkt.bytes, pkt.l4, checksum(pkt.bytes, pkt.l4, length));
+    pkt.protocol = PROTO_ICMP;
+    pkt.ttl = path.isMulticast ? this.options.multicastTtl : this.options.ttl;
+    pkt.tos = this.options.tos;
+    stack.counters.icmpOutMsgs++;
+    stack.counters.icmpOutEchos++;
+    const df = this.dontFragment(path, IPV4_HEADER + length);
+    const result = stack.sendPacket(path, pkt, df);
+    stack.runPending();
+    return result < 0 ? result : length;
+  }
+
+  protected unregister(): void {
+    if (this.localPort !== 0) this.stack.icmp.pings.ports.remove(this, this.localPort);
+  }
+
+  #takeId(wanted: number): NetError | 0 {
+    const id = wanted !== 0 ? wanted : this.stack.ephemeral.pickAny(this);
+    if (id === 0) return NetErr.WouldBlock;
+    this.localPort = id;
+    return this.stack.icmp.pings.ports.add(this, id);
+  }
+}

@@ -1,0 +1,138 @@
+// One raw IPv4 endpoint. Without includeHeader the stack writes the IP header; with it (IP_HDRINCL) the
+// user does, and the stack fills what Linux fills: total length, checksum, and source and ID when zero.
+
+import { i32, setU16, setU32, u16 } from "../../base/bytes.ts";
+import { hardError } from "../icmp/icmp-kind.ts";
+import { type Family, IpAddr } from "../ip-addr.ts";
+import { NetErr, type NetError } from "../net-error.ts";
+import { DatagramBase } from "../stack/datagram-endpoint.ts";
+import type { PacketBuffer } from "../stack/packet-buffer.ts";
+import type { Path } from "../stack/path.ts";
+import type { Stack } from "../stack/stack.ts";
+import { ICMP_KIND_PACKET_TOO_BIG, type IcmpError } from "../stack/transport.ts";
+import { icmpType } from "../wire/icmp.ts";
+import {
+  IPV4_DST,
+  IPV4_HEADER,
+  IPV4_SRC,
+  ipv4HeaderBytes,
+  PROTO_ICMP,
+  resizeIpv4,
+} from "../wire/ipv4.ts";
+
+const IP_MAX = 65_535;
+/** IPPROTO_RAW implies IP_HDRINCL and receives nothing. */
+const PROTO_RAW = 255;
+
+export class RawEndpoint extends DatagramBase {
+  readonly protocol: number;
+  includeHeader: boolean;
+  /** ICMP_FILTER: a bit per type set means "not wanted". */
+  icmpFilter = 0;
+  readonly #dst = new IpAddr();
+
+  constructor(stack: Stack, family: Family, protocol: number) {
+    super(stack, family);
+    this.protocol = protocol;
+    this.localPort = protocol;
+    this.includeHeader = protocol === PROTO_RAW;
+  }
+
+  accepts(pkt: PacketBuffer): boolean {
+    if (!this.localAddr.isUnspecified && !this.localAddr.equals(pkt.dst)) return false;
+    if (this.isConnected && !this.remoteAddr.equals(pkt.src)) return false;
+    if (this.options.boundNicId !== 0 && this.options.boundNicId !== pkt.nicId) return false;
+    if (this.protocol !== PROTO_ICMP || this.icmpFilter === 0 || pkt.end <= pkt.l4) return true;
+    const type = icmpType(pkt.bytes, pkt.l4);
+    return type > 31 || ((this.icmpFilter >>> type) & 1) === 0;
+  }
+  onPacket(pkt: PacketBuffer): void {
+    this.enqueue(pkt, pkt.l3, pkt.end, 0);
+  }
+  onIcmpError(error: IcmpError): void {
+    if (!this.isConnected && !this.options.receiveErrors) return;
+    if (error.kind === ICMP_KIND_PACKET_TOO_BIG) this.setError(NetErr.MessageTooLong);
+    else {
+      const result = hardError(error.kind, this.options.receiveErrors);
+      if (result !== 0) this.setError(result);
+    }
+  }
+
+  bind(addr: IpAddr, _port: number): NetError | 0 {
+    if (!addr.isUnspecified && !this.stack.mayBindAddress(addr, this.options.boundNicId)) {
+      return NetErr.AddressNotAvailable;
+    }
+    this.localAddr.set(addr);
+    return 0;
+  }
+
+  connect(addr: IpAddr, _port: number): NetError | 0 {
+    this.dropPath();
+    const path = this.pathTo(addr);
+    if (path === null) return this.pathError;
+    this.remoteAddr.set(path.dst);
+    this.isConnected = true;
+    return 0;
+  }
+
+  disconnect(): void {
+    this.isConnected = false;
+    this.clearAddr(this.remoteAddr);
+    this.dropPath();
+  }
+
+  send(
+    src: Uint8Array,
+    offset: number,
+    length: number,
+    addr: IpAddr | null,
+    _port: number,
+  ): number {
+    const refused = this.sendCheck(addr);
+    if (refused < 0) return refused;
+    const header = this.includeHeader ? 0 : IPV4_HEADER;
+    if (length + header > IP_MAX) return NetErr.MessageTooLong;
+    const path = this.pathTo(addr ?? this.remoteAddr);
+    if (path === null) return this.pathError;
+    if (path.isBroadcast && !this.options.broadcast) return NetErr.NotPermitted;
+    const stack = this.stack;
+    const pkt = stack.allocPacket();
+    pkt.bytes.set(src.subarray(offset, offset + length), pkt.start);
+    pkt.end = pkt.start + length;
+    pkt.ttl = path.isMulticast ? this.options.multicastTtl : this.options.ttl;
+    pkt.tos = this.options.tos;
+    pkt.protocol = this.protocol;
+    let result: NetError | 0 = 0;
+    if (this.includeHeader) result = this.#sendOwnHeader(path, pkt, length);
+    else {
+      pkt.l4 = pkt.start;
+      result = stack.sendPacket(path, pkt, this.dontFragment(path, length + IPV4_HEADER));
+    }
+    stack.runPending();
+    return result < 0 ? result : length;
+  }
+
+  #sendOwnHeader(path: Path, pkt: PacketBuffer, length: number): NetError | 0 {
+    const b = pkt.bytes;
+    const o = pkt.start;
+    const header = ipv4HeaderBytes(b, o);
+    const bad = length < IPV4_HEADER || b[o] >>> 4 !== 4 || header < IPV4_HEADER || header > length;
+    if (bad || length > path.mtu) {
+      this.stack.freePacket(pkt);
+      return bad ? NetErr.InvalidArgument : NetErr.MessageTooLong;
+    }
+    if (i32(b, o + IPV4_SRC) === 0) setU32(b, o + IPV4_SRC, path.src.w3);
+    const dst = this.#dst.setV4(i32(b, o + IPV4_DST));
+    const id = u16(b, o + 4) === 0 ? this.stack.ipv4.nextId(path.src, dst) : u16(b, o + 4);
+    setU16(b, o + 4, id);
+    resizeIpv4(b, o, length, id, u16(b, o + 6));
+    pkt.l4 = o + header;
+    pkt.protocol = b[o + 9];
+    this.stack.ipv4.sendWithHeader(path, pkt);
+    return 0;
+  }
+
+  protected unregister(): void {
+    this.stack.raw.remove(this);
+  }
+}

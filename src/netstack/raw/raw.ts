@@ -1,0 +1,55 @@
+// Raw IPv4 endpoints (raw(7)): every packet of one protocol, header included, to everyone who asked for it.
+
+import type { Family } from "../ip-addr.ts";
+import { NetErr, type NetError } from "../net-error.ts";
+import type { PacketBuffer } from "../stack/packet-buffer.ts";
+import type { Stack } from "../stack/stack.ts";
+import type { IcmpError } from "../stack/transport.ts";
+import { RawEndpoint } from "./raw-endpoint.ts";
+
+export class RawProtocol {
+  readonly #stack: Stack;
+  readonly #byProtocol: (RawEndpoint[] | null)[] = new Array(256).fill(null);
+  #count = 0;
+
+  constructor(stack: Stack) {
+    this.#stack = stack;
+  }
+
+  open(family: Family, protocol: number): RawEndpoint | NetError {
+    // Raw IPv6 comes with IPv6.
+    if (family !== 4) return NetErr.NotSupported;
+    if (protocol < 0 || protocol > 255) return NetErr.InvalidArgument;
+    if (!this.#stack.countEndpoint()) return NetErr.NoBuffers;
+    const endpoint = new RawEndpoint(this.#stack, family, protocol);
+    const list = this.#byProtocol[protocol];
+    if (list === null) this.#byProtocol[protocol] = [endpoint];
+    else list.push(endpoint);
+    this.#count++;
+    return endpoint;
+  }
+
+  remove(endpoint: RawEndpoint): void {
+    const list = this.#byProtocol[endpoint.protocol];
+    const at = list === null ? -1 : list.indexOf(endpoint);
+    if (list === null || at < 0) return;
+    list.splice(at, 1);
+    this.#count--;
+  }
+
+  /** True when somebody listens to this protocol. */
+  deliver(pkt: PacketBuffer): boolean {
+    if (this.#count === 0) return false;
+    const list = this.#byProtocol[pkt.protocol];
+    if (list === null) return false;
+    for (let i = 0; i < list.length; i++) if (list[i].accepts(pkt)) list[i].onPacket(pkt);
+    return list.length > 0;
+  }
+
+  onIcmpError(error: IcmpError): void {
+    if (this.#count === 0) return;
+    const list = this.#byProtocol[error.protocol];
+    if (list === null) return;
+    for (let i = 0; i < list.length; i++) list[i].onIcmpError(error);
+  }
+}

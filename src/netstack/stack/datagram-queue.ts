@@ -1,0 +1,157 @@
+// The receive queue of a datagram endpoint: one byte ring for payloads, one ring of numbers for what goes
+// with each, both grown by doubling up to the receive buffer's limit. Putting and taking allocate nothing.
+
+import type { DatagramInfo } from "../endpoints.ts";
+import type { IpAddr } from "../ip-addr.ts";
+
+const META = 16;
+/** Charged per datagram besides its bytes, so that empty ones are bounded too. */
+const OVERHEAD_BYTES = 128;
+
+export class DatagramQueue {
+  #data = new Uint8Array(0);
+  #meta = new Int32Array(0);
+  #times = new Float64Array(0);
+  /** Ring positions of bytes: head is read, tail is written; counts say how much is in use. */
+  #head = 0;
+  #used = 0;
+  #first = 0;
+  #count = 0;
+  #charged = 0;
+
+  get count(): number {
+    return this.#count;
+  }
+  get chargedBytes(): number {
+    return this.#charged;
+  }
+  /** Length of the oldest datagram; 0 when none (or when it is empty). */
+  get nextBytes(): number {
+    return this.#count === 0 ? 0 : this.#meta[this.#first * META + 13];
+  }
+
+  /** Whether a datagram of this length may still come in. One always fits an empty queue, as in Linux. */
+  hasRoom(length: number, limitBytes: number): boolean {
+    return this.#count === 0 || this.#charged + length + OVERHEAD_BYTES <= limitBytes;
+  }
+
+  put(
+    src: Uint8Array,
+    offset: number,
+    length: number,
+    addr: IpAddr,
+    port: number,
+    localAddr: IpAddr,
+    nicId: number,
+    ttl: number,
+    tos: number,
+    timeNs: number,
+  ): void {
+    if (this.#used + length > this.#data.length) this.#growData(this.#used + length);
+    if ((this.#count + 1) * META > this.#meta.length) this.#growMeta();
+    const slots = this.#times.length;
+    const slot = (this.#first + this.#count) % slots;
+    const m = this.#meta;
+    const at = slot * META;
+    m[at] = addr.w0;
+    m[at + 1] = addr.w1;
+    m[at + 2] = addr.w2;
+    m[at + 3] = addr.w3;
+    m[at + 4] = port;
+    m[at + 5] = localAddr.w0;
+    m[at + 6] = localAddr.w1;
+    m[at + 7] = localAddr.w2;
+    m[at + 8] = localAddr.w3;
+    m[at + 9] = nicId;
+    m[at + 10] = ttl;
+    m[at + 11] = tos;
+    m[at + 13] = length;
+    this.#times[slot] = timeNs;
+    this.#copyIn(src, offset, length);
+    this.#count++;
+    this.#charged += length + OVERHEAD_BYTES;
+  }
+
+  /** Copies the oldest into dst; it stays when peek. Precondition: count > 0. */
+  take(dst: Uint8Array, offset: number, length: number, out: DatagramInfo, peek: boolean): number {
+    const m = this.#meta;
+    const at = this.#first * META;
+    const size = m[at + 13];
+    out.addr.w0 = m[at];
+    out.addr.w1 = m[at + 1];
+    out.addr.w2 = m[at + 2];
+    out.addr.w3 = m[at + 3];
+    out.port = m[at + 4];
+    out.localAddr.w0 = m[at + 5];
+    out.localAddr.w1 = m[at + 6];
+    out.localAddr.w2 = m[at + 7];
+    out.localAddr.w3 = m[at + 8];
+    out.nicId = m[at + 9];
+    out.ttl = m[at + 10];
+    out.tos = m[at + 11];
+    out.length = size;
+    out.segmentBytes = 0;
+    out.timeNs = this.#times[this.#first];
+    const n = Math.min(length, size);
+    this.#copyOut(dst, offset, n);
+    if (!peek) this.#drop(size);
+    return n;
+  }
+
+  clear(): void {
+    this.#data = new Uint8Array(0);
+    this.#meta = new Int32Array(0);
+    this.#times = new Float64Array(0);
+    this.#head = this.#used = this.#first = this.#count = this.#charged = 0;
+  }
+
+  #drop(size: number): void {
+    this.#first = (this.#first + 1) % this.#times.length;
+    this.#count--;
+    this.#charged -= size + OVERHEAD_BYTES;
+    this.#used -= size;
+    this.#head = this.#used === 0 ? 0 : (this.#head + size) % this.#data.length;
+  }
+
+  #copyIn(src: Uint8Array, offset: number, length: number): void {
+    if (length === 0) return;
+    const data = this.#data;
+    const tail = (this.#head + this.#used) % data.length;
+    const first = Math.min(length, data.length - tail);
+    data.set(src.subarray(offset, offset + first), tail);
+    if (first < length) data.set(src.subarray(offset + first, offset + length), 0);
+    this.#used += length;
+  }
+
+  #copyOut(dst: Uint8Array, offset: number, n: number): void {
+    if (n === 0) return;
+    const data = this.#data;
+    const first = Math.min(n, data.length - this.#head);
+    dst.set(data.subarray(this.#head, this.#head + first), offset);
+    if (first < n) dst.set(data.subarray(0, n - first), offset + first);
+  }
+
+  #growData(need: number): void {
+    let size = Math.max(2048, this.#data.length);
+    while (size < need) size *= 2;
+    const data = new Uint8Array(size);
+    this.#copyOut(data, 0, this.#used);
+    this.#data = data;
+    this.#head = 0;
+  }
+
+  #growMeta(): void {
+    const old = this.#times.length;
+    const slots = Math.max(8, old * 2);
+    const meta = new Int32Array(slots * META);
+    const times = new Float64Array(slots);
+    for (let i = 0; i < this.#count; i++) {
+      const from = (this.#first + i) % old;
+      meta.set(this.#meta.subarray(from * META, from * META + META), i * META);
+      times[i] = this.#times[from];
+    }
+    this.#meta = meta;
+    this.#times = times;
+    this.#first = 0;
+  }
+}

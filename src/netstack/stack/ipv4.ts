@@ -1,0 +1,261 @@
+// IPv4 in and out (RFC 791, 1122 3.2, 6864). Checks what arrives, decides whether it is ours, reassembles,
+// hands to the protocols; writes headers, fragments, picks IDs. Forwards nothing.
+
+import { KeyedHash } from "../../base/half-siphash.ts";
+import type { IpAddr } from "../ip-addr.ts";
+import { NetErr, type NetError } from "../net-error.ts";
+import { ICMP_PARAMETER_PROBLEM, ICMP_UNREACHABLE, UNREACHABLE_PROTOCOL } from "../wire/icmp.ts";
+import {
+  checkIpv4,
+  checkIpv4Options,
+  IPV4_DONT_FRAGMENT,
+  IPV4_HEADER,
+  IPV4_MORE_FRAGMENTS,
+  ipv4Dst,
+  ipv4HeaderBytes,
+  ipv4IsFragment,
+  ipv4Protocol,
+  ipv4Src,
+  ipv4Tos,
+  ipv4Total,
+  ipv4Ttl,
+  OPTIONS_OK,
+  OPTIONS_SOURCE_ROUTE,
+  writeIpv4,
+} from "../wire/ipv4.ts";
+import { completeChecksum } from "./checksum-partial.ts";
+import type { Nic } from "./nic.ts";
+import { GSO_NONE, type PacketBuffer } from "./packet-buffer.ts";
+import type { Path } from "./path.ts";
+import type { Stack } from "./stack.ts";
+
+const IP_MAX = 65_535;
+const ID_BUCKETS = 2048;
+const ALL_HOSTS = 0xe0000001 | 0;
+
+export class Ipv4 {
+  readonly #stack: Stack;
+  readonly #idHash: KeyedHash;
+  readonly #ids = new Uint16Array(ID_BUCKETS);
+
+  constructor(stack: Stack) {
+    this.#stack = stack;
+    this.#idHash = new KeyedHash(stack.rng);
+    for (let i = 0; i < ID_BUCKETS; i++) this.#ids[i] = stack.rng.u32();
+  }
+
+  /** A packet at pkt.l3. fromSelf: sent by this stack (loopback, or its own broadcast). */
+  input(nic: Nic, pkt: PacketBuffer, fromSelf: boolean): void {
+    const counters = this.#stack.counters;
+    const b = pkt.bytes;
+    const o = pkt.l3;
+    counters.ipInReceives++;
+    if (!checkIpv4(b, o, pkt.end - o)) {
+      counters.ipInHdrErrors++;
+      counters.dropIpHeader++;
+      return;
+    }
+    pkt.end = o + ipv4Total(b, o);
+    counters.ipInOctets += pkt.end - o;
+    pkt.src.setV4(ipv4Src(b, o));
+    pkt.dst.setV4(ipv4Dst(b, o));
+    pkt.l4 = o + ipv4HeaderBytes(b, o);
+    pkt.protocol = ipv4Protocol(b, o);
+    pkt.ttl = ipv4Ttl(b, o);
+    pkt.tos = ipv4Tos(b, o);
+    if (!this.#sourceOk(nic, pkt, fromSelf) || !this.#isOurs(nic, pkt, fromSelf)) return;
+    if (pkt.l4 - o > IPV4_HEADER && !this.#optionsOk(pkt)) return;
+    if (!ipv4IsFragment(b, o)) {
+      this.deliver(pkt);
+      return;
+    }
+    const whole = this.#stack.fragments.add(pkt);
+    if (whole === null) return;
+    whole.src.set(pkt.src);
+    whole.dst.set(pkt.dst);
+    whole.l4 = whole.l3 + ipv4HeaderBytes(whole.bytes, whole.l3);
+    whole.protocol = pkt.protocol;
+    whole.ttl = pkt.ttl;
+    whole.tos = pkt.tos;
+    whole.timeNs = pkt.timeNs;
+    this.deliver(whole);
+    this.#stack.freePacket(whole);
+  }
+
+  #sourceOk(nic: Nic, pkt: PacketBuffer, fromSelf: boolean): boolean {
+    if (fromSelf) return true;
+    const src = pkt.src;
+    const top = src.w3 >>> 24;
+    let bad = src.isMulticast || src.isLoopback || top >= 240;
+    // 0.0.0.0 is a source only for who has no address yet (DHCP), and then only to everyone.
+    bad ||= top === 0 && !(src.w3 === 0 && (pkt.dst.isLimitedBroadcast || pkt.dst.isMulticast));
+    bad ||= nic.isBroadcastAddress(src) || this.#stack.isLocalAddress(src);
+    if (bad) {
+      this.#stack.counters.ipInAddrErrors++;
+      this.#stack.counters.dropIpMartianSource++;
+    }
+    return !bad;
+  }
+
+  #isOurs(nic: Nic, pkt: PacketBuffer, fromSelf: boolean): boolean {
+    const counters = this.#stack.counters;
+    const dst = pkt.dst;
+    if (dst.isMulticast) {
+      pkt.linkBroadcast = true;
+      counters.ipInMcastPkts++;
+      if (dst.w3 === ALL_HOSTS || nic.groups.has(dst.w3)) return true;
+      counters.dropIpNotLocal++;
+      return false;
+    }
+    if (nic.isBroadcastAddress(dst)) {
+      pkt.linkBroadcast = true;
+      counters.ipInBcastPkts++;
+      return true;
+    }
+    if (!fromSelf && (dst.isLoopback || dst.w3 >>> 24 === 0 || dst.w3 >>> 24 >= 240)) {
+      counters.ipInAddrErrors++;
+      counters.dropIpMartianDestination++;
+      return false;
+    }
+    if (fromSelf || this.#stack.isLocalAddress(dst) || nic.promiscuous) return true;
+    counters.ipInAddrErrors++;
+    counters.dropIpNotLocal++;
+    return false;
+  }
+
+  #optionsOk(pkt: PacketBuffer): boolean {
+    const result = checkIpv4Options(pkt.bytes, pkt.l3);
+    if (result === OPTIONS_OK) return true;
+    this.#stack.counters.ipInHdrErrors++;
+    this.#stack.counters.dropIpOptions++;
+    if (result !== OPTIONS_SOURCE_ROUTE) {
+      this.#stack.icmp.sendError(pkt, ICMP_PARAMETER_PROBLEM, 0, result << 24);
+    }
+    return false;
+  }
+
+  /** A whole packet for us: raw endpoints first (they get copies), then its protocol. */
+  deliver(pkt: PacketBuffer): void {
+    const stack = this.#stack;
+    const wanted = stack.raw.deliver(pkt);
+    const protocol = stack.protocols[pkt.protocol];
+    if (protocol !== null) {
+      stack.counters.ipInDelivers++;
+      protocol.onPacket(pkt);
+      return;
+    }
+    if (wanted) {
+      stack.counters.ipInDelivers++;
+      return;
+    }
+    stack.counters.ipInUnknownProtos++;
+    stack.counters.dropIpUnknownProtocol++;
+    stack.icmp.sendError(pkt, ICMP_UNREACHABLE, UNREACHABLE_PROTOCOL, 0);
+  }
+
+  /** [pkt.start, pkt.end)+frag is what follows the IP header. Takes the packet. */
+  send(path: Path, pkt: PacketBuffer, dontFragment: boolean): NetError | 0 {
+    const stack = this.#stack;
+    const counters = stack.counters;
+    const total = IPV4_HEADER + pkt.length;
+    const df = dontFragment && !path.mtuLocked;
+    counters.ipOutRequests++;
+    if (total > IP_MAX) {
+      counters.dropTooBig++;
+      stack.freePacket(pkt);
+      return NetErr.MessageTooLong;
+    }
+    if (total > path.mtu && pkt.gsoType === GSO_NONE) {
+      if (df) {
+        counters.ipFragFails++;
+        counters.dropTooBig++;
+        stack.freePacket(pkt);
+        return NetErr.MessageTooLong;
+      }
+      this.#sendFragments(path, pkt);
+      return 0;
+    }
+    this.#finish(path, pkt, df ? IPV4_DONT_FRAGMENT : 0, this.nextId(path.src, path.dst));
+    return 0;
+  }
+
+  /** A raw packet with its own header at pkt.start (IP_HDRINCL), already checked and completed. */
+  sendWithHeader(path: Path, pkt: PacketBuffer): void {
+    pkt.l3 = pkt.start;
+    this.#stack.counters.ipOutRequests++;
+    this.#stack.counters.ipOutOctets += pkt.length;
+    this.#stack.output(path, pkt);
+  }
+
+  #finish(path: Path, pkt: PacketBuffer, fragWord: number, id: number): void {
+    const total = IPV4_HEADER + pkt.length;
+    pkt.start -= IPV4_HEADER;
+    pkt.l3 = pkt.start;
+    pkt.src.set(path.src);
+    pkt.dst.set(path.dst);
+    writeIpv4(
+      pkt.bytes,
+      pkt.start,
+      total,
+      pkt.tos,
+      id,
+      fragWord,
+      pkt.ttl,
+      pkt.protocol,
+      path.src,
+      path.dst,
+    );
+    this.#stack.counters.ipOutOctets += total;
+    this.#stack.output(path, pkt);
+  }
+
+  #sendFragments(path: Path, pkt: PacketBuffer): void {
+    const stack = this.#stack;
+    const pieceMax = (path.mtu - IPV4_HEADER) & ~7;
+    const total = pkt.length;
+    const linear = pkt.end - pkt.start;
+    const id = this.nextId(path.src, path.dst);
+    completeChecksum(pkt);
+    for (let at = 0; at < total; at += pieceMax) {
+      const n = Math.min(pieceMax, total - at);
+      const piece = stack.allocPacket();
+      piece.protocol = pkt.protocol;
+      piece.ttl = pkt.ttl;
+      piece.tos = pkt.tos;
+      piece.l4 = piece.start;
+      copyRange(piece, pkt, linear, at, n);
+      stack.counters.ipFragCreates++;
+      const more = at + n < total ? IPV4_MORE_FRAGMENTS : 0;
+      this.#finish(path, piece, more | (at >>> 3), id);
+    }
+    stack.counters.ipFragOKs++;
+    stack.freePacket(pkt);
+  }
+
+  /** Unpredictable per destination; repeats for one (source, destination) only after 65536 packets. */
+  nextId(src: IpAddr, dst: IpAddr): number {
+    const bucket = this.#idHash.begin().add(dst.w3).add(src.w3).end() % ID_BUCKETS;
+    this.#ids[bucket]++;
+    return this.#ids[bucket];
+  }
+}
+
+/** Bytes [at, at + n) of `from` (linear part, then frag) behind `to`'s start. */
+function copyRange(
+  to: PacketBuffer,
+  from: PacketBuffer,
+  linear: number,
+  at: number,
+  n: number,
+): void {
+  const fromLinear = Math.max(0, Math.min(n, linear - at));
+  if (fromLinear > 0) {
+    to.bytes.set(from.bytes.subarray(from.start + at, from.start + at + fromLinear), to.start);
+  }
+  const rest = n - fromLinear;
+  if (rest > 0 && from.fragBytes !== null) {
+    const begin = from.fragOffset + at + fromLinear - linear;
+    to.bytes.set(from.fragBytes.subarray(begin, begin + rest), to.start + fromLinear);
+  }
+  to.end = to.start + n;
+}

@@ -1,0 +1,325 @@
+// Neighbour unreachability detection: who on the link owns an address, and is it still there.
+// The state machine of RFC 4861 7.3 with its timers, used for ARP as Linux does (and for NDP).
+// One table per NIC. What a probe looks like is the resolver's business (arp.ts, later ndp.ts).
+
+import { assert } from "../../base/assert.ts";
+import { type Clock, SECOND } from "../../base/clock.ts";
+import type { Limits } from "../../base/limits.ts";
+import type { Rng } from "../../base/rng.ts";
+import { Timer, type TimerQueue } from "../../base/timers.ts";
+import { IpAddr } from "../ip-addr.ts";
+import { copyMac, macEquals } from "../wire/ethernet.ts";
+import type { Counters } from "./counters.ts";
+import type { PacketBuffer } from "./packet-buffer.ts";
+import { parkedCopy } from "./packet-pool.ts";
+
+/** Bits as Linux's NUD_* so that a report needs no table. */
+export const NeighborState = {
+  Incomplete: 0x01,
+  Reachable: 0x02,
+  Stale: 0x04,
+  Delay: 0x08,
+  Probe: 0x10,
+  Failed: 0x20,
+  Permanent: 0x80,
+} as const;
+const S = NeighborState;
+
+const REACHABLE_TIME_NS = 30 * SECOND;
+const DELAY_FIRST_PROBE_NS = 5 * SECOND;
+const RETRANSMIT_NS = 1 * SECOND;
+const MULTICAST_PROBES = 3;
+const UNICAST_PROBES = 3;
+/** A fresh answer is not overridden by a different one for this long (Linux's locktime). */
+const LOCK_NS = 1 * SECOND;
+/** Bytes waiting on all unresolved neighbours of one NIC. */
+const PARKED_BYTES_MAX = 2 * 1024 * 1024;
+/** Entries looked at to find one to evict. */
+const EVICT_SCAN = 32;
+
+export class NeighborEntry {
+  readonly addr = new IpAddr();
+  readonly mac = new Uint8Array(6);
+  state: number = S.Incomplete;
+  probes = 0;
+  /** Proven reachable since the timer was armed. */
+  confirmed = false;
+  updatedNs = 0;
+  isRouter = false;
+  /** No longer in the table: whoever cached it looks again. */
+  removed = false;
+  readonly queue: PacketBuffer[] = [];
+  readonly timer: Timer;
+  /** Next in the same hash bucket. */
+  next: NeighborEntry | null = null;
+
+  constructor(onTimer: (entry: NeighborEntry, nowNs: number) => void) {
+    this.timer = new Timer((nowNs) => onTimer(this, nowNs));
+  }
+}
+
+export interface NeighborResolver {
+  /** Asks for entry.addr; to its known MAC when unicast. */
+  sendProbe(entry: NeighborEntry, unicast: boolean): void;
+  /** The MAC is known now: sends a packet that waited (and gives it back). */
+  sendResolved(entry: NeighborEntry, pkt: PacketBuffer): void;
+  /** Nobody answered: the packet is dropped and its sender told. */
+  resolutionFailed(pkt: PacketBuffer): void;
+}
+
+export class NeighborTable {
+  readonly #resolver: NeighborResolver;
+  readonly #clock: Clock;
+  readonly #timers: TimerQueue;
+  readonly #rng: Rng;
+  readonly #limits: Limits;
+  readonly #counters: Counters;
+  readonly #buckets = new Map<number, NeighborEntry>();
+  #count = 0;
+  #parkedBytes = 0;
+  readonly #onTimer = (entry: NeighborEntry, nowNs: number): void => this.#expire(entry, nowNs);
+
+  constructor(
+    resolver: NeighborResolver,
+    clock: Clock,
+    timers: TimerQueue,
+    rng: Rng,
+    limits: Limits,
+    counters: Counters,
+  ) {
+    this.#resolver = resolver;
+    this.#clock = clock;
+    this.#timers = timers;
+    this.#rng = rng;
+    this.#limits = limits;
+    this.#counters = counters;
+  }
+
+  get size(): number {
+    return this.#count;
+  }
+
+  find(addr: IpAddr): NeighborEntry | null {
+    let entry = this.#buckets.get(addr.w3 ^ addr.w1 ^ addr.w0) ?? null;
+    while (entry !== null && !entry.addr.equals(addr)) entry = entry.next;
+    return entry;
+  }
+
+  /** Finds or makes; null when the table is full of entries in use. */
+  obtain(addr: IpAddr): NeighborEntry | null {
+    const found = this.find(addr);
+    if (found !== null) return found;
+    if (this.#count >= this.#limits.neighborEntries && !this.#evict()) {
+      this.#counters.dropNeighborTableFull++;
+      return null;
+    }
+    const entry = new NeighborEntry(this.#onTimer);
+    entry.addr.set(addr);
+    entry.state = S.Failed;
+    const key = addr.w3 ^ addr.w1 ^ addr.w0;
+    entry.next = this.#buckets.get(key) ?? null;
+    this.#buckets.set(key, entry);
+    this.#count++;
+    return entry;
+  }
+
+  setPermanent(addr: IpAddr, mac: Uint8Array): boolean {
+    const entry = this.obtain(addr);
+    if (entry === null) return false;
+    copyMac(entry.mac, 0, mac, 0);
+    this.#timers.disarm(entry.timer);
+    entry.state = S.Permanent;
+    this.#flush(entry);
+    return true;
+  }
+
+  remove(entry: NeighborEntry): void {
+    if (entry.removed) return;
+    const key = entry.addr.w3 ^ entry.addr.w1 ^ entry.addr.w0;
+    let at = this.#buckets.get(key) ?? null;
+    if (at === entry) {
+      if (entry.next === null) this.#buckets.delete(key);
+      else this.#buckets.set(key, entry.next);
+    } else {
+      while (at !== null && at.next !== entry) at = at.next;
+      assert(at !== null, "a neighbour entry is in its bucket");
+      at.next = entry.next;
+    }
+    this.#count--;
+    entry.removed = true;
+    this.#timers.disarm(entry.timer);
+    this.#failQueue(entry);
+  }
+
+  clear(): void {
+    for (const entry of this.entries()) this.remove(entry);
+  }
+
+  /** A snapshot, for reports. */
+  entries(): NeighborEntry[] {
+    const all: NeighborEntry[] = [];
+    for (const head of this.#buckets.values()) {
+      for (let e: NeighborEntry | null = head; e !== null; e = e.next) all.push(e);
+    }
+    return all;
+  }
+
+  /** True: entry.mac may be used now. False: the packet was copied to wait (or dropped, counted). */
+  use(entry: NeighborEntry, pkt: PacketBuffer): boolean {
+    switch (entry.state) {
+      case S.Stale:
+        entry.state = S.Delay;
+        entry.confirmed = false;
+        this.#arm(entry, DELAY_FIRST_PROBE_NS);
+        return true;
+      case S.Incomplete:
+        this.#park(entry, pkt);
+        return false;
+      case S.Failed:
+        entry.state = S.Incomplete;
+        entry.probes = 1;
+        this.#park(entry, pkt);
+        this.#arm(entry, RETRANSMIT_NS);
+        this.#resolver.sendProbe(entry, false);
+        return false;
+      default:
+        return true;
+    }
+  }
+
+  /** Upper-layer proof (RFC 4861 7.3.1). */
+  confirm(entry: NeighborEntry): void {
+    if (entry.state === S.Reachable) entry.confirmed = true;
+    else if ((entry.state & (S.Stale | S.Delay | S.Probe)) !== 0) this.#reachable(entry);
+  }
+
+  /**
+   * A station said that addr is at mac. solicited: it answered us, personally. A new entry is made only
+   * when `create` (it asked for us, so it will be answered); an answer to nobody's question never is.
+   */
+  learn(
+    addr: IpAddr,
+    bytes: Uint8Array,
+    macOffset: number,
+    solicited: boolean,
+    create: boolean,
+  ): void {
+    const entry = create ? this.obtain(addr) : this.find(addr);
+    if (entry === null || entry.state === S.Permanent) return;
+    const known = (entry.state & (S.Incomplete | S.Failed)) === 0;
+    const same = known && macEquals(entry.mac, 0, bytes, macOffset);
+    const nowNs = this.#clock.monotonicNs();
+    if (known && !same && nowNs - entry.updatedNs < LOCK_NS) return;
+    if (!known && !create && entry.state === S.Failed) return;
+    if (!same) {
+      copyMac(entry.mac, 0, bytes, macOffset);
+      entry.updatedNs = nowNs;
+    }
+    if (solicited && (entry.state & (S.Incomplete | S.Probe | S.Delay | S.Reachable)) !== 0) {
+      this.#reachable(entry);
+    } else if (!same) {
+      this.#timers.disarm(entry.timer);
+      entry.state = S.Stale;
+    }
+    if (!known) this.#flush(entry);
+  }
+
+  #reachable(entry: NeighborEntry): void {
+    entry.state = S.Reachable;
+    entry.probes = 0;
+    entry.confirmed = false;
+    // RFC 4861 6.3.2: uniform between 0.5 and 1.5 times the base.
+    this.#arm(entry, REACHABLE_TIME_NS * (0.5 + this.#rng.u32() / 0x1_0000_0000));
+  }
+
+  #arm(entry: NeighborEntry, afterNs: number): void {
+    this.#timers.arm(entry.timer, this.#clock.monotonicNs() + afterNs);
+  }
+
+  #expire(entry: NeighborEntry, _nowNs: number): void {
+    switch (entry.state) {
+      case S.Reachable:
+        if (entry.confirmed) this.#reachable(entry);
+        else entry.state = S.Stale;
+        return;
+      case S.Delay:
+        entry.state = S.Probe;
+        entry.probes = 1;
+        this.#arm(entry, RETRANSMIT_NS);
+        this.#resolver.sendProbe(entry, true);
+        return;
+      case S.Probe:
+      case S.Incomplete:
+        this.#retransmit(entry);
+        return;
+      default:
+        return;
+    }
+  }
+
+  #retransmit(entry: NeighborEntry): void {
+    const unicast = entry.state === S.Probe;
+    if (entry.probes < (unicast ? UNICAST_PROBES : MULTICAST_PROBES)) {
+      entry.probes++;
+      this.#arm(entry, RETRANSMIT_NS);
+      this.#resolver.sendProbe(entry, unicast);
+      return;
+    }
+    entry.state = S.Failed;
+    entry.probes = 0;
+    this.#failQueue(entry);
+  }
+
+  #park(entry: NeighborEntry, pkt: PacketBuffer): void {
+    const bytes = pkt.length + 512;
+    if (this.#parkedBytes + bytes > PARKED_BYTES_MAX) {
+      this.#counters.dropNeighborQueueFull++;
+      return;
+    }
+    // Linux drops the oldest: the newest is what its sender still waits for.
+    if (entry.queue.length >= this.#limits.neighborQueuePackets) {
+      const oldest = entry.queue.shift() as PacketBuffer;
+      this.#parkedBytes -= oldest.length + 512;
+      this.#counters.dropNeighborQueueFull++;
+    }
+    entry.queue.push(parkedCopy(pkt));
+    this.#parkedBytes += bytes;
+  }
+
+  #takeParked(entry: NeighborEntry): PacketBuffer | undefined {
+    const pkt = entry.queue.shift();
+    if (pkt !== undefined) this.#parkedBytes -= pkt.length + 512;
+    return pkt;
+  }
+
+  #flush(entry: NeighborEntry): void {
+    for (let pkt = this.#takeParked(entry); pkt !== undefined; pkt = this.#takeParked(entry)) {
+      this.#resolver.sendResolved(entry, pkt);
+    }
+  }
+
+  #failQueue(entry: NeighborEntry): void {
+    for (let pkt = this.#takeParked(entry); pkt !== undefined; pkt = this.#takeParked(entry)) {
+      this.#counters.dropNeighborFailed++;
+      this.#resolver.resolutionFailed(pkt);
+    }
+  }
+
+  /** Throws out the first of the oldest entries that nobody is using, looking at a bounded number. */
+  #evict(): boolean {
+    let candidate: NeighborEntry | null = null;
+    let seen = 0;
+    for (const entry of this.#buckets.values()) {
+      if (seen++ >= EVICT_SCAN) break;
+      if (entry.state === S.Permanent) continue;
+      if (entry.state === S.Failed || entry.state === S.Stale) {
+        candidate = entry;
+        break;
+      }
+      if (candidate === null || entry.updatedNs < candidate.updatedNs) candidate = entry;
+    }
+    if (candidate === null) return false;
+    this.remove(candidate);
+    return true;
+  }
+}

@@ -1,0 +1,89 @@
+// A path: the answer of the route table for one (source, destination), with everything that sending
+// needs at hand: NIC, next hop, neighbour entry, MTU. Endpoints keep theirs; the stack caches the rest.
+
+import { type Family, IpAddr } from "../ip-addr.ts";
+import type { NeighborEntry } from "./neighbors.ts";
+import type { Nic } from "./nic.ts";
+import type { PathMtuCache } from "./path-mtu.ts";
+import type { RouteTable } from "./routes.ts";
+import type { Route } from "./transport.ts";
+
+/** The largest IP packet there is (jumbograms aside). */
+const IP_MAX = 65_535;
+
+export class Path implements Route {
+  readonly nic: Nic;
+  readonly src = new IpAddr();
+  readonly dst = new IpAddr();
+  /** dst, or the router in front of it. */
+  readonly nextHop = new IpAddr();
+  readonly family: Family;
+  readonly isLoopback: boolean;
+  readonly isBroadcast: boolean;
+  readonly isMulticast: boolean;
+  readonly advmss: number;
+  neighbor: NeighborEntry | null = null;
+
+  readonly #routes: RouteTable;
+  readonly #generation: number;
+  readonly #pmtu: PathMtuCache;
+  readonly #routeMtu: number;
+  #pmtuGeneration = 0;
+  #mtu = 0;
+  #mtuLocked = false;
+
+  constructor(
+    nic: Nic,
+    src: IpAddr,
+    dst: IpAddr,
+    nextHop: IpAddr,
+    routes: RouteTable,
+    pmtu: PathMtuCache,
+    kind: { loopback: boolean; broadcast: boolean; mtu: number; advmss: number },
+  ) {
+    this.nic = nic;
+    this.src.set(src);
+    this.dst.set(dst);
+    this.nextHop.set(nextHop);
+    this.family = dst.family;
+    this.isLoopback = kind.loopback;
+    this.isBroadcast = kind.broadcast;
+    this.isMulticast = dst.isMulticast;
+    this.advmss = kind.advmss;
+    this.#routeMtu = kind.mtu;
+    this.#routes = routes;
+    this.#generation = routes.generation;
+    this.#pmtu = pmtu;
+  }
+
+  get nicId(): number {
+    return this.nic.id;
+  }
+  get checksumOffload(): boolean {
+    return this.nic.checksumOffload;
+  }
+  get gsoBytesMax(): number {
+    return this.nic.gsoBytesMax;
+  }
+  get isValid(): boolean {
+    return this.#generation === this.#routes.generation;
+  }
+  /** A forged or tiny MTU claim: the packets go without DF. */
+  get mtuLocked(): boolean {
+    if (this.#pmtuGeneration !== this.#pmtu.generation) this.#readMtu();
+    return this.#mtuLocked;
+  }
+  get mtu(): number {
+    if (this.#pmtuGeneration !== this.#pmtu.generation) this.#readMtu();
+    return this.#mtu;
+  }
+
+  #readMtu(): void {
+    this.#pmtuGeneration = this.#pmtu.generation;
+    let mtu = Math.min(this.nic.mtu, IP_MAX);
+    if (this.#routeMtu > 0) mtu = Math.min(mtu, this.#routeMtu);
+    const learned = this.isLoopback ? null : this.#pmtu.find(this.dst);
+    this.#mtuLocked = learned?.locked ?? false;
+    this.#mtu = learned === null ? mtu : Math.min(mtu, learned.mtu);
+  }
+}

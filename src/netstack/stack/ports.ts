@@ -1,0 +1,139 @@
+// Local ports. Which of them a bind may share (Linux's rules for SO_REUSEADDR and SO_REUSEPORT), and which
+// one a connect gets: RFC 6056 algorithm 4, a keyed hash of the tuple plus a keyed per-bucket counter, so
+// that a stranger can neither predict ports nor learn how many connections others make.
+
+import { KeyedHash } from "../../base/half-siphash.ts";
+import type { Rng } from "../../base/rng.ts";
+import type { IpAddr } from "../ip-addr.ts";
+import { NetErr, type NetError } from "../net-error.ts";
+
+export const EPHEMERAL_FIRST = 32_768;
+export const EPHEMERAL_LAST = 60_999;
+const BUCKETS = 256;
+
+/** What asks whether a port would do: an endpoint with its addresses set. */
+export interface PortProbe {
+  isPortFree(port: number): boolean;
+}
+
+export class EphemeralPorts {
+  readonly #rng: Rng;
+  readonly #hash: KeyedHash;
+  readonly #bucketHash: KeyedHash;
+  readonly #counters = new Uint32Array(BUCKETS);
+  /** As net.ipv4.ip_local_port_range. */
+  first = EPHEMERAL_FIRST;
+  last = EPHEMERAL_LAST;
+
+  constructor(rng: Rng) {
+    this.#rng = rng;
+    this.#hash = new KeyedHash(rng);
+    this.#bucketHash = new KeyedHash(rng);
+    for (let i = 0; i < BUCKETS; i++) this.#counters[i] = rng.u32();
+  }
+
+  /** A port for this tuple that probe accepts; 0 when every one is taken. */
+  pick(local: IpAddr, remote: IpAddr, remotePort: number, probe: PortProbe): number {
+    const range = this.last - this.first + 1;
+    const offset = this.#tuple(this.#hash, local, remote, remotePort);
+    const bucket = this.#tuple(this.#bucketHash, local, remote, remotePort) % BUCKETS;
+    // A random step (RFC 6056 3.3.5) keeps the counter itself from being read off.
+    this.#counters[bucket] += 1 + this.#rng.below(8);
+    const start = (offset + this.#counters[bucket]) % range;
+    for (let i = 0; i < range; i++) {
+      const port = this.first + ((start + i) % range);
+      if (probe.isPortFree(port)) return port;
+    }
+    return 0;
+  }
+
+  /** For a bind to port 0: nothing about the peer is known, so it is plainly random. */
+  pickAny(probe: PortProbe): number {
+    const range = this.last - this.first + 1;
+    const start = this.#rng.below(range);
+    for (let i = 0; i < range; i++) {
+      const port = this.first + ((start + i) % range);
+      if (probe.isPortFree(port)) return port;
+    }
+    return 0;
+  }
+
+  #tuple(hash: KeyedHash, local: IpAddr, remote: IpAddr, remotePort: number): number {
+    hash.begin().add(local.w3).add(local.w1).add(local.w0);
+    return hash.add(remote.w3).add(remote.w1).add(remote.w0).add(remotePort).end();
+  }
+}
+
+/** A holder of a local port. The fields are read at each check. */
+export interface PortOwner {
+  readonly localAddr: IpAddr;
+  readonly localPort: number;
+  readonly options: {
+    reuseAddress: boolean;
+    reusePort: boolean;
+    v6Only: boolean;
+    boundNicId: number;
+  };
+  /** TCP: SO_REUSEADDR does not let anyone share with a listener. UDP: always false. */
+  readonly isListening: boolean;
+}
+
+/** Whether two local addresses would both be given some packet. */
+function overlap(a: PortOwner, addr: IpAddr, v6Only: boolean): boolean {
+  if (a.localAddr.equals(addr)) return true;
+  const anyA = a.localAddr.isUnspecified;
+  const anyB = addr.isUnspecified;
+  if (!anyA && !anyB) return false;
+  if (a.localAddr.isV4 === addr.isV4) return true;
+  // :: takes IPv4 too, unless it is v6-only.
+  if (!a.localAddr.isV4) return anyA && !a.options.v6Only;
+  return anyB && !v6Only;
+}
+
+export class PortTable<T extends PortOwner> {
+  readonly #byPort = new Map<number, T[]>();
+
+  /** Everyone on a port, or null. Read only. */
+  at(port: number): readonly T[] | null {
+    return this.#byPort.get(port) ?? null;
+  }
+
+  /** Whether `who` may have addr:port beside those who hold it (inet_csk_get_port, udp_lib_get_port). */
+  mayBind(who: T, addr: IpAddr, port: number): boolean {
+    const holders = this.#byPort.get(port);
+    if (holders === undefined) return true;
+    const o = who.options;
+    for (const other of holders) {
+      if (other === who || !overlap(other, addr, o.v6Only)) continue;
+      const nic = other.options.boundNicId;
+      if (nic !== 0 && o.boundNicId !== 0 && nic !== o.boundNicId) continue;
+      if (o.reuseAddress && other.options.reuseAddress && !other.isListening && !who.isListening) {
+        continue;
+      }
+      if (o.reusePort && other.options.reusePort) continue;
+      return false;
+    }
+    return true;
+  }
+
+  add(who: T, port: number): NetError | 0 {
+    if (port <= 0 || port > 0xffff) return NetErr.InvalidArgument;
+    const holders = this.#byPort.get(port);
+    if (holders === undefined) this.#byPort.set(port, [who]);
+    else holders.push(who);
+    return 0;
+  }
+
+  remove(who: T, port: number): void {
+    const holders = this.#byPort.get(port);
+    if (holders === undefined) return;
+    const at = holders.indexOf(who);
+    if (at < 0) return;
+    holders.splice(at, 1);
+    if (holders.length === 0) this.#byPort.delete(port);
+  }
+
+  *all(): IterableIterator<T> {
+    for (const holders of this.#byPort.values()) yield* holders;
+  }
+}

@@ -1,0 +1,386 @@
+// The stack: NICs, routes, the network layer and the transports over it, and the order in which they run.
+// One thread, no callbacks out but endpoints' onReadiness. Packets come in by a link's deliver(), time by
+// runTimers(), calls by endpoints; whatever that made the stack send to itself runs in runPending().
+//
+// The owner's loop: after every event (frame, timer, call of an endpoint) runPending(); sleep until
+// nextDeadlineNs(). Given a shared TimerQueue, its owner may run it instead of runTimers().
+
+import type { Clock } from "../../base/clock.ts";
+import type { Limits } from "../../base/limits.ts";
+import type { Rng } from "../../base/rng.ts";
+import { TimerQueue } from "../../base/timers.ts";
+import type { Endpoints } from "../endpoints.ts";
+import { IcmpProtocol } from "../icmp/icmp.ts";
+import { IpAddr } from "../ip-addr.ts";
+import { NetErr, type NetError } from "../net-error.ts";
+import { RawProtocol } from "../raw/raw.ts";
+import { TcpProtocol } from "../tcp/tcp.ts";
+import { UdpProtocol } from "../udp/udp.ts";
+import { EXCEEDED_REASSEMBLY, ICMP_TIME_EXCEEDED } from "../wire/icmp.ts";
+import { ipv4Dst, ipv4Src } from "../wire/ipv4.ts";
+import { Counters } from "./counters.ts";
+import { Reassembler } from "./fragments.ts";
+import { Ipv4 } from "./ipv4.ts";
+import type { LinkEndpoint } from "./link-endpoint.ts";
+import { LOOPBACK_MTU, LoopbackQueue } from "./loopback.ts";
+import { Nic, NicAddress } from "./nic.ts";
+import type { PacketBuffer } from "./packet-buffer.ts";
+import { copyPacket, PacketPool } from "./packet-pool.ts";
+import { Path } from "./path.ts";
+import { PathMtuCache } from "./path-mtu.ts";
+import { EphemeralPorts } from "./ports.ts";
+import { type RouteConfig, RouteTable } from "./routes.ts";
+import type { NetworkLayer, Route, TransportProtocol } from "./transport.ts";
+
+export interface StackConfig {
+  clock: Clock;
+  /** Secure in production: ports, IDs and sequence numbers depend on it. */
+  rng: Rng;
+  limits: Limits;
+  /** Shared with the owner's own timers, or the stack's alone. */
+  timers?: TimerQueue;
+}
+
+export interface AddressConfig {
+  addr: IpAddr;
+  prefixBits: number;
+}
+
+export interface AttachConfig {
+  name: string;
+  addresses: readonly AddressConfig[];
+  /** Besides the on-link route that each address brings. dst and gateway; the NIC is this one. */
+  routes?: readonly Omit<RouteConfig, "nicId">[];
+  /** Takes packets to any address and may send from any: a gateway's inside. */
+  promiscuous?: boolean;
+}
+
+/** Packets to ourselves handled in one runPending: the rest waits for the next, so that others run too. */
+const PENDING_MAX = 2048;
+const PATH_CACHE_MAX = 1024;
+const ROUTE_ORIGIN_KERNEL = 2;
+const LOCALHOST = IpAddr.v4(127, 0, 0, 1);
+
+export class Stack implements NetworkLayer {
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly limits: Limits;
+  readonly timers: TimerQueue;
+  readonly counters = new Counters();
+  readonly routes: RouteTable;
+  readonly pathMtu: PathMtuCache;
+  readonly fragments: Reassembler;
+  readonly ephemeral: EphemeralPorts;
+  /** By IP protocol number. */
+  readonly protocols: (TransportProtocol | null)[] = new Array(256).fill(null);
+  readonly ipv4: Ipv4;
+  readonly icmp: IcmpProtocol;
+  readonly udp: UdpProtocol;
+  readonly raw: RawProtocol;
+  readonly tcp: TcpProtocol;
+  readonly loopback: Nic;
+  readonly endpoints: Endpoints;
+  /** Called when packets to ourselves wait and no run is under way: see runPending. */
+  onPending: (() => void) | null = null;
+  /** Bytes in receive queues of datagram endpoints, against limits.socketMemoryBytes. */
+  socketMemoryBytes = 0;
+  endpointCount = 0;
+
+  readonly #nics: Nic[] = [];
+  readonly #pool = new PacketPool();
+  readonly #queue: LoopbackQueue;
+  readonly #paths = new Map<number, Path>();
+  #nextNicId = 1;
+  #depth = 0;
+
+  constructor(config: StackConfig) {
+    this.clock = config.clock;
+    this.rng = config.rng;
+    this.limits = config.limits;
+    this.timers = config.timers ?? new TimerQueue();
+    const { clock, rng, limits, timers, counters } = this;
+    this.routes = new RouteTable(limits);
+    this.pathMtu = new PathMtuCache(clock, timers);
+    this.fragments = new Reassembler(this, clock, timers, rng, limits, counters);
+    this.ephemeral = new EphemeralPorts(rng);
+    this.#queue = new LoopbackQueue(counters);
+    this.ipv4 = new Ipv4(this);
+    this.raw = new RawProtocol(this);
+    this.icmp = new IcmpProtocol(this);
+    this.udp = new UdpProtocol(this);
+    this.tcp = new TcpProtocol(this, { clock, timers, rng, limits });
+    for (const p of [this.icmp, this.udp, this.tcp]) this.protocols[p.protocol] = p;
+    this.loopback = this.#addNic("lo", null, LOOPBACK_MTU, false);
+    this.addAddress(this.loopback, LOCALHOST, 8);
+    this.endpoints = {
+      tcp: (family) => this.tcp.newEndpoint(family),
+      udp: (family) => this.udp.open(family),
+      ping: (family) => this.icmp.pings.open(family),
+      raw: (family, protocol) => this.raw.open(family, protocol),
+    };
+  }
+
+  // --- Interfaces, addresses, routes ---
+
+  get nics(): readonly Nic[] {
+    return this.#nics;
+  }
+  nicById(id: number): Nic | null {
+    for (const nic of this.#nics) if (nic.id === id) return nic;
+    return null;
+  }
+  nicByName(name: string): Nic | null {
+    for (const nic of this.#nics) if (nic.name === name) return nic;
+    return null;
+  }
+
+  attach(link: LinkEndpoint, config: AttachConfig): Nic {
+    const nic = this.#addNic(config.name, link, link.mtu, config.promiscuous ?? false);
+    for (const { addr, prefixBits } of config.addresses) this.addAddress(nic, addr, prefixBits);
+    for (const route of config.routes ?? []) this.routes.add({ ...route, nicId: nic.id });
+    return nic;
+  }
+
+  #addNic(name: string, link: LinkEndpoint | null, mtu: number, promiscuous: boolean): Nic {
+    const nic = new Nic(this, this.#nextNicId++, name, link, mtu, promiscuous);
+    this.#nics.push(nic);
+    return nic;
+  }
+
+  /** With the on-link route of its prefix. */
+  addAddress(nic: Nic, addr: IpAddr, prefixBits: number): NetError | 0 {
+    if (prefixBits < 0 || prefixBits > (addr.isV4 ? 32 : 128)) return NetErr.InvalidArgument;
+    if (nic.hasAddress(addr)) return NetErr.AddressInUse;
+    nic.addresses.push(new NicAddress(addr, prefixBits));
+    const origin = ROUTE_ORIGIN_KERNEL;
+    return this.routes.add({
+      dst: addr,
+      prefixBits,
+      gateway: null,
+      nicId: nic.id,
+      src: addr,
+      origin,
+    });
+  }
+
+  removeAddress(nic: Nic, addr: IpAddr): NetError | 0 {
+    const at = nic.addresses.findIndex((a) => a.addr.equals(addr));
+    if (at < 0) return NetErr.AddressNotAvailable;
+    nic.addresses.splice(at, 1);
+    for (const entry of [...this.routes.entries]) {
+      if (entry.nicId === nic.id && entry.src?.equals(addr)) this.routes.remove(entry);
+    }
+    this.routes.generation++;
+    return 0;
+  }
+
+  isLocalAddress(addr: IpAddr): boolean {
+    if (addr.isLoopback) return true;
+    const nics = this.#nics;
+    for (let i = 0; i < nics.length; i++) if (nics[i].hasAddress(addr)) return true;
+    return false;
+  }
+
+  /** As isLocalAddress, and also the groups and broadcasts that a datagram endpoint may bind. */
+  mayBindAddress(addr: IpAddr, nicId: number): boolean {
+    if (this.isLocalAddress(addr) || addr.isMulticast) return true;
+    for (const nic of this.#nics) {
+      if ((nicId === 0 || nic.id === nicId) && nic.isBroadcastAddress(addr)) return true;
+    }
+    return false;
+  }
+
+  joinGroup(group: IpAddr, nicId: number): NetError | 0 {
+    const nic = this.#groupNic(group, nicId);
+    if (nic === null) return NetErr.NoDevice;
+    nic.groups.set(group.w3, (nic.groups.get(group.w3) ?? 0) + 1);
+    return 0;
+  }
+  leaveGroup(group: IpAddr, nicId: number): void {
+    const nic = this.#groupNic(group, nicId);
+    const count = nic?.groups.get(group.w3) ?? 0;
+    if (count > 1) nic?.groups.set(group.w3, count - 1);
+    else nic?.groups.delete(group.w3);
+  }
+  #groupNic(group: IpAddr, nicId: number): Nic | null {
+    if (nicId !== 0) return this.nicById(nicId);
+    const entry = this.routes.lookup(group, 0);
+    return entry === null ? null : this.nicById(entry.nicId);
+  }
+
+  /** One more endpoint, unless there are too many. close() gives it back. */
+  countEndpoint(): boolean {
+    if (this.endpointCount >= this.limits.sockets) return false;
+    this.endpointCount++;
+    return true;
+  }
+
+  // --- Paths ---
+
+  findRoute(src: IpAddr | null, dst: IpAddr, nicId = 0): Path | NetError {
+    const key =
+      dst.w3 ^ dst.w0 ^ Math.imul(dst.w1, 31) ^ Math.imul(src?.w3 ?? 0, 0x9e3779b1) ^ nicId;
+    const cached = this.#paths.get(key);
+    if (
+      cached?.isValid &&
+      cached.dst.equals(dst) &&
+      (nicId === 0 || cached.nicId === nicId) &&
+      src !== null &&
+      cached.src.equals(src)
+    ) {
+      return cached;
+    }
+    const path = this.#makePath(src, dst, nicId);
+    if (typeof path !== "number" && src !== null) {
+      if (this.#paths.size >= PATH_CACHE_MAX) this.#paths.clear();
+      this.#paths.set(key, path);
+    }
+    return path;
+  }
+
+  #makePath(src: IpAddr | null, dst: IpAddr, nicId: number): Path | NetError {
+    const fixed = src === null || src.isUnspecified ? null : src;
+    // Linux: a connection to 0.0.0.0 goes to this host.
+    if (dst.isUnspecified) return this.#localPath(fixed, dst.isV4 ? LOCALHOST : dst);
+    if (this.isLocalAddress(dst)) return this.#localPath(fixed, dst);
+    const entry = this.routes.lookup(dst, nicId);
+    const nic = this.nicById(entry?.nicId ?? nicId);
+    if (nic === null || (entry === null && !dst.isLimitedBroadcast && !dst.isMulticast)) {
+      this.counters.ipOutNoRoutes++;
+      return NetErr.NetworkUnreachable;
+    }
+    if (nic.isLoopback) return this.#localPath(fixed, dst);
+    if (!nic.isUp) return NetErr.NetworkDown;
+    if (fixed !== null && !nic.promiscuous && !this.isLocalAddress(fixed)) {
+      return NetErr.AddressNotAvailable;
+    }
+    const nextHop = entry?.gateway ?? dst;
+    const from = fixed ?? entry?.src ?? nic.sourceFor(nextHop);
+    // Without an address yet (DHCP) only broadcasts go out, from 0.0.0.0.
+    if (from === null && !nic.isBroadcastAddress(dst)) return NetErr.NetworkUnreachable;
+    return new Path(nic, from ?? ANY_V4, dst, nextHop, this.routes, this.pathMtu, {
+      loopback: false,
+      broadcast: nic.isBroadcastAddress(dst),
+      mtu: entry?.mtu ?? 0,
+      advmss: entry?.advmss ?? 0,
+    });
+  }
+
+  #localPath(src: IpAddr | null, dst: IpAddr): Path {
+    return new Path(this.loopback, src ?? dst, dst, dst, this.routes, this.pathMtu, {
+      loopback: true,
+      broadcast: false,
+      mtu: 0,
+      advmss: 0,
+    });
+  }
+
+  // --- Packets ---
+
+  allocPacket(): PacketBuffer {
+    return this.#pool.take();
+  }
+  freePacket(pkt: PacketBuffer): void {
+    this.#pool.give(pkt);
+  }
+
+  sendPacket(route: Route, pkt: PacketBuffer, dontFragment: boolean): NetError | 0 {
+    return this.ipv4.send(route as Path, pkt, dontFragment);
+  }
+
+  /** A packet with its IP header at pkt.start: to ourselves, to the link, or both. Takes the packet. */
+  output(path: Path, pkt: PacketBuffer): void {
+    if (path.isLoopback) {
+      this.#toOurselves(path.nic, pkt);
+      return;
+    }
+    if (path.isBroadcast || (path.isMulticast && path.nic.groups.has(path.dst.w3))) {
+      const copy = this.allocPacket();
+      copyPacket(copy, pkt);
+      this.#toOurselves(path.nic, copy);
+    }
+    path.nic.output(path, pkt);
+  }
+
+  #toOurselves(nic: Nic, pkt: PacketBuffer): void {
+    nic.counters.txPackets++;
+    nic.counters.txBytes += pkt.length;
+    if (!this.#queue.push(nic, pkt)) {
+      this.freePacket(pkt);
+      return;
+    }
+    if (this.#depth === 0) this.onPending?.();
+  }
+
+  confirmReachable(route: Route): void {
+    const path = route as Path;
+    if (path.neighbor !== null && !path.neighbor.removed) {
+      path.nic.neighbors.confirm(path.neighbor);
+    }
+  }
+
+  sendPortUnreachable(pkt: PacketBuffer): void {
+    this.icmp.sendPortUnreachable(pkt);
+  }
+
+  reassemblyTimedOut(pkt: PacketBuffer): void {
+    pkt.src.setV4(ipv4Src(pkt.bytes, pkt.l3));
+    pkt.dst.setV4(ipv4Dst(pkt.bytes, pkt.l3));
+    this.icmp.sendError(pkt, ICMP_TIME_EXCEEDED, EXCEEDED_REASSEMBLY, 0);
+  }
+
+  // --- Order of running ---
+
+  /** Around everything that comes from outside; the outermost leave() handles packets to ourselves. */
+  enter(): void {
+    this.#depth++;
+  }
+  leave(): void {
+    this.#depth--;
+    if (this.#depth === 0 && this.#queue.count > 0) this.runPending();
+  }
+
+  get hasPending(): boolean {
+    return this.#queue.count > 0;
+  }
+
+  /** Handles packets to ourselves, if we are not inside a run already. */
+  runPending(): void {
+    if (this.#depth > 0) return;
+    this.#depth++;
+    for (let i = 0; i < PENDING_MAX && this.#queue.count > 0; i++) {
+      const nic = this.#queue.headNic as Nic;
+      const pkt = this.#queue.shift() as PacketBuffer;
+      nic.counters.rxPackets++;
+      nic.counters.rxBytes += pkt.length;
+      pkt.nicId = nic.id;
+      pkt.linkBroadcast = false;
+      pkt.timeNs = this.clock.monotonicNs();
+      this.ipv4.input(nic, pkt, true);
+      this.freePacket(pkt);
+    }
+    this.#depth--;
+  }
+
+  /** Infinity when nothing is to be done. */
+  nextDeadlineNs(): number {
+    return this.timers.nextDeadlineNs();
+  }
+
+  runTimers(nowNs: number): void {
+    this.enter();
+    this.timers.runDue(nowNs);
+    this.leave();
+  }
+
+  /** Everything is dropped; links are closed. */
+  close(): void {
+    this.tcp.close();
+    for (const nic of this.#nics) {
+      nic.neighbors.clear();
+      nic.link?.close();
+    }
+  }
+}
+
+const ANY_V4 = IpAddr.v4(0, 0, 0, 0);

@@ -1,0 +1,134 @@
+// The IPv4 header (RFC 791; ID field as RFC 6864).
+//
+//    0          1     2             4    6                8     9       10        12   16   20
+//   | ver, ihl | tos | total length | id | flags, offset | ttl | proto | checksum | src | dst | options
+
+import { i32, setU16, setU32, u16 } from "../../base/bytes.ts";
+import type { IpAddr } from "../ip-addr.ts";
+import { checksum, sum16 } from "./checksum.ts";
+
+const VER_IHL = 0;
+const TOS = 1;
+const TOTAL = 2;
+const ID = 4;
+const FRAG = 6;
+const TTL = 8;
+const PROTO = 9;
+const CHECKSUM = 10;
+export const IPV4_SRC = 12;
+export const IPV4_DST = 16;
+export const IPV4_HEADER = 20;
+export const IPV4_HEADER_MAX = 60;
+
+export const IPV4_MORE_FRAGMENTS = 0x2000;
+export const IPV4_DONT_FRAGMENT = 0x4000;
+
+export const PROTO_ICMP = 1;
+export const PROTO_IGMP = 2;
+export const PROTO_TCP = 6;
+export const PROTO_UDP = 17;
+export const PROTO_ICMPV6 = 58;
+
+/** Version, lengths that agree with each other and the frame, and the header checksum. */
+export function checkIpv4(b: Uint8Array, o: number, length: number): boolean {
+  return checkIpv4Form(b, o, length) && sum16(b, o, ipv4HeaderBytes(b, o)) === 0xffff;
+}
+
+/** As checkIpv4 without the checksum: for headers quoted in ICMP, which a router may have touched. */
+export function checkIpv4Form(b: Uint8Array, o: number, length: number): boolean {
+  if (length < IPV4_HEADER || b[o] >>> 4 !== 4) return false;
+  const header = (b[o] & 15) << 2;
+  const total = u16(b, o + TOTAL);
+  return header >= IPV4_HEADER && header <= total && total <= length;
+}
+
+export const ipv4HeaderBytes = (b: Uint8Array, o: number): number => (b[o + VER_IHL] & 15) << 2;
+export const ipv4Tos = (b: Uint8Array, o: number): number => b[o + TOS];
+export const ipv4Total = (b: Uint8Array, o: number): number => u16(b, o + TOTAL);
+export const ipv4Id = (b: Uint8Array, o: number): number => u16(b, o + ID);
+/** Flags and offset, raw. */
+export const ipv4FragWord = (b: Uint8Array, o: number): number => u16(b, o + FRAG);
+/** Offset in bytes. */
+export const ipv4FragOffset = (b: Uint8Array, o: number): number =>
+  (u16(b, o + FRAG) & 0x1fff) << 3;
+export const ipv4MoreFragments = (b: Uint8Array, o: number): boolean => (b[o + FRAG] & 0x20) !== 0;
+export const ipv4IsFragment = (b: Uint8Array, o: number): boolean =>
+  (u16(b, o + FRAG) & 0x3fff) !== 0;
+export const ipv4DontFragment = (b: Uint8Array, o: number): boolean => (b[o + FRAG] & 0x40) !== 0;
+export const ipv4Ttl = (b: Uint8Array, o: number): number => b[o + TTL];
+export const ipv4Protocol = (b: Uint8Array, o: number): number => b[o + PROTO];
+export const ipv4Src = (b: Uint8Array, o: number): number => i32(b, o + IPV4_SRC);
+export const ipv4Dst = (b: Uint8Array, o: number): number => i32(b, o + IPV4_DST);
+
+/** A header without options; fragWord holds flags and offset. Computes the checksum. */
+export function writeIpv4(
+  b: Uint8Array,
+  o: number,
+  totalLength: number,
+  tos: number,
+  id: number,
+  fragWord: number,
+  ttl: number,
+  protocol: number,
+  src: IpAddr,
+  dst: IpAddr,
+): void {
+  b[o + VER_IHL] = 0x45;
+  b[o + TOS] = tos;
+  setU16(b, o + TOTAL, totalLength);
+  setU16(b, o + ID, id);
+  setU16(b, o + FRAG, fragWord);
+  b[o + TTL] = ttl;
+  b[o + PROTO] = protocol;
+  setU16(b, o + CHECKSUM, 0);
+  setU32(b, o + IPV4_SRC, src.w3);
+  setU32(b, o + IPV4_DST, dst.w3);
+  setU16(b, o + CHECKSUM, checksum(b, o, IPV4_HEADER));
+}
+
+/** Rewrites length, ID and fragment word of a header that is already there, and its checksum. */
+export function resizeIpv4(
+  b: Uint8Array,
+  o: number,
+  totalLength: number,
+  id: number,
+  fragWord: number,
+): void {
+  setU16(b, o + TOTAL, totalLength);
+  setU16(b, o + ID, id);
+  setU16(b, o + FRAG, fragWord);
+  setU16(b, o + CHECKSUM, 0);
+  setU16(b, o + CHECKSUM, checksum(b, o, ipv4HeaderBytes(b, o)));
+}
+
+export const IPV4_OPTION_END = 0;
+export const IPV4_OPTION_NOP = 1;
+const OPTION_LSRR = 131;
+const OPTION_SSRR = 137;
+
+export const OPTIONS_OK = -1;
+/** A source route asks to be forwarded, which is refused. */
+export const OPTIONS_SOURCE_ROUTE = -2;
+
+/**
+ * Walks the options between the fixed header and ihl (RFC 1122 3.2.1.8: unknown ones are ignored).
+ * OPTIONS_OK, OPTIONS_SOURCE_ROUTE, or the offset in the header of the byte that is wrong.
+ */
+export function checkIpv4Options(b: Uint8Array, o: number): number {
+  const end = ipv4HeaderBytes(b, o);
+  let i = IPV4_HEADER;
+  while (i < end) {
+    const kind = b[o + i];
+    if (kind === IPV4_OPTION_END) return OPTIONS_OK;
+    if (kind === IPV4_OPTION_NOP) {
+      i++;
+      continue;
+    }
+    if (kind === OPTION_LSRR || kind === OPTION_SSRR) return OPTIONS_SOURCE_ROUTE;
+    if (i + 1 >= end) return i;
+    const length = b[o + i + 1];
+    if (length < 2 || i + length > end) return i + 1;
+    i += length;
+  }
+  return OPTIONS_OK;
+}
