@@ -7,6 +7,7 @@ await build({
     netcell: "src/cli/main.ts",
     sentry: "src/sentry/loop/main.ts",
     gofer: "src/gofer/server/main.ts",
+    "../bench/main": "bench/main.ts",
   },
   outdir: "dist/bin",
   bundle: true,
