@@ -132,6 +132,14 @@ export function sizeOf(fd: number): number {
   const r = io(SYS_fstat, fd, scratch, 256, 0, 0);
   return r < 0 ? r : Number(scratchView.getBigInt64(256 + 48, true));
 }
+/** st_mode of a descriptor, or -errno. */
+export function modeOf(fd: number): number {
+  const r = io(SYS_fstat, fd, scratch, 256, 0, 0);
+  return r < 0 ? r : scratchView.getUint32(256 + 24, true);
+}
+export function seek(fd: number, offset: number, whence: number): number {
+  return sys(SYS_lseek, fd, offset, whence, 0, 0, 0);
+}
 /** Bytes the host has committed to the file (st_blocks), or -errno. */
 export function committedBytes(fd: number): number {
   const r = io(SYS_fstat, fd, scratch, 256, 0, 0);

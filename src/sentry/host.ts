@@ -27,6 +27,10 @@ export interface HostFiles {
   fsync(fd: number): number;
   /** Size in bytes, or -errno. */
   size(fd: number): number;
+  /** st_mode: what kind of file it is; or -errno. */
+  mode(fd: number): number;
+  /** whence: SEEK_*. The new position, or -errno (-ESPIPE). */
+  seek(fd: number, offset: number, whence: number): number;
   close(fd: number): void;
 }
 

@@ -42,6 +42,12 @@ export class DescriptorFiles implements HostFiles {
   size(fd: number): number {
     return host.sizeOf(fd);
   }
+  mode(fd: number): number {
+    return host.modeOf(fd);
+  }
+  seek(fd: number, offset: number, whence: number): number {
+    return host.seek(fd, offset, whence);
+  }
   close(fd: number): void {
     host.close(fd);
   }
