@@ -13,6 +13,7 @@ import {
   SYS_ftruncate,
   SYS_futex,
   SYS_getrandom,
+  SYS_lseek,
   SYS_memfd_create,
   SYS_mmap,
   SYS_mprotect,
