@@ -12,12 +12,15 @@ import {
   O_RDWR,
   O_WRONLY,
 } from "../../abi/fcntl.ts";
+import { IN_CLOSE_NOWRITE, IN_CLOSE_WRITE } from "../../abi/inotify.ts";
 import type { Task } from "../kernel/task.ts";
 import { WaitQueue } from "../kernel/wait-queue.ts";
 import type { Mappable } from "../mm/mappable.ts";
 import type { DirentSink } from "./dirent-sink.ts";
 import type { FileCounter } from "./fd-table.ts";
+import type { Inode } from "./inode.ts";
 import type { Io } from "./io.ts";
+import { noteFile } from "./notify.ts";
 import type { Path } from "./path.ts";
 import type { Stat } from "./stat.ts";
 
@@ -45,7 +48,8 @@ export abstract class FileDescription {
   /** F_SETOWN: pid, or -pgrp; and F_SETSIG's signal, 0 for SIGIO. */
   owner = 0;
   ownerSignal = 0;
-  /** It counts in its inode's writerCount. */
+  /** The inode that opened() told of this description; counted there until the last reference goes. */
+  #inode: Inode | null = null;
   #countsAsWriter = false;
 
   constructor(flags: number, waiters: WaitQueue = new WaitQueue()) {
@@ -79,23 +83,31 @@ export abstract class FileDescription {
     while (this.watches !== null) this.watches.drop();
     if (this.counter !== null) this.counter.open--;
     this.counter = null;
-    const dentry = this.path?.dentry;
-    if (dentry !== undefined) {
-      dentry.pins--;
-      dentry.inode?.locks?.releaseOwner(this);
-      if (this.#countsAsWriter && dentry.inode !== null) dentry.inode.writerCount--;
+    const inode = this.#inode;
+    if (inode !== null && this.path !== null) {
+      this.path.dentry.pins--;
+      this.path.mount.openCount--;
+      inode.locks?.releaseOwner(this);
+      if (this.#countsAsWriter) inode.writerCount--;
+      if (inode.watches !== null) {
+        noteFile(this.path.dentry, this.#countsAsWriter ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
+      }
     }
     this.release();
+    inode?.letGo();
   }
 
   /** Tells it the name it was opened by, once. The name stays in the dentry cache while it is open. */
   opened(path: Path): void {
     this.path = path;
+    const inode = path.dentry.inode;
+    if (this.#inode !== null || inode === null) return;
     path.dentry.pins++;
-    if (this.isWritable && path.dentry.inode !== null) {
-      this.#countsAsWriter = true;
-      path.dentry.inode.writerCount++;
-    }
+    path.mount.openCount++;
+    this.#inode = inode;
+    inode.retain();
+    this.#countsAsWriter = this.isWritable;
+    if (this.#countsAsWriter) inode.writerCount++;
   }
 
   /** How long a blocking read or write waits (SO_RCVTIMEO, SO_SNDTIMEO); after it: -EAGAIN. */
@@ -138,6 +150,10 @@ export abstract class FileDescription {
   /** For mmap. -ENODEV: cannot be mapped. */
   mappable(_t: Task): Mappable | number {
     return -ENODEV;
+  }
+  /** Before mmap: 0 or -errno (seals). shared: MAP_SHARED; write: PROT_WRITE now. */
+  checkMap(_shared: boolean, _write: boolean): number {
+    return 0;
   }
   truncate(_t: Task, _length: number): number {
     return -EINVAL;

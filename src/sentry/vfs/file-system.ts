@@ -20,6 +20,8 @@ export abstract class FileSystem {
   /** st_dev of everything in it. */
   readonly dev: number;
   abstract readonly root: Inode;
+  /** How many mounts show it, in all namespaces. */
+  mountCount = 0;
   /** The dentry of `root`, shared by all its mounts; made by the first. */
   rootDentry: Dentry | null = null;
   /** Dentries may be cached: false where names change by themselves (proc's pids). */
@@ -31,6 +33,8 @@ export abstract class FileSystem {
     this.dev = dev;
   }
   abstract statfs(): StatFs;
+  /** The last mount of it is gone. */
+  unmounted(): void {}
   /** fsync of everything. */
   sync(): number {
     return 0;

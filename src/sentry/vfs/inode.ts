@@ -153,6 +153,10 @@ export abstract class Inode {
   /** Descriptions open for writing (ETXTBSY). */
   writerCount = 0;
 
+  /** A description of it came to be or went away: what is open lives on without a name. */
+  retain(): void {}
+  letGo(): void {}
+
   /** connect(2) to a path: the listening unix socket bound here, if any (socket/unix owns the type). */
   boundSocket: object | null = null;
 

@@ -2,14 +2,17 @@
 // umount2(2), pivot_root(2) without the permission checks, which are in syscalls/mount.ts).
 // No propagation: every mount is private.
 
-import { EBUSY, EINVAL } from "../../abi/errno.ts";
+import { EBUSY, EINVAL, ENXIO } from "../../abi/errno.ts";
 import { MS_PER_MOUNT } from "../../abi/mount.ts";
+import { S_IFCHR, S_IFMT } from "../../abi/stat.ts";
 import type { ByteString } from "../../base/bytes.ts";
 import type { Task } from "../kernel/task.ts";
 import { Dentry, DentryCache } from "./dentry.ts";
+import type { FileDescription } from "./file-description.ts";
 import type { FileSystem } from "./file-system.ts";
 import { Mount } from "./mount.ts";
 import { Path } from "./path.ts";
+import type { Quota } from "./quota.ts";
 
 /** A kind of file system that mount(2) can make. */
 export interface FileSystemType {
@@ -18,16 +21,38 @@ export interface FileSystemType {
   create(t: Task, dev: number, source: ByteString, data: ByteString): FileSystem | number;
 }
 
+/** Opens a device node of one number. mode: S_IFCHR or S_IFBLK. */
+export type DeviceOpener = (t: Task, path: Path, flags: number) => FileDescription | number;
+
 /** What all namespaces of one kernel share. */
 export class MountTable {
   readonly dentries: DentryCache;
   readonly types = new Map<ByteString, FileSystemType>();
+  /** Bytes and inodes of all in-memory file systems together. */
+  readonly quota: Quota;
+  readonly #devices = new Map<number, DeviceOpener>();
   #nextMountId = 21;
   #nextMinor = 20;
   #nextCookie = 1;
+  #nextAnonymousIno = 1000;
 
-  constructor(dentryLimit?: number) {
+  constructor(quota: Quota, dentryLimit?: number) {
+    this.quota = quota;
     this.dentries = new DentryCache(dentryLimit);
+  }
+  /** Character devices: what opening a node with this number gives, in whatever file system it stands. */
+  registerDevice(rdev: number, open: DeviceOpener): void {
+    this.#devices.set(rdev, open);
+  }
+  openDevice(
+    t: Task,
+    path: Path,
+    mode: number,
+    rdev: number,
+    flags: number,
+  ): FileDescription | number {
+    const open = (mode & S_IFMT) === S_IFCHR ? this.#devices.get(rdev) : undefined;
+    return open === undefined ? -ENXIO : open(t, path, flags);
   }
   register(type: FileSystemType): void {
     this.types.set(type.name, type);
@@ -40,6 +65,10 @@ export class MountTable {
   /** Ties the two inotify events of a rename together. */
   allocateCookie(): number {
     return this.#nextCookie++ >>> 0;
+  }
+  /** Inode numbers of what has no file system: pipes, memfds. */
+  allocateAnonymousIno(): number {
+    return this.#nextAnonymousIno++;
   }
   allocateMountId(): number {
     return this.#nextMountId++;
@@ -113,6 +142,7 @@ export class MountNamespace {
 
   #adopt(mount: Mount): void {
     mount.namespace = this;
+    mount.fileSystem.mountCount++;
     this.mounts.push(mount);
   }
 
@@ -139,11 +169,12 @@ export class MountNamespace {
   unmount(mount: Mount, detach: boolean): number {
     if (mount.namespace !== this) return -EINVAL;
     if (mount === this.#root) return -EBUSY;
-    if (mount.children.size > 0 && !detach) return -EBUSY;
+    if ((mount.children.size > 0 || mount.openCount > 0) && !detach) return -EBUSY;
     for (const child of [...mount.children.values()]) this.unmount(child, true);
     this.#unplace(mount);
     this.mounts.splice(this.mounts.indexOf(mount), 1);
     mount.namespace = null;
+    if (--mount.fileSystem.mountCount === 0) mount.fileSystem.unmounted();
     return 0;
   }
 

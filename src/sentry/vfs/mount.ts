@@ -18,6 +18,8 @@ export class Mount {
   readonly source: string;
   /** What stands on this mount's dentries. */
   readonly children = new Map<Dentry, Mount>();
+  /** Descriptions opened through it. */
+  openCount = 0;
   /** Null once unmounted (holders of a Path may still be inside). */
   namespace: MountNamespace | null = null;
 

@@ -119,7 +119,7 @@ function checkOpen(t: Task, place: Path, inode: Inode, flags: number): number {
 
 function describeOpen(t: Task, place: Path, inode: Inode, flags: number): FileDescription | number {
   const file = inode.open(t, place, flags & ~CREATION_FLAGS);
-  if (typeof file !== "number" && file.path === null) file.opened(place);
+  if (typeof file !== "number") file.opened(place);
   return file;
 }
 

@@ -50,3 +50,9 @@ export function displayPath(path: Path, root: Path): ByteString {
   const { text } = pathText(path, root);
   return path.dentry.isDeleted ? `${text} (deleted)` : text;
 }
+
+/** The name of a place for everyone in its mount namespace. */
+export function nameInNamespace(path: Path): ByteString {
+  const root = path.mount.namespace?.root ?? new Path(path.mount, path.mount.root);
+  return displayPath(path, root);
+}
