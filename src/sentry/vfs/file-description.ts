@@ -181,6 +181,10 @@ export abstract class FileDescription {
   flush(_t: Task): number {
     return 0;
   }
+  /** Before close(2) takes the last reference: may park the task (SO_LINGER). BLOCKED, or 0: go on. */
+  closeWait(_t: Task): number {
+    return 0;
+  }
   /** The last reference is gone. */
   abstract release(): void;
   /** Text for /proc/PID/fdinfo after the common lines. */
