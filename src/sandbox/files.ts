@@ -1,9 +1,10 @@
 // What the program sees as its files: which trees of the host the Gofer serves, and where the Sentry
 // mounts them. /proc, /sys, /dev and /dev/shm are the Sentry's own and always there.
 
-import { lstatSync, readlinkSync, realpathSync, type Stats, statSync } from "node:fs";
+import { realpathSync, type Stats, statSync } from "node:fs";
 import { resolve } from "node:path";
-import type { TreeConfig } from "../gofer/protocol.ts";
+import type { TreeConfig } from "../gofer/index.ts";
+import { defaultView } from "../gofer/server/index.ts";
 import type { MountSpec, RootEntry } from "../sentry/control/protocol.ts";
 import { NetcellError } from "./errors.ts";
 import type { SandboxOptions, WriteMode } from "./options.ts";
@@ -14,32 +15,6 @@ export interface FilesPlan {
   /** Where programs start unless told otherwise. */
   workdir: string;
 }
-
-/** What of the host is shown when no rootfs is given. */
-const HOST_TREES = ["/usr", "/etc", "/opt", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
-const OWN_DIRECTORIES: readonly (readonly [string, number])[] = [
-  ["/tmp", 0o1777],
-  ["/home", 0o755],
-  ["/root", 0o700],
-  ["/var", 0o755],
-  ["/var/tmp", 0o1777],
-  ["/var/log", 0o755],
-  ["/var/lib", 0o755],
-  ["/var/cache", 0o755],
-  ["/run", 0o755],
-  ["/mnt", 0o755],
-  ["/srv", 0o755],
-];
-/** Secrets of the host, hidden even when we may read them. */
-const ETC_SECRETS = [
-  "shadow*",
-  "gshadow*",
-  "**/*.key",
-  "ssl/private",
-  "ssh/ssh_host_*_key",
-  "sudoers*",
-  "krb5.keytab",
-];
 
 function statOf(path: string, what: string): Stats {
   try {
@@ -72,23 +47,20 @@ class Plan {
 }
 
 function hostView(plan: Plan, write: WriteMode): string {
-  plan.mounts.push({ type: "tmpfs", target: "/", mode: 0o755, source: "none" });
-  for (const path of HOST_TREES) {
-    const stat = lstatSync(path, { throwIfNoEntry: false });
-    if (stat === undefined) continue;
-    if (stat.isSymbolicLink()) plan.entries.push({ path, symlink: readlinkSync(path) });
-    else if (stat.isDirectory()) {
-      const exclude = path === "/etc" ? { exclude: ETC_SECRETS } : {};
-      plan.serve(path, path, "overlay", false, { publicOnly: true, ...exclude });
-    }
-  }
-  for (const [path, mode] of OWN_DIRECTORIES) plan.entries.push({ path, mode });
   const cwd = process.cwd();
-  const shown = HOST_TREES.some((tree) => cwd === tree || cwd.startsWith(`${tree}/`));
-  if (cwd === "/" || shown) return cwd;
-  if (/^\/(proc|sys|dev)(\/|$)/.test(cwd)) return "/";
-  plan.serve(cwd, cwd, write, false);
-  return cwd;
+  const view = defaultView(cwd);
+  plan.mounts.push({ type: "tmpfs", target: "/", mode: 0o755, source: "none" });
+  plan.entries.push(...view.entries);
+  for (const { tree, target, isFile } of view.mounts) {
+    const isCwd = target === cwd;
+    const { hostPath, exclude, publicOnly } = tree;
+    plan.serve(hostPath, target, isCwd ? write : "overlay", isFile, {
+      ...(exclude === undefined ? {} : { exclude }),
+      ...(publicOnly === undefined ? {} : { publicOnly }),
+    });
+  }
+  const isShown = view.mounts.some(({ target }) => cwd === target || cwd.startsWith(`${target}/`));
+  return isShown ? cwd : "/";
 }
 
 /** Throws ERR_HOST for what is not there, ERR_USAGE for what makes no sense. */
