@@ -1,4 +1,4 @@
-// Memory management numbers: asm-generic/mman-common.h, mman.h, resource.h, memfd.h, membarrier.h.
+// Memory management numbers: asm-generic/mman-common.h, mman.h, membarrier.h.
 
 export const PROT_NONE = 0;
 export const PROT_READ = 1;
@@ -63,24 +63,9 @@ export const MADV_POPULATE_WRITE = 23;
 export const MADV_DONTNEED_LOCKED = 24;
 export const MADV_COLLAPSE = 25;
 
-export const RLIMIT_DATA = 2;
-export const RLIMIT_STACK = 3;
-export const RLIMIT_MEMLOCK = 8;
-export const RLIMIT_AS = 9;
-
-export const MFD_CLOEXEC = 1;
-export const MFD_ALLOW_SEALING = 2;
-export const MFD_HUGETLB = 4;
-export const MFD_NOEXEC_SEAL = 8;
-export const MFD_EXEC = 16;
-
 export const MEMBARRIER_CMD_QUERY = 0;
 export const MEMBARRIER_CMD_GLOBAL = 1 << 0;
 export const MEMBARRIER_CMD_GLOBAL_EXPEDITED = 1 << 1;
 export const MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED = 1 << 2;
 export const MEMBARRIER_CMD_PRIVATE_EXPEDITED = 1 << 3;
 export const MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED = 1 << 4;
-
-/** linux/capability.h. */
-export const CAP_IPC_LOCK = 14;
-export const CAP_SYS_PTRACE = 19;

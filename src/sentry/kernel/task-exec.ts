@@ -143,7 +143,7 @@ export function installProgram(t: Task, wait: ExecWait): void {
   t.context = context;
   t.creds = wait.creds;
   t.comm = program.name.slice(0, COMM_BYTES_MAX);
-  t.threadGroup.exe = program.exeFile.path;
+  t.threadGroup.exe = program.exePath;
   context.owner = t;
   const regs = context.regs;
   regs.fill(0);

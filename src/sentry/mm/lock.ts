@@ -2,7 +2,8 @@
 // against RLIMIT_MEMLOCK.
 
 import { EINVAL, ENOMEM, EPERM } from "../../abi/errno.ts";
-import { MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT, RLIMIT_MEMLOCK } from "../../abi/mman.ts";
+import { MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT } from "../../abi/mman.ts";
+import { RLIMIT_MEMLOCK } from "../../abi/resource.ts";
 import type { MemoryManager } from "./memory-manager.ts";
 import { pageDown, pageUp } from "./page.ts";
 import { populate } from "./populate.ts";

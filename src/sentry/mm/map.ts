@@ -1,7 +1,8 @@
 // mmap(2), munmap(2) and brk(2) on an address space. Flags of the call were decoded by syscalls/memory.ts.
 
 import { EAGAIN, EEXIST, EINVAL, ENOMEM, EPERM } from "../../abi/errno.ts";
-import { PROT_READ, PROT_WRITE, RLIMIT_DATA, RLIMIT_MEMLOCK } from "../../abi/mman.ts";
+import { PROT_READ, PROT_WRITE } from "../../abi/mman.ts";
+import { RLIMIT_DATA, RLIMIT_MEMLOCK } from "../../abi/resource.ts";
 import { addFresh, copyFromFile, mapFileRun } from "./fault.ts";
 import { MMAP_MIN_ADDR } from "./layout.ts";
 import type { Mappable } from "./mappable.ts";

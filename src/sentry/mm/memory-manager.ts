@@ -2,7 +2,8 @@
 // mappings, brk and limits. The operations live beside it, one subject a file (mmap, protect, remap,
 // advise, lock, fork, fault); this class holds the state they share and its life.
 
-import { PROT_WRITE, RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK } from "../../abi/mman.ts";
+import { PROT_WRITE } from "../../abi/mman.ts";
+import { RLIMIT_AS, RLIMIT_DATA, RLIMIT_STACK } from "../../abi/resource.ts";
 import type { Limits } from "../../base/limits.ts";
 import type { Rng } from "../../base/rng.ts";
 import type { AddressSpace, Platform } from "../platform/platform.ts";

@@ -132,7 +132,11 @@ export class SharedMemory implements Mappable {
     const items = this.#chunks.items;
     const unitStart = alignDown(offset, unit);
     const start = Math.max(unitStart, i > 0 ? items[i - 1].end : 0);
-    const end = Math.min(unitStart + unit, this.length, i < items.length ? items[i].start : this.length);
+    const end = Math.min(
+      unitStart + unit,
+      this.length,
+      i < items.length ? items[i].start : this.length,
+    );
     const page = pageDown(offset);
     return this.#add(i, start, end) ?? this.#add(i, page, page + PAGE_BYTES);
   }

@@ -80,6 +80,18 @@ export interface Platform {
   /** ELF image of the vDSO (mapped read-only + exec by the loader), and the host descriptor that holds
    *  its data page followed by its image, each page aligned. */
   readonly vdso: VdsoImage | null;
+  /** Absent: programs are told nothing of the processor. */
+  readonly processor?: ProcessorInfo;
+}
+
+/** What programs are told of the processor in the auxiliary vector. */
+export interface ProcessorInfo {
+  /** CPUID.1:EDX (AT_HWCAP). */
+  readonly hwcap: number;
+  /** AT_HWCAP2: bit 1 FSGSBASE usable. */
+  readonly hwcap2: number;
+  /** As Context.fpStateBytes: how large signal frames are (AT_MINSIGSTKSZ). */
+  readonly fpStateBytes: number;
 }
 
 export interface VdsoImage {
