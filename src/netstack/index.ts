@@ -41,3 +41,4 @@ export type { Route } from "./stack/transport.ts";
 export type { ForwardHandler, ForwardRequest } from "./tcp/forwarder.ts";
 export type { UdpForwarder } from "./udp/udp.ts";
 export type { UdpEndpoint } from "./udp/udp-endpoint.ts";
+export { checksum, pseudoSum, sum16 } from "./wire/checksum.ts";

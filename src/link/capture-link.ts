@@ -1,0 +1,75 @@
+// A link that writes down every frame of another, both ways, as it would look on a wire: checksums left to
+// the link are finished in the copy. A frame that stands for many (GSO) is written whole: its length fits
+// the IP header, and its checksum is made right for it.
+
+import type { Clock } from "../base/clock.ts";
+import {
+  completeChecksum,
+  copyPacket,
+  type LinkEndpoint,
+  type LinkSink,
+  PacketBuffer,
+} from "../netstack/index.ts";
+import { DIRECTION_IN, DIRECTION_OUT, type PcapWriter } from "./pcap-writer.ts";
+
+export class CaptureLink implements LinkEndpoint, LinkSink {
+  readonly #inner: LinkEndpoint;
+  readonly #writer: PcapWriter;
+  readonly #clock: Clock;
+  readonly #copy = new PacketBuffer();
+  #sink: LinkSink | null = null;
+
+  constructor(inner: LinkEndpoint, writer: PcapWriter, clock: Clock) {
+    this.#inner = inner;
+    this.#writer = writer;
+    this.#clock = clock;
+  }
+
+  get mtu(): number {
+    return this.#inner.mtu;
+  }
+  get mac(): Uint8Array {
+    return this.#inner.mac;
+  }
+  get checksumOffload(): boolean {
+    return this.#inner.checksumOffload;
+  }
+  get gsoBytesMax(): number {
+    return this.#inner.gsoBytesMax;
+  }
+  attach(sink: LinkSink): void {
+    this.#sink = sink;
+    this.#inner.attach(this);
+  }
+  send(pkt: PacketBuffer): boolean {
+    this.#record(pkt, DIRECTION_OUT);
+    return this.#inner.send(pkt);
+  }
+  deliver(pkt: PacketBuffer): void {
+    this.#record(pkt, DIRECTION_IN);
+    this.#sink?.deliver(pkt);
+  }
+  close(): void {
+    this.#writer.flush();
+    this.#inner.close();
+  }
+
+  #record(pkt: PacketBuffer, direction: number): void {
+    const copy = this.#copy;
+    const nowNs = this.#clock.realtimeNs();
+    if (!pkt.checksumPartial && pkt.fragBytes === null) {
+      this.#writer.write(nowNs, pkt.bytes, pkt.start, pkt.end - pkt.start, direction);
+      return;
+    }
+    copyPacket(copy, pkt);
+    if (copy.checksumPartial) {
+      // The pseudo-header sum is in the field, over the whole length: as completeChecksum expects. A frame
+      // from a peer may point anywhere inside itself, which only spoils this copy.
+      copy.protocol = isUdp(copy) ? 17 : 6;
+      completeChecksum(copy);
+    }
+    this.#writer.write(nowNs, copy.bytes, copy.start, copy.end - copy.start, direction);
+  }
+}
+
+const isUdp = (pkt: PacketBuffer): boolean => pkt.checksumOffset === 6;

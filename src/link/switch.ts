@@ -1,0 +1,93 @@
+// A learning switch in memory: frames go to the port where their destination was last seen, to all others
+// when it was not or is a group (IEEE 802.1D, without spanning tree or ageing by time). Owners pump it.
+
+import type { Clock } from "../base/clock.ts";
+import { copyPacket, type LinkSink, PacketBuffer } from "../netstack/index.ts";
+import { MemoryLink, type MemoryLinkConfig } from "./memory-pair.ts";
+
+/** Addresses remembered; the oldest is forgotten first. */
+const TABLE_MAX = 4096;
+
+class Port implements LinkSink {
+  /** The switch's end of the cable. */
+  readonly link: MemoryLink;
+  readonly #owner: Switch;
+
+  constructor(owner: Switch, link: MemoryLink) {
+    this.link = link;
+    this.#owner = owner;
+    link.attach(this);
+  }
+  deliver(pkt: PacketBuffer): void {
+    this.#owner.forward(this, pkt);
+  }
+}
+
+export class Switch {
+  readonly #ports: Port[] = [];
+  readonly #table = new Map<number, Port>();
+  readonly #config: MemoryLinkConfig;
+  readonly #copy = new PacketBuffer();
+  #nextMac = 1;
+
+  constructor(clock: Clock, config: Omit<MemoryLinkConfig, "clock"> = {}) {
+    this.#config = { ...config, clock };
+  }
+
+  /** A new cable; its near end, to attach to a stack. */
+  connect(mac?: Uint8Array): MemoryLink {
+    const n = this.#nextMac++;
+    const near = new MemoryLink(
+      mac ?? new Uint8Array([2, 0, 0, 1, n >>> 8, n & 255]),
+      this.#config,
+    );
+    const far = new MemoryLink(new Uint8Array(6), this.#config);
+    near.peer = far;
+    far.peer = near;
+    this.#ports.push(new Port(this, far));
+    return near;
+  }
+
+  forward(from: Port, pkt: PacketBuffer): void {
+    const b = pkt.bytes;
+    const at = pkt.start;
+    if (pkt.end - at < 14) return;
+    if ((b[at + 6] & 1) === 0) this.#learn(macKey(b, at + 6), from);
+    const to = (b[at] & 1) === 0 ? this.#table.get(macKey(b, at)) : undefined;
+    if (to !== undefined) {
+      if (to !== from) to.link.send(pkt);
+      return;
+    }
+    for (const port of this.#ports) {
+      if (port === from) continue;
+      copyPacket(this.#copy, pkt);
+      port.link.send(this.#copy);
+    }
+  }
+
+  #learn(key: number, port: Port): void {
+    if (!this.#table.has(key) && this.#table.size >= TABLE_MAX) {
+      for (const oldest of this.#table.keys()) {
+        this.#table.delete(oldest);
+        break;
+      }
+    }
+    this.#table.set(key, port);
+  }
+
+  /** Delivers until nothing more is due. */
+  pump(): number {
+    let total = 0;
+    for (;;) {
+      let n = 0;
+      for (const port of this.#ports) n += port.link.pump() + (port.link.peer?.pump() ?? 0);
+      if (n === 0) return total;
+      total += n;
+    }
+  }
+}
+
+/** 48 bits fit a double exactly. */
+const macKey = (b: Uint8Array, o: number): number =>
+  ((b[o] << 8) | b[o + 1]) * 0x1_0000_0000 +
+  (((b[o + 2] << 24) | (b[o + 3] << 16) | (b[o + 4] << 8) | b[o + 5]) >>> 0);
