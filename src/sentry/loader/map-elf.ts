@@ -49,8 +49,8 @@ function mapSegment(mm: MemoryManager, segment: Segment, mappable: Mappable, bia
     }
   }
   if (end <= at) return 0;
-  const result = map(mm, at, end, prot, null, 0);
-  return result < 0 ? result : 0;
+  const error = map(mm, at, end, prot, null, 0);
+  return Math.min(error, 0);
 }
 
 function map(

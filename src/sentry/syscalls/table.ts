@@ -1,9 +1,11 @@
 // The system call table: every family, laid out flat by number. A number without a handler is ENOSYS.
 
 import type { SyscallFamily, SyscallHandler } from "./family.ts";
+import { memoryFamily } from "./memory.ts";
+import { processVmFamily } from "./process-vm.ts";
 
 /** In alphabetical order; adding a family is one line here. */
-const FAMILIES: readonly SyscallFamily[] = [];
+const FAMILIES: readonly SyscallFamily[] = [memoryFamily, processVmFamily];
 
 const TABLE_LENGTH = 512;
 
