@@ -170,6 +170,11 @@ export interface DatagramInfo {
 }
 
 export interface DatagramEndpoint extends Endpoint {
+  /** Source address of the sends that follow (IP_PKTINFO), must be local; null: chosen by route. */
+  sendSource: IpAddr | null;
+  /** Raw endpoints only: IP_HDRINCL, and ICMP_FILTER (a bit per unwanted type). */
+  includeHeader?: boolean;
+  icmpFilter?: number;
   /** addr null: the connected peer. Gathers one datagram from `src`. Bytes sent or a NetError. */
   send(src: Uint8Array, offset: number, length: number, addr: IpAddr | null, port: number): number;
   /** Copies the oldest datagram; bytes copied (the rest of it is dropped unless peek), WouldBlock when none. */

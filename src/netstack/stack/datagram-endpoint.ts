@@ -57,7 +57,10 @@ export abstract class DatagramBase implements DatagramEndpoint {
   #error: NetError | 0 = 0;
   #readShut = false;
   #writeShut = false;
+  sendSource: IpAddr | null = null;
   #path: Path | null = null;
+  /** What #path was found with. */
+  #pathNicId = 0;
   readonly #memberships: Membership[] = [];
 
   constructor(stack: Stack, family: Family) {
@@ -218,14 +221,24 @@ export abstract class DatagramBase implements DatagramEndpoint {
   /** The path to dst: the kept one when it still fits. Null with the reason in pathError. */
   protected pathTo(dst: IpAddr): Path | null {
     const kept = this.#path;
-    if (kept?.isValid && kept.dst.equals(dst)) return kept;
-    const src = this.localAddr.isUnspecified || this.localAddr.isMulticast ? null : this.localAddr;
-    const found = this.stack.findRoute(src, dst, this.options.boundNicId);
+    const nicId = this.options.boundNicId;
+    const chosen = this.sendSource;
+    if (chosen === null && kept?.isValid && this.#pathNicId === nicId && kept.dst.equals(dst)) {
+      return kept;
+    }
+    let src = chosen;
+    if (src === null && !this.localAddr.isUnspecified && !this.localAddr.isMulticast) {
+      src = this.localAddr;
+    }
+    const found = this.stack.findRoute(src, dst, nicId);
     if (typeof found === "number") {
       this.pathError = found;
       return null;
     }
-    this.#path = found;
+    if (chosen === null) {
+      this.#path = found;
+      this.#pathNicId = nicId;
+    }
     return found;
   }
   protected pathError: NetError | 0 = 0;

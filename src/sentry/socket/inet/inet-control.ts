@@ -1,0 +1,158 @@
+// Control messages of datagram sockets: what recvmsg tells about a datagram, and what sendmsg may ask for
+// one (ip(7), ipv6(7), udp(7), socket(7)).
+
+import { EINVAL, ENODEV } from "../../../abi/errno.ts";
+import {
+  IP_PKTINFO,
+  IP_TOS,
+  IP_TTL,
+  IPV6_HOPLIMIT,
+  IPV6_PKTINFO,
+  IPV6_TCLASS,
+  UDP_GRO,
+  UDP_SEGMENT,
+} from "../../../abi/in.ts";
+import {
+  AF_INET6,
+  SCM_TIMESTAMP,
+  SCM_TIMESTAMPNS,
+  SO_TIMESTAMP,
+  SOL_IP,
+  SOL_IPV6,
+  SOL_SOCKET,
+  SOL_UDP,
+} from "../../../abi/socket.ts";
+import { i32Le, setU32Le, setU64Le, u16Le } from "../../../base/bytes.ts";
+import { SECOND, US } from "../../../base/clock.ts";
+import { type DatagramInfo, IPV4, IPV6, IpAddr } from "../../../netstack/index.ts";
+import type { ControlReader, ControlWriter } from "../control.ts";
+import type { InetSocket } from "./inet-socket.ts";
+
+const scratch = new Uint8Array(32);
+
+/** recvmsg: everything this socket asked to hear. */
+export function putDatagramControl(
+  s: InetSocket,
+  info: DatagramInfo,
+  control: ControlWriter,
+  reportsGro: boolean,
+): void {
+  if (s.timestamp !== 0) putTimestamp(s.timestamp, info.timeNs, control);
+  const ip = s.ip;
+  const isV4 = info.localAddr.isV4;
+  if (isV4) {
+    if (ip.receivePktInfo) {
+      setU32Le(scratch, 0, info.nicId);
+      info.localAddr.write(scratch, 4, IPV4);
+      info.localAddr.write(scratch, 8, IPV4);
+      control.put(SOL_IP, IP_PKTINFO, scratch, 0, 12);
+    }
+    if (ip.receiveTtl) control.putInt(SOL_IP, IP_TTL, info.ttl);
+    if (ip.receiveTos) {
+      scratch[0] = info.tos;
+      control.put(SOL_IP, IP_TOS, scratch, 0, 1);
+    }
+  }
+  if (s.family === AF_INET6) {
+    if (ip.receivePktInfo6) {
+      info.localAddr.write(scratch, 0, IPV6);
+      setU32Le(scratch, 16, info.nicId);
+      control.put(SOL_IPV6, IPV6_PKTINFO, scratch, 0, 20);
+    }
+    if (ip.receiveHopLimit && !isV4) control.putInt(SOL_IPV6, IPV6_HOPLIMIT, info.ttl);
+    if (ip.receiveTclass && !isV4) control.putInt(SOL_IPV6, IPV6_TCLASS, info.tos);
+  }
+  if (reportsGro && info.segmentBytes > 0) control.putInt(SOL_UDP, UDP_GRO, info.segmentBytes);
+}
+
+export function putTimestamp(option: number, timeNs: number, control: ControlWriter): void {
+  const seconds = Math.floor(timeNs / SECOND);
+  const nanos = timeNs - seconds * SECOND;
+  setU64Le(scratch, 0, seconds);
+  if (option === SO_TIMESTAMP) {
+    setU64Le(scratch, 8, Math.floor(nanos / US));
+    control.put(SOL_SOCKET, SCM_TIMESTAMP, scratch, 0, 16);
+  } else {
+    setU64Le(scratch, 8, nanos);
+    control.put(SOL_SOCKET, SCM_TIMESTAMPNS, scratch, 0, 16);
+  }
+}
+
+/** What one sendmsg asks for beside the socket's own settings. -1 and 0: nothing asked. */
+export class SendChoices {
+  ttl = -1;
+  tos = -1;
+  nicId = 0;
+  segmentBytes = 0;
+  hasSource = false;
+  readonly source = new IpAddr();
+
+  reset(): void {
+    this.ttl = -1;
+    this.tos = -1;
+    this.nicId = 0;
+    this.segmentBytes = 0;
+    this.hasSource = false;
+  }
+
+  /** Reads sendmsg's control messages: 0, or -EINVAL for what is malformed or unknown. */
+  read(s: InetSocket, control: ControlReader): number {
+    control.rewind();
+    for (;;) {
+      const more = control.next();
+      if (more <= 0) return more;
+      const result = this.#take(s, control);
+      if (result !== 0) return result;
+    }
+  }
+
+  #take(s: InetSocket, c: ControlReader): number {
+    const b = c.bytes;
+    const at = c.dataOffset;
+    const length = c.dataLength;
+    if (c.level === SOL_IP) {
+      if (c.type === IP_PKTINFO) {
+        if (length !== 12) return -EINVAL;
+        this.nicId = i32Le(b, at);
+        this.source.read(b, at + 4, IPV4);
+        this.hasSource = !this.source.isUnspecified;
+        return this.#checkNic(s);
+      }
+      // IP_TOS comes as a byte or an int, IP_TTL as an int.
+      if (length !== 4 && length !== 1) return -EINVAL;
+      const value = length === 4 ? i32Le(b, at) : b[at];
+      if (value < 0 || value > 255) return -EINVAL;
+      if (c.type === IP_TOS) this.tos = value;
+      else if (c.type === IP_TTL && length === 4 && value > 0) this.ttl = value;
+      else return -EINVAL;
+      return 0;
+    }
+    if (c.level === SOL_IPV6 && s.family === AF_INET6) {
+      if (c.type === IPV6_PKTINFO) {
+        if (length < 20) return -EINVAL;
+        this.source.read(b, at, IPV6);
+        this.nicId = i32Le(b, at + 16);
+        this.hasSource = !this.source.isUnspecified;
+        return this.#checkNic(s);
+      }
+      if (length !== 4) return -EINVAL;
+      const value = i32Le(b, at);
+      if (value < -1 || value > 255) return -EINVAL;
+      if (c.type === IPV6_HOPLIMIT) this.ttl = value;
+      else if (c.type === IPV6_TCLASS) this.tos = value;
+      else return -EINVAL;
+      return 0;
+    }
+    if (c.level === SOL_UDP && c.type === UDP_SEGMENT && length === 2) {
+      this.segmentBytes = u16Le(b, at);
+      return 0;
+    }
+    // Levels of others are ignored by Linux's ip_cmsg_send; SOL_SOCKET's are read by sock_cmsg_send.
+    return c.level === SOL_SOCKET ? -EINVAL : 0;
+  }
+
+  #checkNic(s: InetSocket): number {
+    if (this.nicId === 0) return 0;
+    return s.network.interfaceByIndex(this.nicId) === undefined ? -ENODEV : 0;
+  }
+}

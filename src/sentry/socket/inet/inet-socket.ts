@@ -1,0 +1,242 @@
+// What AF_INET and AF_INET6 sockets of every type share: the endpoint behind them, names, binding,
+// options of the IP level, readiness. The stream and datagram sockets are in their own files.
+
+import { CAP_NET_BIND_SERVICE } from "../../../abi/capability.ts";
+import {
+  EACCES,
+  EAFNOSUPPORT,
+  EINVAL,
+  ENETUNREACH,
+  ENODEV,
+  ENOPROTOOPT,
+  ENOTCONN,
+} from "../../../abi/errno.ts";
+import {
+  AF_INET,
+  AF_INET6,
+  AF_UNSPEC,
+  SO_BINDTODEVICE,
+  SO_BINDTOIFINDEX,
+  SO_BROADCAST,
+  SO_REUSEADDR,
+  SO_REUSEPORT,
+  SOL_IP,
+  SOL_IPV6,
+  SOL_SOCKET,
+} from "../../../abi/socket.ts";
+import { byteString, i32Le, putByteString, setU32Le, u32Le } from "../../../base/bytes.ts";
+import { type Endpoint, IpAddr } from "../../../netstack/index.ts";
+import type { Task } from "../../kernel/task.ts";
+import { errnoOf, resultOf } from "../errno-of.ts";
+import { Socket } from "../socket.ts";
+import type { SocketAddress } from "../socket-address.ts";
+import type { SocketTable } from "../socket-table.ts";
+import { formatInetAddress, isLinkLocalV6, parsed, parseInetAddress } from "./inet-address.ts";
+import { getIpOption, IpState, setIpOption } from "./ip-options.ts";
+import { getIpv6Option, setIpv6Option } from "./ipv6-options.ts";
+import type { NetworkView } from "./network-view.ts";
+import { pollMaskOf } from "./poll-mask.ts";
+
+const PRIVILEGED_PORTS = 1024;
+/** Scratch for parsed addresses; the endpoints copy what they keep. */
+export const scratchAddr = new IpAddr();
+
+export abstract class InetSocket extends Socket {
+  abstract readonly endpoint: Endpoint;
+  readonly network: NetworkView;
+  readonly ip = new IpState();
+
+  constructor(
+    table: SocketTable,
+    network: NetworkView,
+    family: number,
+    type: number,
+    protocol: number,
+    flags: number,
+  ) {
+    super(table, family, type, protocol, flags);
+    this.network = network;
+  }
+
+  /** The endpoint's announcements wake whoever waits here. */
+  protected watch(endpoint: Endpoint): void {
+    endpoint.onReadiness = (ready) => this.waiters.notify(pollMaskOf(ready));
+  }
+  override poll(): number {
+    return pollMaskOf(this.endpoint.readiness());
+  }
+  override takeError(): number {
+    return errnoOf(this.endpoint.takeError());
+  }
+
+  override bind(t: Task, address: SocketAddress): number {
+    const refused = this.#parseBind(address);
+    if (refused !== 0) return refused;
+    const port = parsed.port;
+    if (
+      port !== 0 &&
+      port < PRIVILEGED_PORTS &&
+      this.hasPorts &&
+      !t.creds.hasCapability(CAP_NET_BIND_SERVICE)
+    ) {
+      return -EACCES;
+    }
+    if (isLinkLocalV6(scratchAddr)) {
+      if (parsed.scopeId !== 0) this.endpoint.options.boundNicId = parsed.scopeId;
+      if (this.endpoint.options.boundNicId === 0) return -EINVAL;
+    }
+    return resultOf(this.endpoint.bind(scratchAddr, port));
+  }
+
+  #parseBind(address: SocketAddress): number {
+    // Old programs bind to 0.0.0.0 without a family; Linux lets them.
+    if (this.family === AF_INET && address.family === AF_UNSPEC && address.length >= 16) {
+      if (u32Le(address.bytes, 4) !== 0) return -EAFNOSUPPORT;
+      parsed.port = (address.bytes[2] << 8) | address.bytes[3];
+      scratchAddr.setV4(0);
+      return 0;
+    }
+    const result = parseInetAddress(address, this.family, false, scratchAddr);
+    if (result !== 0) return result;
+    if (this.family === AF_INET6 && scratchAddr.isV4 && this.endpoint.options.v6Only) {
+      return -EINVAL;
+    }
+    return 0;
+  }
+
+  /** Raw and ping sockets have ids, not ports. */
+  protected get hasPorts(): boolean {
+    return true;
+  }
+
+  /** Reads a destination into scratchAddr and parsed; "any" means this host (ip(7)). */
+  protected parseDestination(address: SocketAddress, allowV4: boolean): number {
+    const result = parseInetAddress(address, this.family, allowV4, scratchAddr);
+    if (result !== 0) return result;
+    if (scratchAddr.isV4 && this.family === AF_INET6 && this.endpoint.options.v6Only) {
+      return -ENETUNREACH;
+    }
+    if (scratchAddr.isUnspecified) {
+      if (scratchAddr.isV4) scratchAddr.setV4(0x7f00_0001);
+      else scratchAddr.w3 = 1;
+    }
+    if (isLinkLocalV6(scratchAddr) && parsed.scopeId !== 0) {
+      const bound = this.endpoint.options.boundNicId;
+      if (bound !== 0 && bound !== parsed.scopeId) return -EINVAL;
+      this.endpoint.options.boundNicId = parsed.scopeId;
+    }
+    return 0;
+  }
+
+  override localName(out: SocketAddress): number {
+    const e = this.endpoint;
+    formatInetAddress(out, this.family, e.localAddr, e.localPort, e.options.boundNicId);
+    return 0;
+  }
+  override peerName(out: SocketAddress): number {
+    const e = this.endpoint;
+    if (!this.isConnected) return -ENOTCONN;
+    formatInetAddress(out, this.family, e.remoteAddr, e.remotePort, e.options.boundNicId);
+    return 0;
+  }
+  abstract readonly isConnected: boolean;
+
+  /** IP_HDRINCL, for raw sockets. */
+  setIncludeHeader(_on: boolean): number {
+    return -ENOPROTOOPT;
+  }
+  /** Whether what this socket sends to a group comes back to members here (the default). */
+  get multicastLoop(): boolean {
+    return true;
+  }
+  setMulticastLoop(on: boolean): number {
+    return on ? 0 : -ENOPROTOOPT;
+  }
+
+  override optionChanged(_t: Task, name: number): number {
+    const options = this.endpoint.options;
+    if (name === SO_REUSEADDR) options.reuseAddress = this.reuseAddress;
+    else if (name === SO_REUSEPORT) options.reusePort = this.reusePort;
+    else if (name === SO_BROADCAST) options.broadcast = this.broadcast;
+    return 0;
+  }
+
+  override setProtocolOption(
+    t: Task,
+    level: number,
+    name: number,
+    value: Uint8Array,
+    length: number,
+  ): number {
+    if (level === SOL_SOCKET) return this.#setDevice(name, value, length);
+    if (level === SOL_IP) {
+      // The IP level of an AF_INET6 socket governs what it sends over IPv4.
+      return setIpOption(t, this, name, value, length);
+    }
+    if (level === SOL_IPV6 && this.family === AF_INET6) {
+      return setIpv6Option(t, this, name, value, length);
+    }
+    return -ENOPROTOOPT;
+  }
+
+  override getProtocolOption(
+    t: Task,
+    level: number,
+    name: number,
+    out: Uint8Array,
+    maxLength: number,
+  ): number {
+    if (level === SOL_SOCKET) return this.#getDevice(name, out, maxLength);
+    if (level === SOL_IP) return getIpOption(t, this, name, out, maxLength);
+    if (level === SOL_IPV6 && this.family === AF_INET6) {
+      return getIpv6Option(t, this, name, out, maxLength);
+    }
+    return -ENOPROTOOPT;
+  }
+
+  #setDevice(name: number, value: Uint8Array, length: number): number {
+    if (name === SO_BINDTODEVICE) {
+      let end = 0;
+      while (end < Math.min(length, 15) && value[end] !== 0) end++;
+      if (end === 0) {
+        this.endpoint.options.boundNicId = 0;
+        return 0;
+      }
+      const nic = this.network.interfaceByName(byteString(value, 0, end));
+      if (nic === undefined) return -ENODEV;
+      this.endpoint.options.boundNicId = nic.index;
+      return 0;
+    }
+    if (name === SO_BINDTOIFINDEX) {
+      if (length < 4) return -EINVAL;
+      const index = i32Le(value, 0);
+      if (index < 0) return -EINVAL;
+      if (index !== 0 && this.network.interfaceByIndex(index) === undefined) return -ENODEV;
+      this.endpoint.options.boundNicId = index;
+      return 0;
+    }
+    return -ENOPROTOOPT;
+  }
+
+  #getDevice(name: number, out: Uint8Array, maxLength: number): number {
+    const index = this.endpoint.options.boundNicId;
+    if (name === SO_BINDTOIFINDEX) {
+      setU32Le(out, 0, index);
+      return 4;
+    }
+    if (name !== SO_BINDTODEVICE) return -ENOPROTOOPT;
+    if (index === 0) return 0;
+    if (maxLength < 16) return -EINVAL;
+    const nic = this.network.interfaceByIndex(index);
+    if (nic === undefined) return -ENODEV;
+    const length = putByteString(out, 0, nic.name);
+    out[length] = 0;
+    return length + 1;
+  }
+
+  override release(): void {
+    this.endpoint.onReadiness = null;
+    this.endpoint.close();
+    super.release();
+  }
+}

@@ -1,0 +1,248 @@
+// setsockopt and getsockopt at level SOL_IP (ip(7)). What is kept here steers control messages; what
+// steers packets is set on the endpoint. An option without effect in netcell is refused (ENOPROTOOPT).
+
+import { CAP_NET_ADMIN } from "../../../abi/capability.ts";
+import { EADDRNOTAVAIL, EINVAL, ENODEV, ENOPROTOOPT, ENOTCONN, EPERM } from "../../../abi/errno.ts";
+import {
+  IP_ADD_MEMBERSHIP,
+  IP_BIND_ADDRESS_NO_PORT,
+  IP_DROP_MEMBERSHIP,
+  IP_FREEBIND,
+  IP_HDRINCL,
+  IP_MTU,
+  IP_MTU_DISCOVER,
+  IP_MULTICAST_ALL,
+  IP_MULTICAST_IF,
+  IP_MULTICAST_LOOP,
+  IP_MULTICAST_TTL,
+  IP_OPTIONS,
+  IP_PKTINFO,
+  IP_PROTOCOL,
+  IP_RECVERR,
+  IP_RECVTOS,
+  IP_RECVTTL,
+  IP_TOS,
+  IP_TRANSPARENT,
+  IP_TTL,
+  MCAST_JOIN_GROUP,
+  MCAST_LEAVE_GROUP,
+} from "../../../abi/in.ts";
+import { AF_INET, SOCK_RAW, SOCK_STREAM } from "../../../abi/socket.ts";
+import { i32Le, setU32, setU32Le, u16Le, u32 } from "../../../base/bytes.ts";
+import { type DatagramEndpoint, IPV4, IPV6, IpAddr } from "../../../netstack/index.ts";
+import type { Task } from "../../kernel/task.ts";
+import { resultOf } from "../errno-of.ts";
+import type { InetSocket } from "./inet-socket.ts";
+
+/** What the IP levels keep per socket. */
+export class IpState {
+  receivePktInfo = false;
+  receiveTtl = false;
+  receiveTos = false;
+  receivePktInfo6 = false;
+  receiveHopLimit = false;
+  receiveTclass = false;
+  includeHeader = false;
+  bindAddressNoPort = false;
+  multicastAll = true;
+  /** Interface for multicast sends; 0: by route. */
+  multicastIndex = 0;
+  multicastSource = 0;
+}
+
+const group = new IpAddr();
+
+export function setIpOption(
+  t: Task,
+  s: InetSocket,
+  name: number,
+  value: Uint8Array,
+  length: number,
+): number {
+  switch (name) {
+    case IP_ADD_MEMBERSHIP:
+    case IP_DROP_MEMBERSHIP:
+      return changeMembership(s, name === IP_ADD_MEMBERSHIP, value, length);
+    case MCAST_JOIN_GROUP:
+    case MCAST_LEAVE_GROUP:
+      return changeGroupReq(s, name === MCAST_JOIN_GROUP, value, length);
+    case IP_MULTICAST_IF:
+      return setMulticastInterface(s, value, length);
+    case IP_OPTIONS:
+      // Only the removal of options that were never set.
+      return length === 0 ? 0 : -ENOPROTOOPT;
+  }
+  if (length < 1) return -EINVAL;
+  return setInteger(t, s, name, length >= 4 ? i32Le(value, 0) : value[0]);
+}
+
+function setInteger(t: Task, s: InetSocket, name: number, value: number): number {
+  const options = s.endpoint.options;
+  const on = value !== 0;
+  switch (name) {
+    case IP_TTL:
+      if (value !== -1 && (value < 1 || value > 255)) return -EINVAL;
+      options.ttl = value === -1 ? 64 : value;
+      return 0;
+    case IP_TOS:
+      // The two ECN bits of a stream are the stack's own.
+      options.tos = s.type === SOCK_STREAM ? (value & 0xfc) | (options.tos & 3) : value & 0xff;
+      return 0;
+    case IP_MTU_DISCOVER:
+      if (value < 0 || value > 3) return -EINVAL;
+      options.mtuDiscover = value;
+      return 0;
+    case IP_RECVERR:
+      options.receiveErrors = on;
+      return 0;
+    case IP_PKTINFO:
+      s.ip.receivePktInfo = on;
+      return 0;
+    case IP_RECVTTL:
+      s.ip.receiveTtl = on;
+      return 0;
+    case IP_RECVTOS:
+      s.ip.receiveTos = on;
+      return 0;
+    case IP_HDRINCL:
+      if (s.type !== SOCK_RAW) return -ENOPROTOOPT;
+      return s.setIncludeHeader(on);
+    case IP_BIND_ADDRESS_NO_PORT:
+      s.ip.bindAddressNoPort = on;
+      return 0;
+    case IP_MULTICAST_TTL:
+      if (s.type === SOCK_STREAM) return -EINVAL;
+      if (value !== -1 && (value < 0 || value > 255)) return -EINVAL;
+      options.multicastTtl = value === -1 ? 1 : value;
+      return 0;
+    case IP_MULTICAST_LOOP:
+      return s.setMulticastLoop(on);
+    case IP_MULTICAST_ALL:
+      if (value !== 0 && value !== 1) return -EINVAL;
+      // Off means: only groups that this socket joined, which is what the stack does anyway.
+      s.ip.multicastAll = on;
+      return 0;
+    case IP_FREEBIND:
+    case IP_TRANSPARENT:
+      if (name === IP_TRANSPARENT && on && !t.creds.hasCapability(CAP_NET_ADMIN)) return -EPERM;
+      return on ? -ENOPROTOOPT : 0;
+    default:
+      return -ENOPROTOOPT;
+  }
+}
+
+/** struct ip_mreq (group, address) or ip_mreqn (group, address, index). */
+function changeMembership(s: InetSocket, join: boolean, value: Uint8Array, length: number): number {
+  if (s.type === SOCK_STREAM) return -EINVAL;
+  if (length < 8) return -EINVAL;
+  group.read(value, 0, IPV4);
+  const index = length >= 12 ? i32Le(value, 8) : 0;
+  const byAddress = u32(value, 4);
+  let nic = index;
+  if (index === 0 && byAddress !== 0) {
+    nic = interfaceOfAddress(s, byAddress);
+    if (nic === 0) return join ? -ENODEV : -EADDRNOTAVAIL;
+  }
+  return changeGroup(s, join, group, nic);
+}
+
+/** struct group_req: index, then a sockaddr_storage at 8. */
+function changeGroupReq(s: InetSocket, join: boolean, value: Uint8Array, length: number): number {
+  if (s.type === SOCK_STREAM || length < 136) return -EINVAL;
+  const isV4 = u16Le(value, 8) === AF_INET;
+  group.read(value, isV4 ? 12 : 16, isV4 ? IPV4 : IPV6);
+  return changeGroup(s, join, group, i32Le(value, 0));
+}
+
+export function changeGroup(s: InetSocket, join: boolean, addr: IpAddr, index: number): number {
+  if (!addr.isMulticast) return -EINVAL;
+  if (index !== 0 && s.network.interfaceByIndex(index) === undefined) return -ENODEV;
+  const endpoint = s.endpoint as DatagramEndpoint;
+  return resultOf(join ? endpoint.joinGroup(addr, index) : endpoint.leaveGroup(addr, index));
+}
+
+function interfaceOfAddress(s: InetSocket, word: number): number {
+  for (const nic of s.network.interfaces()) {
+    for (const a of nic.addresses) if (a.addr.isV4 && a.addr.v4 === (word | 0)) return nic.index;
+  }
+  return 0;
+}
+
+/** An address, ip_mreq or ip_mreqn. */
+function setMulticastInterface(s: InetSocket, value: Uint8Array, length: number): number {
+  if (s.type === SOCK_STREAM || length < 4) return -EINVAL;
+  const at = length >= 8 ? 4 : 0;
+  const index = length >= 12 ? i32Le(value, 8) : 0;
+  const word = u32(value, at);
+  let nic = index;
+  if (index !== 0) {
+    if (s.network.interfaceByIndex(index) === undefined) return -EADDRNOTAVAIL;
+  } else if (word !== 0) {
+    nic = interfaceOfAddress(s, word);
+    if (nic === 0) return -EADDRNOTAVAIL;
+  }
+  s.ip.multicastIndex = nic;
+  s.ip.multicastSource = word;
+  return 0;
+}
+
+export function getIpOption(
+  _t: Task,
+  s: InetSocket,
+  name: number,
+  out: Uint8Array,
+  maxLength: number,
+): number {
+  if (name === IP_MULTICAST_IF) {
+    setU32(out, 0, s.ip.multicastSource);
+    return 4;
+  }
+  if (name === IP_OPTIONS) return 0;
+  const value = getInteger(s, name);
+  if (value < 0) return value;
+  setU32Le(out, 0, value);
+  // A short buffer gets the value as one byte, as old programs expect.
+  return maxLength < 4 && maxLength > 0 && value <= 255 ? 1 : 4;
+}
+
+function getInteger(s: InetSocket, name: number): number {
+  const options = s.endpoint.options;
+  switch (name) {
+    case IP_TTL:
+      return options.ttl;
+    case IP_TOS:
+      return options.tos;
+    case IP_MTU_DISCOVER:
+      return options.mtuDiscover;
+    case IP_MTU: {
+      if (!s.isConnected) return -ENOTCONN;
+      const mtu = s.network.mtuTo(s.endpoint.remoteAddr);
+      return mtu === 0 ? -ENOTCONN : mtu;
+    }
+    case IP_RECVERR:
+      return Number(options.receiveErrors);
+    case IP_PKTINFO:
+      return Number(s.ip.receivePktInfo);
+    case IP_RECVTTL:
+      return Number(s.ip.receiveTtl);
+    case IP_RECVTOS:
+      return Number(s.ip.receiveTos);
+    case IP_HDRINCL:
+      return s.type === SOCK_RAW ? Number(s.ip.includeHeader) : -ENOPROTOOPT;
+    case IP_BIND_ADDRESS_NO_PORT:
+      return Number(s.ip.bindAddressNoPort);
+    case IP_MULTICAST_TTL:
+      return options.multicastTtl;
+    case IP_MULTICAST_LOOP:
+      return Number(s.multicastLoop);
+    case IP_MULTICAST_ALL:
+      return Number(s.ip.multicastAll);
+    case IP_FREEBIND:
+    case IP_TRANSPARENT:
+      return 0;
+    case IP_PROTOCOL:
+      return s.protocol;
+    default:
+      return -ENOPROTOOPT;
+  }
+}

@@ -1,0 +1,420 @@
+// A TCP socket: tcp(7) over the stack's TcpEndpoint. Bytes go straight between the program's memory and the
+// endpoint's rings.
+
+import {
+  EAGAIN,
+  EALREADY,
+  ECONNABORTED,
+  EFAULT,
+  EINPROGRESS,
+  EINVAL,
+  EISCONN,
+  ENOBUFS,
+  ENOTCONN,
+  EOPNOTSUPP,
+  EPIPE,
+} from "../../../abi/errno.ts";
+import { FIONREAD } from "../../../abi/ioctl.ts";
+import {
+  POLL_ALL,
+  POLLHUP,
+  POLLIN,
+  POLLOUT,
+  POLLRDHUP,
+  POLLRDNORM,
+  POLLWRNORM,
+} from "../../../abi/poll.ts";
+import { SIGPIPE } from "../../../abi/signal.ts";
+import {
+  AF_INET,
+  AF_UNSPEC,
+  MSG_EOR,
+  MSG_ERRQUEUE,
+  MSG_FASTOPEN,
+  MSG_MORE,
+  MSG_NOSIGNAL,
+  MSG_OOB,
+  MSG_PEEK,
+  MSG_TRUNC,
+  SIOCATMARK,
+  SIOCOUTQ,
+  SIOCOUTQNSD,
+  SO_KEEPALIVE,
+  SO_LINGER,
+  SO_OOBINLINE,
+  SOCK_STREAM,
+  SOL_TCP,
+  SOMAXCONN,
+} from "../../../abi/socket.ts";
+import { TCP_CLOSE, TCP_CM_INQ, TCP_LISTEN, TCP_SYN_RECV, TCP_SYN_SENT } from "../../../abi/tcp.ts";
+import { SECOND } from "../../../base/clock.ts";
+import {
+  IPV4,
+  IPV6,
+  NetErr,
+  type TcpEndpoint,
+  WRITE_EOR,
+  WRITE_MORE,
+  WRITE_URGENT,
+} from "../../../netstack/index.ts";
+import { BLOCKED, type Task } from "../../kernel/task.ts";
+import type { Io } from "../../vfs/io.ts";
+import { errnoOf, resultOf } from "../errno-of.ts";
+import type { ReceiveMessage, SendMessage } from "../message.ts";
+import type { Socket } from "../socket.ts";
+import type { SocketAddress } from "../socket-address.ts";
+import { parsed } from "./inet-address.ts";
+import { inetIoctl } from "./inet-ioctl.ts";
+import { InetSocket, scratchAddr } from "./inet-socket.ts";
+import type { InetStack } from "./inet-stack.ts";
+import { getTcpOption, setTcpOption } from "./tcp-options.ts";
+
+// As struct socket's state in Linux: what connect() answers depends on what it answered before.
+const UNCONNECTED = 0;
+const CONNECTING = 1;
+const CONNECTED = 2;
+
+const oneByte = new Uint8Array(1);
+/** MSG_PEEK over several pieces of memory goes through here. */
+let peekBytes = new Uint8Array(0);
+
+export class StreamSocket extends InetSocket {
+  endpoint: TcpEndpoint;
+  readonly #stack: InetStack;
+  #state = UNCONNECTED;
+  /** The endpoint has had a connection: a new one needs a new endpoint. */
+  #isUsed = false;
+  #boundByUser = false;
+  /** TCP_INQ: say with each receive how much more there is. */
+  reportsInq = false;
+
+  constructor(stack: InetStack, family: number, protocol: number, flags: number, e: TcpEndpoint) {
+    super(stack.table, stack.network, family, SOCK_STREAM, protocol, flags);
+    this.#stack = stack;
+    this.endpoint = e;
+    this.watch(e);
+  }
+
+  override get isConnected(): boolean {
+    const state = this.endpoint.state;
+    return state !== TCP_CLOSE && state !== TCP_LISTEN && state !== TCP_SYN_SENT;
+  }
+  override get isListening(): boolean {
+    return this.endpoint.state === TCP_LISTEN;
+  }
+
+  override poll(): number {
+    let mask = super.poll();
+    const e = this.endpoint;
+    if (e.state === TCP_CLOSE) mask |= POLLHUP | POLLOUT | POLLWRNORM;
+    if (this.receiveLowat > 1 && (mask & (POLLIN | POLLRDHUP)) === POLLIN) {
+      if (e.state !== TCP_LISTEN && e.readableBytes < this.receiveLowat) {
+        mask &= ~(POLLIN | POLLRDNORM);
+      }
+    }
+    return mask;
+  }
+
+  override bind(t: Task, address: SocketAddress): number {
+    const result = super.bind(t, address);
+    if (result === 0) this.#boundByUser = true;
+    return result;
+  }
+
+  override connect(t: Task, address: SocketAddress): number {
+    if (address.length >= 2 && address.family === AF_UNSPEC) return this.#disconnect();
+    const state = this.endpoint.state;
+    if (state === TCP_LISTEN) return -EISCONN;
+    if (this.#state === CONNECTED) return -EISCONN;
+    if (this.#state === CONNECTING) return this.#connectOutcome();
+    const refused = this.parseDestination(address, false);
+    if (refused !== 0) return refused;
+    if (this.#isUsed) {
+      // Renewing parses nothing, but binds again: keep what was parsed.
+      const port = parsed.port;
+      const to = scratchAddr.clone();
+      const renewed = this.#renew();
+      if (renewed !== 0) return renewed;
+      return this.#startConnect(t, () => this.endpoint.connect(to, port));
+    }
+    return this.#startConnect(t, () => this.endpoint.connect(scratchAddr, parsed.port));
+  }
+
+  #startConnect(_t: Task, connect: () => number): number {
+    const result = connect();
+    if (result !== 0 && result !== NetErr.InProgress) return resultOf(result);
+    this.#isUsed = true;
+    this.#state = CONNECTING;
+    const outcome = this.#connectOutcome();
+    return outcome === -EALREADY ? -EINPROGRESS : outcome;
+  }
+
+  #connectOutcome(): number {
+    const state = this.endpoint.state;
+    if (state === TCP_SYN_SENT || state === TCP_SYN_RECV) return -EALREADY;
+    if (state === TCP_CLOSE) {
+      this.#state = UNCONNECTED;
+      return -(this.takeError() || ECONNABORTED);
+    }
+    this.#state = CONNECTED;
+    return 0;
+  }
+
+  /** connect(AF_UNSPEC): back to a socket that was never connected. */
+  #disconnect(): number {
+    this.endpoint.abort();
+    this.#state = UNCONNECTED;
+    const renewed = this.#renew();
+    this.waiters.notify(POLL_ALL);
+    return renewed;
+  }
+
+  /** A fresh endpoint with the old one's options and, if the program chose it, its address. */
+  #renew(): number {
+    const old = this.endpoint;
+    const fresh = this.#stack.endpoints.tcp(this.family === AF_INET ? IPV4 : IPV6);
+    if (typeof fresh === "number") return -ENOBUFS;
+    const addr = old.localAddr.clone();
+    const port = old.localPort;
+    Object.assign(fresh.options, old.options);
+    old.onReadiness = null;
+    old.close();
+    this.endpoint = fresh;
+    this.watch(fresh);
+    this.#isUsed = false;
+    return this.#boundByUser ? resultOf(fresh.bind(addr, port)) : 0;
+  }
+
+  override listen(_t: Task, backlog: number): number {
+    if (this.#state !== UNCONNECTED) return -EINVAL;
+    const limit = backlog < 0 ? SOMAXCONN : Math.min(backlog, SOMAXCONN);
+    if (this.endpoint.localPort === 0) {
+      const bound = this.endpoint.bind(this.endpoint.localAddr, 0);
+      if (bound !== 0) return resultOf(bound);
+    }
+    return resultOf(this.endpoint.listen(limit));
+  }
+
+  override accept(_t: Task, flags: number): Socket | number {
+    if (this.endpoint.state !== TCP_LISTEN) return -EINVAL;
+    if (this.#stack.table.isFull) return -ENOBUFS;
+    const child = this.endpoint.accept();
+    if (child === null) return -EAGAIN;
+    const socket = new StreamSocket(this.#stack, this.family, this.protocol, flags, child);
+    socket.#state = CONNECTED;
+    socket.#isUsed = true;
+    socket.#inherit(this);
+    return socket;
+  }
+
+  /** What a connection takes from its listener (sk_clone), besides the endpoint's options. */
+  #inherit(listener: StreamSocket): void {
+    this.receiveTimeoutNs = listener.receiveTimeoutNs;
+    this.sendTimeoutNs = listener.sendTimeoutNs;
+    this.receiveLowat = listener.receiveLowat;
+    this.lingerSeconds = listener.lingerSeconds;
+    this.priority = listener.priority;
+    this.mark = listener.mark;
+    this.timestamp = listener.timestamp;
+    this.reuseAddress = listener.reuseAddress;
+    this.reusePort = listener.reusePort;
+    this.keepAlive = listener.keepAlive;
+    this.oobInline = listener.oobInline;
+    this.maxPacingRate = listener.maxPacingRate;
+    this.reportsInq = listener.reportsInq;
+  }
+
+  override read(_t: Task, io: Io): number {
+    return this.#readBytes(io, false);
+  }
+  override write(t: Task, io: Io): number {
+    return this.#writeBytes(t, io, 0);
+  }
+
+  override send(t: Task, io: Io, message: SendMessage): number {
+    if ((message.flags & MSG_FASTOPEN) !== 0) return -EOPNOTSUPP;
+    return this.#writeBytes(t, io, message.flags);
+  }
+
+  #writeBytes(t: Task, io: Io, flags: number): number {
+    const e = this.endpoint;
+    let last = 0;
+    if ((flags & MSG_MORE) !== 0) last |= WRITE_MORE;
+    if ((flags & MSG_EOR) !== 0) last |= WRITE_EOR;
+    if ((flags & MSG_OOB) !== 0) last |= WRITE_URGENT;
+    let done = 0;
+    do {
+      const n = io.remaining === 0 ? 0 : io.span(io.remaining, false);
+      if (n < 0) return done > 0 ? done : n;
+      const w = e.write(io.spanBytes, io.spanOffset, n, n < io.remaining ? WRITE_MORE : last);
+      if (w < 0) return done > 0 ? done : this.#writeError(t, w, flags);
+      io.advance(w);
+      done += w;
+      if (w < n) break;
+    } while (io.remaining > 0);
+    return done === 0 && io.remaining > 0 ? -EAGAIN : done;
+  }
+
+  #writeError(t: Task, error: number, flags: number): number {
+    const errno = error === NetErr.NotConnected ? EPIPE : errnoOf(error);
+    if (errno === EPIPE && (flags & MSG_NOSIGNAL) === 0) t.raise(SIGPIPE);
+    return -errno;
+  }
+
+  override receive(_t: Task, io: Io, message: ReceiveMessage): number {
+    const flags = message.flags;
+    if ((flags & MSG_ERRQUEUE) !== 0) return -EAGAIN;
+    if ((flags & MSG_OOB) !== 0) return this.#readUrgent(io, message);
+    const peek = (flags & MSG_PEEK) !== 0;
+    let n: number;
+    if ((flags & MSG_TRUNC) !== 0) n = this.#discard(io, peek);
+    else if (peek) n = this.#peek(io);
+    else n = this.#readBytes(io, false);
+    if (n >= 0 && this.reportsInq) {
+      message.control.putInt(SOL_TCP, TCP_CM_INQ, this.endpoint.readableBytes);
+    }
+    return n;
+  }
+
+  #readBytes(io: Io, peek: boolean): number {
+    const e = this.endpoint;
+    let done = 0;
+    while (io.remaining > 0) {
+      const readable = e.readableBytes;
+      if (readable === 0) return done > 0 ? done : this.#readNothing();
+      const n = io.span(Math.min(io.remaining, readable), true);
+      if (n <= 0) return done > 0 ? done : -EFAULT;
+      const r = e.read(io.spanBytes, io.spanOffset, n, peek);
+      if (r <= 0) return done > 0 ? done : resultOf(r);
+      io.advance(r);
+      done += r;
+      if (r < n) break;
+    }
+    return done;
+  }
+
+  /** With nothing to read: end of stream, an error, or "would block". */
+  #readNothing(): number {
+    if (this.endpoint.state === TCP_LISTEN) return -ENOTCONN;
+    return resultOf(this.endpoint.read(oneByte, 0, 1, false));
+  }
+
+  #peek(io: Io): number {
+    const e = this.endpoint;
+    const readable = e.readableBytes;
+    const n = Math.min(io.remaining, readable);
+    if (n === 0) return io.remaining === 0 ? 0 : this.#readNothing();
+    const span = io.span(n, true);
+    if (span === n) {
+      const r = e.read(io.spanBytes, io.spanOffset, n, true);
+      if (r > 0) io.advance(r);
+      return resultOf(r);
+    }
+    if (peekBytes.length < n) peekBytes = new Uint8Array(n);
+    const r = e.read(peekBytes, 0, n, true);
+    return r <= 0 ? resultOf(r) : io.copyOut(peekBytes, 0, r);
+  }
+
+  /** MSG_TRUNC: the bytes are dropped, not stored. */
+  #discard(io: Io, peek: boolean): number {
+    const n = Math.min(io.remaining, this.endpoint.readableBytes);
+    if (n === 0) return io.remaining === 0 ? 0 : this.#readNothing();
+    return peek ? n : resultOf(this.endpoint.discard(n));
+  }
+
+  #readUrgent(io: Io, message: ReceiveMessage): number {
+    const byte = this.endpoint.readUrgent((message.flags & MSG_PEEK) !== 0);
+    if (byte < 0) return resultOf(byte);
+    oneByte[0] = byte;
+    message.resultFlags |= MSG_OOB;
+    if (io.remaining === 0) {
+      message.resultFlags |= MSG_TRUNC;
+      return 0;
+    }
+    return io.copyOut(oneByte, 0, 1);
+  }
+
+  override shutdown(_t: Task, how: number): number {
+    const state = this.endpoint.state;
+    if (state === TCP_CLOSE) return -ENOTCONN;
+    const result = resultOf(this.endpoint.shutdown(how !== 1, how !== 0));
+    this.waiters.notify(this.poll());
+    return result;
+  }
+
+  override ioctl(t: Task, request: number, arg: number): number {
+    const e = this.endpoint;
+    const isListener = e.state === TCP_LISTEN;
+    switch (request) {
+      case FIONREAD:
+        return isListener ? -EINVAL : t.mm.writeU32(arg, e.readableBytes);
+      case SIOCOUTQ:
+        return isListener ? -EINVAL : t.mm.writeU32(arg, e.unackedBytes);
+      case SIOCOUTQNSD:
+        return isListener ? -EINVAL : t.mm.writeU32(arg, e.unsentBytes);
+      case SIOCATMARK:
+        return t.mm.writeU32(arg, Number(e.atMark));
+      default:
+        return inetIoctl(t, this, request, arg);
+    }
+  }
+
+  override optionChanged(t: Task, name: number): number {
+    const o = this.endpoint.options;
+    if (name === SO_KEEPALIVE) o.keepAlive = this.keepAlive;
+    else if (name === SO_OOBINLINE) o.oobInline = this.oobInline;
+    else if (name === SO_LINGER) {
+      o.lingerNs = this.lingerSeconds < 0 ? -1 : this.lingerSeconds * SECOND;
+    } else return super.optionChanged(t, name);
+    this.endpoint.optionsChanged();
+    return 0;
+  }
+
+  // Linux's receive buffer holds as much bookkeeping as payload: it shows the sum.
+  get sendBufferBytes(): number {
+    return this.endpoint.options.sendBufferBytes;
+  }
+  set sendBufferBytes(bytes: number) {
+    this.endpoint.options.sendBufferBytes = bytes;
+    this.endpoint.options.sendBufferLocked = true;
+    this.endpoint.optionsChanged();
+  }
+  get receiveBufferBytes(): number {
+    return 2 * this.endpoint.options.receiveBufferBytes;
+  }
+  set receiveBufferBytes(bytes: number) {
+    this.endpoint.options.receiveBufferBytes = bytes >>> 1;
+    this.endpoint.options.receiveBufferLocked = true;
+    this.endpoint.optionsChanged();
+  }
+
+  override setProtocolOption(
+    t: Task,
+    level: number,
+    name: number,
+    value: Uint8Array,
+    length: number,
+  ): number {
+    if (level === SOL_TCP) return setTcpOption(t, this, name, value, length);
+    return super.setProtocolOption(t, level, name, value, length);
+  }
+  override getProtocolOption(
+    t: Task,
+    level: number,
+    name: number,
+    out: Uint8Array,
+    maxLength: number,
+  ): number {
+    if (level === SOL_TCP) return getTcpOption(this, name, out, maxLength);
+    return super.getProtocolOption(t, level, name, out, maxLength);
+  }
+
+  /** SO_LINGER with a time: the last close waits for what is not acknowledged yet. BLOCKED or 0. */
+  override closeWait(t: Task): number {
+    const e = this.endpoint;
+    if (this.lingerSeconds <= 0 || e.unackedBytes === 0) return 0;
+    e.shutdown(false, true);
+    const waited = t.blockOn(this.waiters, POLLOUT | POLLHUP, this.lingerSeconds * SECOND);
+    return waited === BLOCKED ? BLOCKED : 0;
+  }
+}

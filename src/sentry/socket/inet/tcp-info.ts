@@ -1,0 +1,125 @@
+// struct tcp_info (include/uapi/linux/tcp.h), as of Linux 6.7: 248 bytes. A program that asks for less
+// gets the front of it.
+
+import { setU32Le, setU64Le } from "../../../base/bytes.ts";
+import type { TcpInfo } from "../../../netstack/index.ts";
+
+export const TCP_INFO_BYTES = 248;
+
+export function newTcpInfo(): TcpInfo {
+  return {
+    state: 0,
+    caState: 0,
+    retransmits: 0,
+    probes: 0,
+    backoff: 0,
+    options: 0,
+    sndWscale: 0,
+    rcvWscale: 0,
+    rtoUs: 0,
+    atoUs: 0,
+    sndMss: 0,
+    rcvMss: 0,
+    unacked: 0,
+    sacked: 0,
+    lost: 0,
+    retrans: 0,
+    lastDataSentMs: 0,
+    lastDataRecvMs: 0,
+    lastAckRecvMs: 0,
+    pmtu: 0,
+    rcvSsthresh: 0,
+    rttUs: 0,
+    rttvarUs: 0,
+    sndSsthresh: 0,
+    sndCwnd: 0,
+    advmss: 0,
+    reordering: 0,
+    rcvRttUs: 0,
+    rcvSpace: 0,
+    totalRetrans: 0,
+    bytesAcked: 0,
+    bytesReceived: 0,
+    segsOut: 0,
+    segsIn: 0,
+    notsentBytes: 0,
+    minRttUs: 0,
+    dataSegsIn: 0,
+    dataSegsOut: 0,
+    delivered: 0,
+    deliveryRate: 0,
+    busyTimeUs: 0,
+    rwndLimitedUs: 0,
+    sndbufLimitedUs: 0,
+    bytesSent: 0,
+    bytesRetrans: 0,
+    dsackDups: 0,
+    reordSeen: 0,
+    rcvOooPack: 0,
+    sndWnd: 0,
+    rcvWnd: 0,
+  };
+}
+
+/** Writes the struct at the start of out, which holds TCP_INFO_BYTES. */
+export function encodeTcpInfo(out: Uint8Array, i: TcpInfo, maxPacingRate: number): void {
+  out.fill(0, 0, TCP_INFO_BYTES);
+  out[0] = i.state;
+  out[1] = i.caState;
+  out[2] = i.retransmits;
+  out[3] = i.probes;
+  out[4] = i.backoff;
+  out[5] = i.options;
+  out[6] = (i.sndWscale & 15) | ((i.rcvWscale & 15) << 4);
+  const words = [
+    i.rtoUs,
+    i.atoUs,
+    i.sndMss,
+    i.rcvMss,
+    i.unacked,
+    i.sacked,
+    i.lost,
+    i.retrans,
+    0, // fackets: no longer kept
+    i.lastDataSentMs,
+    0, // last_ack_sent: never kept
+    i.lastDataRecvMs,
+    i.lastAckRecvMs,
+    i.pmtu,
+    i.rcvSsthresh,
+    i.rttUs,
+    i.rttvarUs,
+    i.sndSsthresh,
+    i.sndCwnd,
+    i.advmss,
+    i.reordering,
+    i.rcvRttUs,
+    i.rcvSpace,
+    i.totalRetrans,
+  ];
+  words.forEach((word, k) => {
+    setU32Le(out, 8 + 4 * k, Math.min(word, 0xffff_ffff));
+  });
+  // pacing_rate: there is no pacing, so ~0, as is max_pacing_rate unless it was set.
+  out.fill(0xff, 104, 112);
+  if (maxPacingRate === Number.POSITIVE_INFINITY) out.fill(0xff, 112, 120);
+  else setU64Le(out, 112, maxPacingRate);
+  setU64Le(out, 120, i.bytesAcked);
+  setU64Le(out, 128, i.bytesReceived);
+  const second = [i.segsOut, i.segsIn, i.notsentBytes, i.minRttUs, i.dataSegsIn, i.dataSegsOut];
+  second.forEach((word, k) => {
+    setU32Le(out, 136 + 4 * k, word);
+  });
+  setU64Le(out, 160, i.deliveryRate);
+  setU64Le(out, 168, i.busyTimeUs);
+  setU64Le(out, 176, i.rwndLimitedUs);
+  setU64Le(out, 184, i.sndbufLimitedUs);
+  setU32Le(out, 192, i.delivered);
+  setU64Le(out, 200, i.bytesSent);
+  setU64Le(out, 208, i.bytesRetrans);
+  setU32Le(out, 216, i.dsackDups);
+  setU32Le(out, 220, i.reordSeen);
+  setU32Le(out, 224, i.rcvOooPack);
+  setU32Le(out, 228, i.sndWnd);
+  setU32Le(out, 232, i.rcvWnd);
+}

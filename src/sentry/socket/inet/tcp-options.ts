@@ -1,0 +1,192 @@
+// setsockopt and getsockopt at level SOL_TCP (tcp(7)).
+
+import { EINVAL, ENOENT, ENOPROTOOPT } from "../../../abi/errno.ts";
+import {
+  TCP_CLOSE,
+  TCP_CONGESTION,
+  TCP_CORK,
+  TCP_DEFER_ACCEPT,
+  TCP_INFO,
+  TCP_INQ,
+  TCP_IS_MPTCP,
+  TCP_KEEPCNT,
+  TCP_KEEPIDLE,
+  TCP_KEEPINTVL,
+  TCP_LINGER2,
+  TCP_LISTEN,
+  TCP_MAXSEG,
+  TCP_NODELAY,
+  TCP_NOTSENT_LOWAT,
+  TCP_QUICKACK,
+  TCP_SYNCNT,
+  TCP_ULP,
+  TCP_USER_TIMEOUT,
+  TCP_WINDOW_CLAMP,
+} from "../../../abi/tcp.ts";
+import { byteString, i32Le, putByteString, setU32Le } from "../../../base/bytes.ts";
+import { MS, SECOND } from "../../../base/clock.ts";
+import type { Task } from "../../kernel/task.ts";
+import type { StreamSocket } from "./stream-socket.ts";
+import { encodeTcpInfo, newTcpInfo, TCP_INFO_BYTES } from "./tcp-info.ts";
+
+/** What TCP_CONGESTION takes, as in net.ipv4.tcp_available_congestion_control. */
+const CONGESTION_CONTROLS = ["cubic", "reno"];
+const CONGESTION_NAME_BYTES = 16;
+const MSS_MIN = 88;
+const MSS_MAX = 32_767;
+const MAX_TCP_KEEPIDLE = 32_767;
+const MAX_TCP_KEEPCNT = 127;
+const TCP_FIN_TIMEOUT_S = 60;
+
+const info = newTcpInfo();
+
+export function setTcpOption(
+  _t: Task,
+  s: StreamSocket,
+  name: number,
+  value: Uint8Array,
+  length: number,
+): number {
+  if (name === TCP_CONGESTION) return setCongestion(s, value, length);
+  if (length < 4) return -EINVAL;
+  const result = setInteger(s, name, i32Le(value, 0));
+  if (result === 0) s.endpoint.optionsChanged();
+  return result;
+}
+
+function setCongestion(s: StreamSocket, value: Uint8Array, length: number): number {
+  if (length < 1) return -EINVAL;
+  let end = 0;
+  while (end < Math.min(length, CONGESTION_NAME_BYTES - 1) && value[end] !== 0) end++;
+  const control = byteString(value, 0, end);
+  if (!CONGESTION_CONTROLS.includes(control)) return -ENOENT;
+  s.endpoint.options.congestion = control;
+  s.endpoint.optionsChanged();
+  return 0;
+}
+
+function setInteger(s: StreamSocket, name: number, value: number): number {
+  const o = s.endpoint.options;
+  switch (name) {
+    case TCP_NODELAY:
+      o.noDelay = value !== 0;
+      return 0;
+    case TCP_CORK:
+      o.cork = value !== 0;
+      return 0;
+    case TCP_QUICKACK:
+      o.quickAck = (value & 1) !== 0;
+      return 0;
+    case TCP_MAXSEG:
+      if (value !== 0 && (value < MSS_MIN || value > MSS_MAX)) return -EINVAL;
+      o.maxSegBytes = value;
+      return 0;
+    case TCP_KEEPIDLE:
+      if (value < 1 || value > MAX_TCP_KEEPIDLE) return -EINVAL;
+      o.keepIdleNs = value * SECOND;
+      return 0;
+    case TCP_KEEPINTVL:
+      if (value < 1 || value > MAX_TCP_KEEPIDLE) return -EINVAL;
+      o.keepIntervalNs = value * SECOND;
+      return 0;
+    case TCP_KEEPCNT:
+      if (value < 1 || value > MAX_TCP_KEEPCNT) return -EINVAL;
+      o.keepCount = value;
+      return 0;
+    case TCP_USER_TIMEOUT:
+      if (value < 0) return -EINVAL;
+      o.userTimeoutNs = value * MS;
+      return 0;
+    case TCP_SYNCNT:
+      if (value < 1 || value > 127) return -EINVAL;
+      o.synCount = value;
+      return 0;
+    case TCP_LINGER2:
+      o.linger2Ns = value < 0 ? -1 : Math.min(value || TCP_FIN_TIMEOUT_S, 2 * 60) * SECOND;
+      return 0;
+    case TCP_DEFER_ACCEPT:
+      o.deferAcceptNs = Math.max(0, value) * SECOND;
+      return 0;
+    case TCP_WINDOW_CLAMP:
+      if (value === 0 && s.endpoint.state !== TCP_CLOSE) return -EINVAL;
+      o.windowClampBytes = Math.max(0, value);
+      return 0;
+    case TCP_NOTSENT_LOWAT:
+      o.notsentLowatBytes = value >>> 0;
+      return 0;
+    case TCP_INQ:
+      if (value !== 0 && value !== 1) return -EINVAL;
+      s.reportsInq = value === 1;
+      return 0;
+    default:
+      // TCP_REPAIR, MD5, FASTOPEN, ULP, SAVE_SYN...: not here.
+      return -ENOPROTOOPT;
+  }
+}
+
+export function getTcpOption(
+  s: StreamSocket,
+  name: number,
+  out: Uint8Array,
+  maxLength: number,
+): number {
+  switch (name) {
+    case TCP_INFO:
+      s.endpoint.info(info);
+      encodeTcpInfo(out, info, s.maxPacingRate);
+      return TCP_INFO_BYTES;
+    case TCP_CONGESTION:
+      out.fill(0, 0, CONGESTION_NAME_BYTES);
+      putByteString(out, 0, s.endpoint.options.congestion);
+      return Math.min(maxLength, CONGESTION_NAME_BYTES);
+    case TCP_ULP:
+      return 0;
+  }
+  const value = getInteger(s, name);
+  if (value === undefined) return -ENOPROTOOPT;
+  setU32Le(out, 0, value);
+  return 4;
+}
+
+function getInteger(s: StreamSocket, name: number): number | undefined {
+  const o = s.endpoint.options;
+  switch (name) {
+    case TCP_NODELAY:
+      return Number(o.noDelay);
+    case TCP_CORK:
+      return Number(o.cork);
+    case TCP_QUICKACK:
+      return Number(o.quickAck);
+    case TCP_MAXSEG: {
+      const state = s.endpoint.state;
+      // Before there is a connection: what was asked for, or the default of RFC 9293.
+      if (state === TCP_CLOSE || state === TCP_LISTEN) return o.maxSegBytes || 536;
+      s.endpoint.info(info);
+      return info.sndMss;
+    }
+    case TCP_KEEPIDLE:
+      return o.keepIdleNs / SECOND;
+    case TCP_KEEPINTVL:
+      return o.keepIntervalNs / SECOND;
+    case TCP_KEEPCNT:
+      return o.keepCount;
+    case TCP_USER_TIMEOUT:
+      return o.userTimeoutNs / MS;
+    case TCP_SYNCNT:
+      return o.synCount;
+    case TCP_LINGER2:
+      return o.linger2Ns < 0 ? -1 : o.linger2Ns / SECOND;
+    case TCP_DEFER_ACCEPT:
+      return Math.ceil(o.deferAcceptNs / SECOND);
+    case TCP_WINDOW_CLAMP:
+      return o.windowClampBytes;
+    case TCP_NOTSENT_LOWAT:
+      return o.notsentLowatBytes;
+    case TCP_INQ:
+      return Number(s.reportsInq);
+    case TCP_IS_MPTCP:
+      return 0;
+    default:
+      return undefined;
+  }
+}
