@@ -118,8 +118,11 @@ function checkOpen(t: Task, place: Path, inode: Inode, flags: number): number {
 }
 
 function describeOpen(t: Task, place: Path, inode: Inode, flags: number): FileDescription | number {
-  const file = inode.open(t, place, flags & ~CREATION_FLAGS);
-  if (typeof file !== "number") file.opened(place);
+  // A terminal must know of O_NOCTTY; the description does not keep it.
+  const file = inode.open(t, place, flags & (~CREATION_FLAGS | O_NOCTTY));
+  if (typeof file === "number") return file;
+  file.flags &= ~O_NOCTTY;
+  file.opened(place);
   return file;
 }
 
