@@ -1,6 +1,7 @@
 // The door of src/host: every call into the host's kernel, typed. Specialised files (the gofer's openat2,
 // the link's TUN ioctl) are imported by their own path.
 
+export * from "./bpf.ts";
 export * from "./epoll.ts";
 export * from "./libc.ts";
 export * from "./process.ts";

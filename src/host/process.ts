@@ -12,7 +12,7 @@ import {
   SYS_tgkill,
   SYS_wait4,
 } from "../abi/syscall-numbers.ts";
-import { addressOf, sys } from "./raw-syscall.ts";
+import { addressOf, declare, globalInteger, sys } from "./raw-syscall.ts";
 
 const PR_SET_PDEATHSIG = 1;
 const PR_SET_DUMPABLE = 4;
@@ -91,4 +91,28 @@ export function schedSetAffinity(tid: number, cpus: readonly number[]): number {
   scratch.fill(0);
   for (const cpu of cpus) scratch[cpu >> 3] |= 1 << (cpu & 7);
   return sys(SYS_sched_setaffinity, tid, scratch.length, scratchAddress, 0, 0, 0);
+}
+
+const SYS_ARCH_PRCTL = 158;
+const ARCH_GET_FS = 0x1003;
+/** FS base of the calling thread: libc's thread pointer. */
+export function threadPointer(): number {
+  sys(SYS_ARCH_PRCTL, ARCH_GET_FS, scratchAddress, 0, 0, 0, 0);
+  return Number(scratchView.getBigUint64(0, true));
+}
+
+const getauxval = declare<(type: number) => number | bigint>(
+  "unsigned long getauxval(unsigned long)",
+);
+/** A value of this process's auxiliary vector (getauxval(3)); low 32 bits. */
+export function auxiliaryValue(type: number): number {
+  return Number(BigInt(getauxval(type)) & 0xffff_ffffn);
+}
+
+/** Where libc registered the calling thread's rseq area (rseq(2)); address 0: it did not. */
+export function rseqArea(): { address: number; length: number } {
+  const offset = globalInteger("__rseq_offset", "int64_t");
+  const size = globalInteger("__rseq_size", "uint32_t");
+  if (offset === null || size === null || size === 0) return { address: 0, length: 0 };
+  return { address: threadPointer() + offset, length: Math.max(32, (size + 31) & ~31) };
 }

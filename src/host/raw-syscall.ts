@@ -38,6 +38,15 @@ export function functionAt<T extends (...args: any[]) => unknown>(
   return koffi.decode(BigInt(address), koffi.proto(prototype)) as unknown as T;
 }
 
+/** An integer variable that libc exports, or null when it has none of that name. */
+export function globalInteger(name: string, type: string): number | null {
+  try {
+    return Number(koffi.decode(libc.symbol(name, type), type));
+  } catch {
+    return null;
+  }
+}
+
 // sys:  mov %rdi,%rax; mov %rsi,%rdi; mov %rdx,%rsi; mov %rcx,%rdx; mov %r8,%r10; mov %r9,%r8;
 //       mov 8(%rsp),%r9; syscall; ret
 const SYS_CODE = "4889f84889f74889d64889ca4d89c24d89c84c8b4c24080f05c3";

@@ -1,1 +1,3 @@
-export {};
+// The door of the systrap platform.
+
+export { type SystrapOptions, SystrapPlatform } from "./systrap-platform.ts";

@@ -1,0 +1,239 @@
+// Platform on host processes that trap by signal (after gVisor's systrap). The kernel's side of it: which
+// contexts run, which have stopped, and the bell they ring when the Sentry sleeps.
+
+import { POLLIN } from "../../../abi/poll.ts";
+import { assert } from "../../../base/assert.ts";
+import * as host from "../../../host/index.ts";
+import type { AddressSpace, Context, Platform, VdsoImage } from "../platform.ts";
+import { TRAP_DEAD, type TRAP_INTERRUPT } from "../platform.ts";
+import { SystrapAddressSpace } from "./address-space.ts";
+import type { SystrapContext } from "./context.ts";
+import { FpFormat } from "./fp-state.ts";
+import * as L from "./layout.ts";
+import { SharedArea } from "./shared-area.ts";
+import type { Stub } from "./stub.ts";
+import { baseFilter, runnerFilter } from "./stub-filters.ts";
+import { type FrameProbe, StubPool } from "./stub-pool.ts";
+
+export interface SystrapOptions {
+  /** Host processes for programs, at most (those on their way out count). */
+  maxStubs: number;
+  /** How long a runner whose context trapped spins for the answer; 0: it sleeps at once. */
+  runnerSpinNs?: number;
+  /** The vDSO to offer, if any. */
+  vdso?: VdsoImage | null;
+}
+
+const GLOBAL_BYTES = 0x4000;
+const DEFAULT_RUNNER_SPIN_NS = 20_000;
+const AT_HWCAP2 = 26;
+const HWCAP2_FSGSBASE = 2;
+
+export class SystrapPlatform implements Platform {
+  readonly minAddress = 0x1_0000;
+  readonly maxAddress = L.REGION_BASE;
+  readonly vdso: VdsoImage | null;
+
+  readonly area: SharedArea;
+  readonly pool: StubPool;
+  readonly probe: FrameProbe;
+  readonly fpFormat: FpFormat;
+  /** Readable when a context stopped while the Sentry slept. */
+  readonly bellFd: number;
+  /** Contexts that wait for a free runner; the loop then calls preempt() now and then. */
+  waitingCount = 0;
+
+  readonly #global: number;
+  readonly #words: Int32Array;
+  #running: SystrapContext[] = [];
+  #stateWords = new Int32Array(64);
+  #cursor = 0;
+  /** Stopped by us rather than by their slot. */
+  #reported: SystrapContext[] = [];
+  #unsettled: SystrapAddressSpace[] = [];
+  readonly #spaces = new Map<Stub, SystrapAddressSpace>();
+  readonly #bell = new Uint8Array(8);
+
+  /** Starts the first stub: before the Sentry locks itself down. Throws with the reason if the host cannot. */
+  static create(options: SystrapOptions): SystrapPlatform {
+    return new SystrapPlatform(options);
+  }
+
+  private constructor(options: SystrapOptions) {
+    if ((host.auxiliaryValue(AT_HWCAP2) & HWCAP2_FSGSBASE) === 0)
+      throw new Error("this CPU or kernel has no FSGSBASE (Linux 5.9 or later is needed)");
+    this.vdso = options.vdso ?? null;
+    this.area = new SharedArea();
+    this.bellFd = host.eventfd(0, host.EFD_CLOEXEC | host.EFD_NONBLOCK);
+    this.#words = this.area.words;
+    this.#global = this.area.allocate(GLOBAL_BYTES);
+    this.#fillGlobal();
+    this.setRunnerSpinNs(options.runnerSpinNs ?? DEFAULT_RUNNER_SPIN_NS);
+    this.pool = new StubPool(this.area, this.#global, options.maxStubs);
+    this.pool.onDeath = (stub) => this.#spaces.get(stub)?.die();
+    this.probe = this.pool.probe;
+    this.#setGlobal(L.G_FRAME_OFFSET, this.probe.frameOffset);
+    const { extendedBytes, xstateBytes } = this.probe;
+    this.fpFormat = new FpFormat(this.pool.probeFpState(), extendedBytes, xstateBytes);
+    assert(this.fpFormat.bytes + 1024 < L.H_OFFSET, "a signal frame fits in a slot");
+    this.pool.refill();
+  }
+
+  #setGlobal(offset: number, value: number): void {
+    Atomics.store(this.#words, (this.#global + offset) >> 2, value);
+  }
+  #fillGlobal(): void {
+    this.#setGlobal(L.G_BELL_FD, this.bellFd);
+    this.#setGlobal(L.G_SHARED_FD, this.area.fd);
+    this.#setGlobal(L.G_SENTRY_PID, host.getpid());
+    this.#setGlobal(L.G_ONE, 1);
+    for (let i = 0; i < 512; i++) this.#setGlobal(L.G_ERRNO_TABLE + 4 * i, i);
+    let at = 0x100;
+    const putProgram = (where: number, program: Uint8Array): void => {
+      this.area.bytes.set(program, this.#global + at);
+      this.#setGlobal(where, program.length / 8);
+      this.area.setU64(this.#global + where + 8, L.GLOBAL_BASE + at);
+      at += program.length;
+    };
+    putProgram(L.G_RUNNER_FILTER, runnerFilter(this.bellFd));
+    putProgram(L.G_BASE_FILTER, baseFilter(this.bellFd, this.area.fd));
+    assert(at <= L.G_ERRNO_TABLE, "the filters fit in the global page");
+  }
+
+  setRunnerSpinNs(spinNs: number): void {
+    this.#setGlobal(L.G_RUNNER_SPIN, Math.round(spinNs * TICKS_PER_NS));
+  }
+  setMapperSpins(spins: number): void {
+    this.#setGlobal(L.G_MAPPER_SPIN, spins);
+  }
+
+  newAddressSpace(): AddressSpace | null {
+    const stub = this.pool.take();
+    if (stub === null) return null;
+    const space = new SystrapAddressSpace(this, stub);
+    this.#spaces.set(stub, space);
+    return space;
+  }
+  forget(space: SystrapAddressSpace): void {
+    this.#spaces.delete(space.stub);
+  }
+
+  // ---- what runs ----
+
+  get runningCount(): number {
+    return this.#running.length + this.#reported.length + this.waitingCount;
+  }
+
+  addRunning(context: SystrapContext): void {
+    const i = this.#running.length;
+    if (i === this.#stateWords.length) {
+      const wider = new Int32Array(2 * i);
+      wider.set(this.#stateWords);
+      this.#stateWords = wider;
+    }
+    this.#running.push(context);
+    this.#stateWords[i] = context.stateWord;
+    context.runIndex = i;
+  }
+  removeRunning(context: SystrapContext): void {
+    const i = context.runIndex;
+    const last = this.#running.pop() as SystrapContext;
+    if (last !== context) {
+      this.#running[i] = last;
+      this.#stateWords[i] = last.stateWord;
+      last.runIndex = i;
+    }
+    context.runIndex = -1;
+  }
+  /** Has nextTrap return a context for a reason of our own. */
+  report(context: SystrapContext, trap: typeof TRAP_DEAD | typeof TRAP_INTERRUPT): void {
+    context.setTrap(trap);
+    this.#reported.push(context);
+  }
+
+  noteUnsettled(space: SystrapAddressSpace): void {
+    if (space.isUnsettled) return;
+    space.isUnsettled = true;
+    this.#unsettled.push(space);
+  }
+  #settleAll(): void {
+    const spaces = this.#unsettled;
+    for (let i = 0; i < spaces.length; i++) spaces[i].flush();
+    for (let i = 0; i < spaces.length; i++) {
+      spaces[i].isUnsettled = false;
+      spaces[i].settle();
+    }
+    spaces.length = 0;
+  }
+
+  nextTrap(): Context | null {
+    if (this.#unsettled.length > 0) this.#settleAll();
+    if (this.#reported.length > 0) {
+      const context = this.#reported.shift() as SystrapContext;
+      context.isRunning = false;
+      return context;
+    }
+    const words = this.#words;
+    const stateWords = this.#stateWords;
+    const count = this.#running.length;
+    let i = this.#cursor < count ? this.#cursor : 0;
+    for (let k = 0; k < count; k++) {
+      const state = Atomics.load(words, stateWords[i]);
+      if (state !== L.STATE_RUNNING) {
+        this.#cursor = i;
+        return this.#take(this.#running[i], state);
+      }
+      if (++i === count) i = 0;
+    }
+    return null;
+  }
+
+  #take(context: SystrapContext, state: number): Context | null {
+    if (state !== L.STATE_TRAPPED || !context.takeTrap()) {
+      context.space.die();
+      return this.nextTrap();
+    }
+    this.removeRunning(context);
+    context.isRunning = false;
+    context.space.runnerFreed(context);
+    return context;
+  }
+
+  // ---- for the loop ----
+
+  /** Before sleeping: stubs ring from now on. The caller then looks at nextTrap once more. */
+  armBell(): void {
+    this.#setGlobal(L.G_SENTRY_SLEEPING, 1);
+  }
+  disarmBell(): void {
+    this.#setGlobal(L.G_SENTRY_SLEEPING, 0);
+  }
+  silenceBell(): void {
+    host.read(this.bellFd, this.#bell, 0, 8);
+  }
+  /** Stubs that ended: see to the address spaces they served. */
+  get exitFd(): number {
+    return this.pool.exitFd;
+  }
+  reapStubs(): void {
+    this.pool.reap();
+  }
+  /** Readable descriptors that the loop watches. */
+  static readonly WATCH_MASK = POLLIN;
+  /** When contexts wait for a runner: makes those that have one stop. */
+  preempt(): void {
+    for (const space of this.#spaces.values()) space.preempt();
+  }
+
+  dispose(): void {
+    this.pool.dispose();
+    this.area.dispose();
+    host.close(this.bellFd);
+  }
+}
+
+const TICKS_PER_NS = measureTicksPerNs();
+function measureTicksPerNs(): number {
+  return 2.6;
+}
+void TRAP_DEAD;
