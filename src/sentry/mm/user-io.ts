@@ -112,6 +112,11 @@ export class UserIo extends Io {
 
   advance(length: number): void {
     this.#mm.spanWritten(length);
+    this.skip(length);
+  }
+
+  /** Passes over bytes that an earlier run of the same call has moved. */
+  skip(length: number): void {
     let left = Math.min(length, this.remaining);
     while (left > 0) {
       const n = this.#piece(left);

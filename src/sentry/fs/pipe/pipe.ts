@@ -16,6 +16,7 @@ import {
 } from "../../../abi/fcntl.ts";
 import { FIONREAD } from "../../../abi/ioctl.ts";
 import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from "../../../abi/poll.ts";
+import { SIGPIPE } from "../../../abi/signal.ts";
 import { S_IFIFO } from "../../../abi/stat.ts";
 import type { Task } from "../../kernel/task.ts";
 import { WaitQueue } from "../../kernel/wait-queue.ts";
@@ -224,8 +225,10 @@ export class PipeFile extends FileDescription {
   override read(_t: Task, io: Io): number {
     return this.pipe.read(io);
   }
-  override write(_t: Task, io: Io): number {
-    return this.pipe.write(io);
+  override write(t: Task, io: Io): number {
+    const n = this.pipe.write(io);
+    if (n === -EPIPE) t.raise(SIGPIPE);
+    return n;
   }
 
   override poll(): number {
