@@ -22,6 +22,8 @@ export function forkMemory(parent: MemoryManager, rlimits: RlimitSource): Memory
     if ((vma.flags & VMA_WIPEONFORK) === 0) sharePmas(parent, child, vma);
   }
   writeProtectShared(parent);
+  // Another thread's store must not go to a page that the kernel is about to copy.
+  parent.addressSpace.sync();
   return child;
 }
 

@@ -144,8 +144,10 @@ export class MemoryManager extends UserAccess implements MappingObserver {
   /** Forgets the PMAs of [start, end), the platform's mappings first; their pages go back. */
   dropPmas(start: number, end: number): void {
     this.notePeak();
-    if (this.pmas.anyMapped(start, end) && this.addressSpace.unmap(start, end - start) < 0) {
-      this.unmapAll();
+    if (this.pmas.anyMapped(start, end)) {
+      if (this.addressSpace.unmap(start, end - start) < 0) this.unmapAll();
+      // Other threads of the program must have lost the pages before anyone else gets them.
+      this.addressSpace.sync();
     }
     this.pmas.removeRange(start, end);
   }

@@ -60,6 +60,12 @@ export interface AddressSpace {
   map(addr: number, length: number, prot: number, fd: number, offset: number): number;
   unmap(addr: number, length: number): number;
   protect(addr: number, length: number, prot: number): number;
+  /**
+   * Returns when earlier changes are in force for contexts that run right now; at once when none does.
+   * (An implementation may carry changes out late, but before any context here is resumed.) Called before
+   * pages that were unmapped are given to anyone else.
+   */
+  sync(): void;
   /** Null: no more contexts here. */
   newContext(): Context | null;
   readonly isDead: boolean;

@@ -99,6 +99,7 @@ export class FakeAddressSpace implements AddressSpace {
   protect(): number {
     return 0;
   }
+  sync(): void {}
   newContext(): FakeContext | null {
     if (this.platform.contextsLeft-- <= 0) return null;
     const context = new FakeContext(this);
