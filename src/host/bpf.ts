@@ -3,7 +3,7 @@
 // at the number only are cached by the kernel (since 5.11), so their order costs nothing.
 
 import { SYS_seccomp } from "../abi/syscall-numbers.ts";
-import { addressOf, sys } from "./raw-syscall.ts";
+import { addressOf, pinnedBytes, sys } from "./raw-syscall.ts";
 
 export const SECCOMP_RET_KILL_PROCESS = 0x8000_0000;
 export const SECCOMP_RET_TRAP = 0x0003_0000;
@@ -115,9 +115,11 @@ export const SECCOMP_FILTER_FLAG_TSYNC = 1;
 
 /** Loads a program into the calling thread (all threads with TSYNC). 0 or -errno. Cannot be undone. */
 export function loadSeccomp(program: Uint8Array, flags: number): number {
-  const fprog = new Uint8Array(16);
+  const fprog = pinnedBytes(16);
+  const filter = pinnedBytes(program.length);
+  filter.set(program);
   const view = new DataView(fprog.buffer);
   view.setUint16(0, program.length / 8, true);
-  view.setBigUint64(8, BigInt(addressOf(program)), true);
+  view.setBigUint64(8, BigInt(addressOf(filter)), true);
   return sys(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, addressOf(fprog), 0, 0, 0);
 }

@@ -15,7 +15,7 @@ export class Epoll {
   readonly #events: Uint8Array;
   readonly #view: DataView;
   readonly #capacity: number;
-  readonly #change = new Uint8Array(EVENT_BYTES);
+  readonly #change = new Uint8Array(EVENT_BYTES); // its address is kept
   readonly #changeView = new DataView(this.#change.buffer);
   readonly #changeAddress = addressOf(this.#change);
 

@@ -24,9 +24,19 @@ import {
   SYS_read,
   SYS_write,
 } from "../abi/syscall-numbers.ts";
-import { addressOf, io, sys } from "./raw-syscall.ts";
+import { addressOf, io, pinnedBytes, sys } from "./raw-syscall.ts";
 
-export { addressOf, declare, errnoOf, functionAt, io, libc, sys, viewAt } from "./raw-syscall.ts";
+export {
+  addressOf,
+  declare,
+  errnoOf,
+  functionAt,
+  io,
+  libc,
+  pinnedBytes,
+  sys,
+  viewAt,
+} from "./raw-syscall.ts";
 
 export const PROT_NONE = 0;
 export const PROT_READ = 1;
@@ -60,7 +70,7 @@ export function mprotect(addr: number, length: number, prot: number): number {
 export const MFD_CLOEXEC = 1;
 export const MFD_ALLOW_SEALING = 2;
 
-const scratch = new Uint8Array(512);
+const scratch = pinnedBytes(512);
 const scratchView = new DataView(scratch.buffer);
 const scratchAddress = addressOf(scratch);
 

@@ -12,7 +12,7 @@ import {
   SYS_tgkill,
   SYS_wait4,
 } from "../abi/syscall-numbers.ts";
-import { addressOf, declare, globalInteger, sys } from "./raw-syscall.ts";
+import { addressOf, declare, globalInteger, pinnedBytes, sys } from "./raw-syscall.ts";
 
 const PR_SET_PDEATHSIG = 1;
 const PR_SET_DUMPABLE = 4;
@@ -22,7 +22,7 @@ const PR_SET_TIMERSLACK = 29;
 
 export const SIGKILL = 9;
 
-const scratch = new Uint8Array(1024);
+const scratch = pinnedBytes(1024);
 const scratchView = new DataView(scratch.buffer);
 const scratchAddress = addressOf(scratch);
 

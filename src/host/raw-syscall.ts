@@ -24,7 +24,18 @@ export function viewAt(address: number, length: number): ArrayBuffer {
   return koffi.view(BigInt(address), length);
 }
 
-/** Where an array's first byte is: for arrays that live long (costs an allocation). */
+const pinned: Uint8Array[] = [];
+/** Zeroed bytes that stay where they are for the life of the process, so that their address may be kept. */
+export function pinnedBytes(length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  pinned.push(bytes);
+  return bytes;
+}
+
+/**
+ * Where an array's first byte is (costs an allocation). The address does not keep the array alive: only
+ * for pinnedBytes, and for arrays that the code using the address still refers to afterwards.
+ */
 export function addressOf(bytes: Uint8Array): number {
   return Number(koffi.address(bytes));
 }

@@ -53,6 +53,14 @@ export class SystrapAddressSpace implements AddressSpace {
     this.#assertRange(addr, length);
     return this.#operate(SYS_mprotect, addr, length, prot, 0, 0, 0);
   }
+  sync(): void {
+    for (const context of this.#runners) {
+      if (context === null) continue;
+      this.flush();
+      this.settle();
+      return;
+    }
+  }
   #assertRange(addr: number, length: number): void {
     const { minAddress, maxAddress } = this.platform;
     assert(addr >= minAddress && length > 0 && addr + length <= maxAddress, "mapping in range");
@@ -174,8 +182,9 @@ export class SystrapAddressSpace implements AddressSpace {
     stub.push(L.OP_START, 0, block, word, 0, 0, 0, 0);
     stub.post();
     this.platform.noteUnsettled(this);
-    if (stub.isAsleep(runner) || !stub.exchange(runner, L.WORD_IDLE, L.WORD_HAND_OVER))
-      stub.wakeMapper();
+    // The word first, then the look at whether it sleeps: it does the two in the other order.
+    const isLent = stub.exchange(runner, L.WORD_IDLE, L.WORD_HAND_OVER) && !stub.isAsleep(runner);
+    if (!isLent) stub.wakeMapper();
   }
 
   /** A context has stopped: its runner is free for the next. */

@@ -56,7 +56,8 @@ export class StubPool {
 
   #bearZygote(globalOffset: number): FrameProbe {
     const z = this.#zygote;
-    const args = new BigUint64Array(7);
+    const argBytes = host.pinnedBytes(56);
+    const args = new BigUint64Array(argBytes.buffer);
     const rseq = host.rseqArea();
     args[0] = BigInt(rseq.address);
     args[1] = BigInt(rseq.length);
@@ -65,7 +66,7 @@ export class StubPool {
     args[4] = BigInt(z.offset);
     args[5] = BigInt(z.runOffset);
     args[6] = BigInt(z.firstChunkOffset);
-    const pid = spawnZygote(host.addressOf(new Uint8Array(args.buffer)));
+    const pid = spawnZygote(host.addressOf(argBytes));
     if (pid < 0) throw new Error(`the host gives no process for programs (errno ${-pid})`);
     z.pid = pid;
     z.pidfd = host.pidfdOpen(pid);
@@ -213,6 +214,7 @@ export class StubPool {
 
   /** Ends all stubs and the zygote. Only where signals are allowed: tests, and a Sentry not locked down. */
   dispose(): void {
+    if (this.#zygote.settle()) this.#confirm();
     for (const pid of [...this.#byPid.keys(), this.#zygote.pid]) {
       host.kill(pid, host.SIGKILL);
       host.waitpid(pid, 0);

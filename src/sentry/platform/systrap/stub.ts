@@ -31,7 +31,7 @@ const SPINS_BEFORE_WAIT = 400;
 const WAIT_NS = 2_000_000;
 
 /** { tv_sec, tv_nsec } at a fixed address, for timed futex waits. */
-const waitTime = new Uint8Array(16);
+const waitTime = host.pinnedBytes(16);
 new DataView(waitTime.buffer).setUint32(8, WAIT_NS, true);
 const waitTimeAddress = host.addressOf(waitTime);
 const SYS_futex = 202;
