@@ -1,45 +1,84 @@
-// The TCP protocol of one stack.
+// The TCP protocol of one stack: packets, ICMP errors and forward requests in, endpoints out. Checks the
+// header and the checksum, finds the connection, and lets on-segment.ts do the rest.
 
-import type { Clock } from "../../base/clock.ts";
-import type { Limits } from "../../base/limits.ts";
-import type { Rng } from "../../base/rng.ts";
-import type { TimerQueue } from "../../base/timers.ts";
 import type { TcpEndpoint } from "../endpoints.ts";
 import type { Family } from "../ip-addr.ts";
 import type { NetError } from "../net-error.ts";
 import type { PacketBuffer } from "../stack/packet-buffer.ts";
 import type { IcmpError, NetworkLayer, TransportProtocol } from "../stack/transport.ts";
+import { pseudoSum, sum16 } from "../wire/checksum.ts";
+import { checkTcp, TCP_PROTOCOL } from "../wire/tcp.ts";
+import { TcpContext, type TcpResources } from "./context.ts";
+import { Endpoint } from "./endpoint.ts";
 import type { ForwardHandler } from "./forwarder.ts";
-import { TcpStats } from "./stats.ts";
+import { onListen } from "./handshake.ts";
+import { handleIcmpError } from "./icmp-error.ts";
+import { onSegment } from "./on-segment.ts";
+import type { TcpStats } from "./stats.ts";
+import { closeTcb } from "./transitions.ts";
 
-export interface TcpResources {
-  readonly clock: Clock;
-  readonly timers: TimerQueue;
-  readonly rng: Rng;
-  readonly limits: Limits;
-}
+export type { TcpResources } from "./context.ts";
 
 export class TcpProtocol implements TransportProtocol {
-  readonly protocol = 6;
-  readonly stats = new TcpStats();
+  readonly protocol = TCP_PROTOCOL;
+  /** Shared by every connection; tests and /proc look in. */
+  readonly context: TcpContext;
 
-  constructor(_network: NetworkLayer, _resources: TcpResources) {}
-
-  newEndpoint(_family: Family): TcpEndpoint | NetError {
-    throw new Error("being written");
+  constructor(network: NetworkLayer, resources: TcpResources) {
+    this.context = new TcpContext(network, resources, Endpoint.ofTcb);
   }
+
+  get stats(): TcpStats {
+    return this.context.stats;
+  }
+
+  newEndpoint(family: Family): TcpEndpoint | NetError {
+    return new Endpoint(this.context, family);
+  }
+
   /** SYNs to any address without a listener go to the handler; null: they get a RST. */
-  setForwarder(_handler: ForwardHandler | null): void {
-    throw new Error("being written");
+  setForwarder(handler: ForwardHandler | null): void {
+    this.context.forwarder = handler;
   }
-  onPacket(_pkt: PacketBuffer): void {
-    throw new Error("being written");
+
+  onPacket(pkt: PacketBuffer): void {
+    const ctx = this.context;
+    const { stats, segment } = ctx;
+    stats.InSegs++;
+    if (!checkTcp(pkt.bytes, pkt.l4, pkt.end)) {
+      stats.InErrs++;
+      return;
+    }
+    if (!pkt.checksumValid && !isChecksumRight(pkt)) {
+      stats.InCsumErrors++;
+      stats.InErrs++;
+      return;
+    }
+    ctx.enter();
+    segment.parse(pkt);
+    const ports = (segment.dstPort << 16) | segment.srcPort;
+    const tcb = ctx.demux.find(pkt.dst, pkt.src, ports);
+    if (tcb !== null) onSegment(tcb, segment);
+    else onListen(ctx, segment, null);
   }
-  onIcmpError(_error: IcmpError): void {
-    throw new Error("being written");
+
+  onIcmpError(error: IcmpError): void {
+    this.context.enter();
+    handleIcmpError(this.context, error);
   }
-  /** Aborts everything without a word: the stack goes away. */
+
+  /** The stack goes away: every connection ends without a word. */
   close(): void {
-    throw new Error("being written");
+    this.context.enter();
+    for (const tcb of [...this.context.demux.all()]) {
+      tcb.owner = null;
+      closeTcb(tcb, 0);
+    }
   }
+}
+
+function isChecksumRight(pkt: PacketBuffer): boolean {
+  const length = pkt.end - pkt.l4;
+  const seed = pseudoSum(pkt.src, pkt.dst, TCP_PROTOCOL, length);
+  return sum16(pkt.bytes, pkt.l4, length, seed) === 0xffff;
 }

@@ -1,0 +1,47 @@
+// When to acknowledge (RFC 9293 3.8.6.3, RFC 5681 4.2): every second full segment at once, others within
+// 40 ms; at once at the start of a connection, after disorder, and when the user asks (TCP_QUICKACK).
+
+import { seqDiff } from "../../base/seqnum.ts";
+import { ACK } from "../wire/tcp.ts";
+import { schedule } from "./schedule.ts";
+import { DELAYED_ACK_NS, QUICK_ACKS } from "./state.ts";
+import type { Tcb } from "./tcb.ts";
+import { ackSeq, transmit } from "./transmit.ts";
+
+const NEVER = Number.POSITIVE_INFINITY;
+
+/** Data has been accepted: an ACK is due now or soon. */
+export function scheduleAck(tcb: Tcb): void {
+  const rcv = tcb.rcv;
+  if (
+    seqDiff(rcv.nxt, rcv.wup) > rcv.mss ||
+    tcb.outOfOrder.count > 0 ||
+    tcb.options.quickAck ||
+    (tcb.quickAcks > 0 && !tcb.isPingPong)
+  ) {
+    tcb.isAckNow = true;
+    return;
+  }
+  if (!tcb.isAckPending) {
+    tcb.isAckPending = true;
+    tcb.ackNs = tcb.ctx.nowNs + DELAYED_ACK_NS;
+    schedule(tcb, tcb.ackNs);
+  }
+}
+
+/** An acknowledgment has left, alone or with data. */
+export function ackSent(tcb: Tcb): void {
+  if (tcb.quickAcks > 0) tcb.quickAcks--;
+  tcb.isAckPending = false;
+  tcb.isAckNow = false;
+  tcb.ackNs = NEVER;
+}
+
+export function enterQuickAck(tcb: Tcb): void {
+  tcb.quickAcks = QUICK_ACKS;
+  tcb.isPingPong = false;
+}
+
+export function sendAck(tcb: Tcb): void {
+  transmit(tcb, ackSeq(tcb), 0, ACK, tcb.snd.mss);
+}

@@ -1,0 +1,177 @@
+// The user calls SEND, RECEIVE and CLOSE on a TCB (RFC 9293 3.10.2-3.10.4) with Linux's answers.
+
+import { seqAdd, seqDiff } from "../../base/seqnum.ts";
+import { WRITE_MORE, WRITE_URGENT } from "../endpoints.ts";
+import { NetErr, type NetError } from "../net-error.ts";
+import { isWritable } from "./ack.ts";
+import { sendAck } from "./ack-policy.ts";
+import { limitFinWait2 } from "./on-segment.ts";
+import { forgetUrgent } from "./receiver.ts";
+import { output } from "./sender.ts";
+import {
+  CLOSE_WAIT,
+  CLOSED,
+  ESTABLISHED,
+  FIN_WAIT_1,
+  FIN_WAIT_2,
+  LAST_ACK,
+  SYN_RECEIVED,
+  SYN_SENT,
+  TIME_WAIT,
+} from "./state.ts";
+import { setState, type Tcb, URGENT_NONE } from "./tcb.ts";
+import { abortTcb, closeTcb } from "./transitions.ts";
+import { tuneReceiveBuffer, wantsWindowUpdate } from "./window.ts";
+
+function takePending(tcb: Tcb): NetError | 0 {
+  const error = tcb.error;
+  tcb.error = 0;
+  return error;
+}
+
+export function writeUser(
+  tcb: Tcb,
+  src: Uint8Array,
+  offset: number,
+  length: number,
+  flags: number,
+): number {
+  if (tcb.error !== 0) return takePending(tcb);
+  if (tcb.sendShutdown) return NetErr.BrokenPipe;
+  switch (tcb.state) {
+    case ESTABLISHED:
+    case CLOSE_WAIT:
+      break;
+    case SYN_SENT:
+    case SYN_RECEIVED:
+      tcb.isWriteBlocked = true;
+      return NetErr.WouldBlock;
+    default:
+      return NetErr.BrokenPipe;
+  }
+  if (length === 0) return 0;
+  const queued = tcb.queued;
+  const room = tcb.options.sendBufferBytes - queued;
+  if (room <= 0 || (tcb.isWriteBlocked && !isWritable(tcb))) {
+    tcb.isWriteBlocked = true;
+    return NetErr.WouldBlock;
+  }
+  const n = length < room ? length : room;
+  if (!tcb.sendRing.reserve(queued + n, queued)) {
+    tcb.isWriteBlocked = true;
+    return queued > 0 ? NetErr.WouldBlock : NetErr.NoBuffers;
+  }
+  tcb.sendRing.store(queued, src, offset, n);
+  const { snd } = tcb;
+  snd.end = seqAdd(snd.end, n);
+  tcb.isWriteBlocked = n < length;
+  if ((flags & WRITE_URGENT) !== 0 && n === length) {
+    snd.up = snd.end;
+    snd.isUrgent = true;
+  }
+  const isMoreComing = (flags & WRITE_MORE) !== 0;
+  if (!isMoreComing) snd.pushSeq = snd.end;
+  output(tcb, isMoreComing);
+  return n;
+}
+
+export function readUser(
+  tcb: Tcb,
+  dst: Uint8Array,
+  offset: number,
+  length: number,
+  peek: boolean,
+): number {
+  const { rcv } = tcb;
+  let available = tcb.readable;
+  let skip = 0;
+  if (available > 0 && rcv.urgentState !== URGENT_NONE && !tcb.options.oobInline) {
+    // Reading stops at the urgent byte, and the next read steps over it.
+    const mark = seqDiff(rcv.urgentSeq, rcv.copied);
+    if (mark === 0) {
+      skip = 1;
+      available--;
+    } else if (mark > 0 && mark < available) {
+      available = mark;
+    }
+  }
+  if (available <= 0) {
+    if (skip > 0 && !peek) consume(tcb, skip);
+    return nothingToRead(tcb);
+  }
+  const n = length < available ? length : available;
+  tcb.receiveRing.load(skip, dst, offset, n);
+  if (!peek) consume(tcb, skip + n);
+  return n;
+}
+
+export function discardUser(tcb: Tcb, length: number): number {
+  const available = tcb.readable;
+  if (available <= 0) return nothingToRead(tcb);
+  const n = Math.min(length, available);
+  consume(tcb, n);
+  return n;
+}
+
+function nothingToRead(tcb: Tcb): number {
+  if (tcb.error !== 0) return takePending(tcb);
+  if (tcb.rcv.finReceived || tcb.receiveShutdown) return 0;
+  if (tcb.state === CLOSED || tcb.state === TIME_WAIT) return 0;
+  return NetErr.WouldBlock;
+}
+
+/** The user has taken bytes: room for the peer, perhaps worth telling it. */
+function consume(tcb: Tcb, length: number): void {
+  const { rcv } = tcb;
+  rcv.copied = seqAdd(rcv.copied, length);
+  tcb.receiveRing.release(length, tcb.readable <= 0 && tcb.outOfOrder.count === 0);
+  if (rcv.urgentState !== URGENT_NONE) forgetUrgent(tcb);
+  tuneReceiveBuffer(tcb);
+  if (tcb.state === ESTABLISHED || tcb.state === FIN_WAIT_1 || tcb.state === FIN_WAIT_2) {
+    if (wantsWindowUpdate(tcb)) sendAck(tcb);
+  }
+}
+
+/** Half-close: what is written still goes, then the FIN. The caller runs finish(). */
+export function closeWrite(tcb: Tcb): void {
+  if (tcb.sendShutdown) return;
+  tcb.sendShutdown = true;
+  if (tcb.state === CLOSE_WAIT) setState(tcb, LAST_ACK);
+  else if (tcb.state === ESTABLISHED || tcb.state === SYN_RECEIVED) setState(tcb, FIN_WAIT_1);
+  else return;
+  tcb.snd.finQueued = true;
+}
+
+/** The user goes away. The caller runs finish(). */
+export function closeUser(tcb: Tcb): void {
+  tcb.isOrphan = true;
+  const hadUnread = tcb.readable > 0;
+  switch (tcb.state) {
+    case CLOSED:
+      tcb.receiveRing.free();
+      return;
+    case SYN_SENT:
+      closeTcb(tcb, 0);
+      return;
+    case SYN_RECEIVED:
+      abortTcb(tcb, 0, true);
+      return;
+    case TIME_WAIT:
+      tcb.receiveRing.free();
+      return;
+  }
+  if (hadUnread) {
+    // RFC 2525 2.17: data that will never be read must not look delivered.
+    tcb.ctx.stats.TCPAbortOnClose++;
+    abortTcb(tcb, 0, true);
+    return;
+  }
+  if (tcb.options.lingerNs === 0) {
+    tcb.ctx.stats.TCPAbortOnLinger++;
+    abortTcb(tcb, 0, true);
+    return;
+  }
+  tcb.receiveShutdown = true;
+  closeWrite(tcb);
+  if (tcb.state === FIN_WAIT_2) limitFinWait2(tcb);
+}

@@ -1,0 +1,50 @@
+// What a congestion control decides, and where it is chosen by name (TCP_CONGESTION). It counts in
+// segments, as Linux does, and changes nothing but tcb.cwnd and its own state; when to shrink is the
+// business of recovery.ts.
+
+import { CWND_MAX } from "../state.ts";
+import type { Tcb } from "../tcb.ts";
+import { Cubic } from "./cubic.ts";
+import { RENO } from "./reno.ts";
+
+export interface CongestionControl {
+  readonly name: string;
+  /** `segs` segments were newly acknowledged while the window was in full use. */
+  onAck(tcb: Tcb, segs: number): void;
+  /** A loss: the new ssthresh (RFC 5681 equation 4 or its like), at least 2. */
+  ssthreshAfterLoss(tcb: Tcb): number;
+  onTimeout(tcb: Tcb): void;
+  /** Nothing was in flight for `idleUs` and now sending begins again. */
+  onRestart(tcb: Tcb, idleUs: number): void;
+}
+
+/** null: no such algorithm. */
+export function makeCongestionControl(name: string): CongestionControl | null {
+  switch (name) {
+    case "cubic":
+      return new Cubic();
+    case "reno":
+      return RENO;
+    default:
+      return null;
+  }
+}
+
+export const CONGESTION_CONTROLS: readonly string[] = ["reno", "cubic"];
+
+/** Slow start: one segment more per segment acknowledged; returns what is left over at ssthresh. */
+export function slowStart(tcb: Tcb, segs: number): number {
+  const cwnd = Math.min(tcb.cwnd + segs, tcb.ssthresh, CWND_MAX);
+  const left = segs - (cwnd - tcb.cwnd);
+  tcb.cwnd = cwnd;
+  return left;
+}
+
+/** Additive increase: one segment more per `perSegs` segments acknowledged. */
+export function increase(tcb: Tcb, perSegs: number, segs: number): void {
+  tcb.cwndCount += segs;
+  if (tcb.cwndCount < perSegs) return;
+  const steps = Math.floor(tcb.cwndCount / perSegs);
+  tcb.cwndCount -= steps * perSegs;
+  tcb.cwnd = Math.min(tcb.cwnd + steps, CWND_MAX);
+}

@@ -1,0 +1,75 @@
+// CUBIC (RFC 9438): the window as a cubic function of the time since the last loss, never slower than
+// Reno would be. Windows in segments, times in seconds. Slow start is Reno's (no HyStart).
+
+import { seqDiff } from "../../../base/seqnum.ts";
+import type { Tcb } from "../tcb.ts";
+import type { CongestionControl } from "./congestion.ts";
+import { increase, slowStart } from "./congestion.ts";
+
+const C = 0.4;
+const BETA = 0.7;
+/** RFC 9438 4.3: makes additive increase with BETA as fair as Reno's with 0.5. */
+const ALPHA = (3 * (1 - BETA)) / (1 + BETA);
+
+export class Cubic implements CongestionControl {
+  readonly name = "cubic";
+  #wMax = 0;
+  /** Window before the last reduction. */
+  #cwndPrior = 0;
+  #wEst = 0;
+  /** Seconds until the plateau. */
+  #k = 0;
+  #epochStartUs = 0;
+  #isEpochOpen = false;
+
+  onAck(tcb: Tcb, segs: number): void {
+    let left = segs;
+    if (tcb.cwnd < tcb.ssthresh) left = slowStart(tcb, segs);
+    if (left <= 0) return;
+    if (!this.#isEpochOpen) this.#openEpoch(tcb);
+    const cwnd = tcb.cwnd;
+    this.#wEst += ((this.#wEst >= this.#cwndPrior ? 1 : ALPHA) * left) / cwnd;
+    // The window to reach one RTT from now.
+    const t = (seqDiff(tcb.ctx.nowUs, this.#epochStartUs) + tcb.rtt.srttUs) / 1_000_000;
+    const d = t - this.#k;
+    const wCubic = C * d * d * d + this.#wMax;
+    if (wCubic < this.#wEst) {
+      // Reno-friendly region (4.3).
+      if (this.#wEst >= cwnd + 1) tcb.cwnd = Math.floor(this.#wEst);
+      return;
+    }
+    const target = wCubic > 1.5 * cwnd ? 1.5 * cwnd : wCubic;
+    if (target > cwnd) increase(tcb, Math.max(1, Math.floor(cwnd / (target - cwnd))), left);
+    else increase(tcb, 100 * cwnd, left);
+  }
+
+  #openEpoch(tcb: Tcb): void {
+    this.#isEpochOpen = true;
+    this.#epochStartUs = tcb.ctx.nowUs;
+    this.#wEst = tcb.cwnd;
+    tcb.cwndCount = 0;
+    if (tcb.cwnd >= this.#wMax) {
+      this.#wMax = tcb.cwnd;
+      this.#k = 0;
+    } else {
+      this.#k = Math.cbrt((this.#wMax - tcb.cwnd) / C);
+    }
+  }
+
+  ssthreshAfterLoss(tcb: Tcb): number {
+    this.#isEpochOpen = false;
+    this.#cwndPrior = tcb.cwnd;
+    // Fast convergence (4.7): leave room for newcomers when the plateau was not reached again.
+    this.#wMax = tcb.cwnd < this.#wMax ? (tcb.cwnd * (1 + BETA)) / 2 : tcb.cwnd;
+    return Math.max(Math.floor(tcb.cwnd * BETA), 2);
+  }
+
+  onTimeout(_tcb: Tcb): void {
+    this.#isEpochOpen = false;
+  }
+
+  /** 4.2: the time in which the application sent nothing does not count. */
+  onRestart(_tcb: Tcb, idleUs: number): void {
+    if (this.#isEpochOpen) this.#epochStartUs = (this.#epochStartUs + idleUs) | 0;
+  }
+}

@@ -1,0 +1,85 @@
+// What all connections of one stack share: the world they were given, the tables, the pools, the limits'
+// counters, and the time of the event being handled (read once per event by enter()).
+
+import type { Clock } from "../../base/clock.ts";
+import type { Limits } from "../../base/limits.ts";
+import type { Rng } from "../../base/rng.ts";
+import type { TimerQueue } from "../../base/timers.ts";
+import type { TcpEndpoint } from "../endpoints.ts";
+import type { NetworkLayer } from "../stack/transport.ts";
+import { Demux } from "./demux.ts";
+import type { ForwardHandler } from "./forwarder.ts";
+import { ListenerTable } from "./listener.ts";
+import { defaultOptions } from "./options.ts";
+import { RingPool } from "./ring-pool.ts";
+import { Secrets } from "./secrets.ts";
+import { Segment } from "./segment.ts";
+import { SentRecordPool } from "./sent-list.ts";
+import { TcpStats } from "./stats.ts";
+import type { Tcb } from "./tcb.ts";
+import { TcpPorts } from "./tcp-ports.ts";
+
+export interface TcpResources {
+  readonly clock: Clock;
+  readonly timers: TimerQueue;
+  /** Secure in production: sequence numbers depend on it. */
+  readonly rng: Rng;
+  readonly limits: Limits;
+}
+
+export class TcpContext {
+  readonly network: NetworkLayer;
+  readonly clock: Clock;
+  readonly timers: TimerQueue;
+  readonly rng: Rng;
+  readonly limits: Limits;
+  readonly stats = new TcpStats();
+  readonly rings: RingPool;
+  readonly records = new SentRecordPool();
+  readonly demux: Demux;
+  readonly ports: TcpPorts;
+  readonly listeners: ListenerTable;
+  readonly secrets: Secrets;
+  /** The segment being processed. */
+  readonly segment = new Segment();
+  forwarder: ForwardHandler | null = null;
+  /** Options of connections that a gateway accepts. */
+  readonly forwardOptions = defaultOptions();
+  /** Wraps an established child for the accept queue; set by TcpProtocol. */
+  wrapChild: (tcb: Tcb) => TcpEndpoint;
+
+  nowNs = 0;
+  /** Modulo 2^32, as int32: compare only by difference. */
+  nowUs = 0;
+  nowMs = 0;
+
+  connectionCount = 0;
+  halfOpenCount = 0;
+  timeWaitCount = 0;
+
+  constructor(
+    network: NetworkLayer,
+    resources: TcpResources,
+    wrapChild: (tcb: Tcb) => TcpEndpoint,
+  ) {
+    this.network = network;
+    this.clock = resources.clock;
+    this.timers = resources.timers;
+    this.rng = resources.rng;
+    this.limits = resources.limits;
+    this.rings = new RingPool(resources.limits.socketMemoryBytes);
+    this.secrets = new Secrets(resources.rng);
+    this.listeners = new ListenerTable(resources.rng);
+    this.demux = new Demux(resources.rng);
+    this.ports = new TcpPorts(resources.rng);
+    this.wrapChild = wrapChild;
+  }
+
+  /** At the start of every event: packet, timer, call of the user. */
+  enter(): void {
+    const now = this.clock.monotonicNs();
+    this.nowNs = now;
+    this.nowUs = (now / 1_000) | 0;
+    this.nowMs = (now / 1_000_000) | 0;
+  }
+}

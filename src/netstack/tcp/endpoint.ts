@@ -1,0 +1,412 @@
+// The TCP endpoint behind a socket: the user calls of RFC 9293 3.10 in the shape of endpoints.ts. It has no
+// connection, or one (a Tcb), or it listens. After close() the Tcb goes on alone.
+
+import { seqAdd, seqDiff } from "../../base/seqnum.ts";
+import type { TcpEndpoint, TcpEndpointOptions, TcpInfo } from "../endpoints.ts";
+import { type Family, IPV4, IPV6, IpAddr } from "../ip-addr.ts";
+import { NetErr, type NetError } from "../net-error.ts";
+import { type OnReadiness, Ready } from "../readiness.ts";
+import type { Route } from "../stack/transport.ts";
+import { isWritable } from "./ack.ts";
+import { closeUser, closeWrite, discardUser, readUser, writeUser } from "./calls.ts";
+import type { TcpContext } from "./context.ts";
+import { newTcb, openActive } from "./handshake.ts";
+import { emptyInfo, fillInfo } from "./info.ts";
+import { Listener } from "./listener.ts";
+import { finish, flushEvents } from "./on-segment.ts";
+import { defaultOptions } from "./options.ts";
+import { CLOSED, LISTEN, SYN_RECEIVED, SYN_SENT, TIME_WAIT } from "./state.ts";
+import {
+  type Tcb,
+  type TcbOwner,
+  URGENT_NONE,
+  URGENT_PENDING,
+  URGENT_READ,
+  URGENT_READY,
+} from "./tcb.ts";
+import { abortTcb, armKeepalive, closeTcb } from "./transitions.ts";
+
+/** Linux's tcp_tw_reuse: a TIME-WAIT older than this may give way to an active open with timestamps. */
+const TIME_WAIT_REUSE_MS = 1_000;
+
+export class Endpoint implements TcpEndpoint, TcbOwner {
+  readonly family: Family;
+  readonly options: TcpEndpointOptions;
+  readonly localAddr = new IpAddr();
+  readonly remoteAddr = new IpAddr();
+  localPort = 0;
+  remotePort = 0;
+  onReadiness: OnReadiness | null = null;
+  /** The port was chosen by connect, not by bind: other connects may use it too. */
+  isAutobound = false;
+  readonly #ctx: TcpContext;
+  #tcb: Tcb | null = null;
+  #listener: Listener | null = null;
+  #isAddrBound = false;
+  #isClosed = false;
+  /** connect() has been told of its success once. */
+  #isConnectReported = false;
+
+  constructor(ctx: TcpContext, family: Family, options: TcpEndpointOptions = defaultOptions()) {
+    this.#ctx = ctx;
+    this.family = family;
+    this.options = options;
+    if (family === IPV4) this.localAddr.setV4(0);
+    if (family === IPV4) this.remoteAddr.setV4(0);
+  }
+
+  /** A connection that came in: child of a listener or of a forward request. */
+  static ofTcb(tcb: Tcb): Endpoint {
+    const family = tcb.local.isV4 ? IPV4 : IPV6;
+    const child = new Endpoint(tcb.ctx, family, { ...tcb.options });
+    tcb.options = child.options;
+    child.#adopt(tcb);
+    child.localAddr.set(tcb.local);
+    child.localPort = tcb.localPort;
+    child.#isConnectReported = true;
+    return child;
+  }
+
+  get isListening(): boolean {
+    return this.#listener !== null;
+  }
+  /** For the stack's own tables (/proc/net/tcp) and tests. */
+  get tcb(): Tcb | null {
+    return this.#tcb;
+  }
+  get listener(): Listener | null {
+    return this.#listener;
+  }
+
+  get state(): number {
+    if (this.#listener !== null) return LISTEN;
+    const state = this.#tcb === null ? CLOSED : this.#tcb.state;
+    return state === TIME_WAIT ? CLOSED : state;
+  }
+
+  readiness(): number {
+    if (this.#listener !== null) return this.#listener.queueLength > 0 ? Ready.Read : 0;
+    const tcb = this.#tcb;
+    if (tcb === null) return Ready.Write | Ready.Hangup;
+    let mask = 0;
+    const state = this.state;
+    if (tcb.error !== 0) mask |= Ready.Error;
+    const isReadClosed = tcb.rcv.finReceived || tcb.receiveShutdown || state === CLOSED;
+    if (isReadClosed) mask |= Ready.Read | Ready.ReadClosed;
+    if (state === CLOSED || (isReadClosed && tcb.sendShutdown)) mask |= Ready.Hangup;
+    if (state === SYN_SENT || state === SYN_RECEIVED) return mask;
+    if (this.readableBytes > 0) mask |= Ready.Read;
+    if (tcb.sendShutdown || state === CLOSED || isWritable(tcb)) mask |= Ready.Write;
+    else tcb.isWriteBlocked = true;
+    const urgent = tcb.rcv.urgentState;
+    if (urgent === URGENT_READY || urgent === URGENT_PENDING) mask |= Ready.Urgent;
+    return mask;
+  }
+
+  onTcbEvents(mask: number): void {
+    this.onReadiness?.(mask);
+  }
+
+  takeError(): NetError | 0 {
+    const tcb = this.#tcb;
+    if (tcb === null) return 0;
+    const error = tcb.error !== 0 ? tcb.error : tcb.softError;
+    tcb.error = 0;
+    tcb.softError = 0;
+    return error;
+  }
+
+  bind(addr: IpAddr, port: number): NetError | 0 {
+    if (this.localPort !== 0 || this.#tcb !== null || port < 0 || port > 0xffff) {
+      return NetErr.InvalidArgument;
+    }
+    if (addr.isV4 ? this.family === IPV6 && this.options.v6Only : this.family === IPV4) {
+      return NetErr.InvalidArgument;
+    }
+    const isAssigned = addr.isUnspecified || this.#ctx.network.isLocalAddress(addr);
+    if (!isAssigned || addr.isMulticast) return NetErr.AddressNotAvailable;
+    const { ports } = this.#ctx;
+    let chosen = port;
+    if (port === 0) {
+      const isPortFree = (p: number): boolean => ports.mayBind(this, addr, p);
+      chosen = ports.ephemeral.pickAny({ isPortFree });
+      if (chosen === 0) return NetErr.AddressInUse;
+    } else if (!ports.mayBind(this, addr, port)) {
+      return NetErr.AddressInUse;
+    }
+    this.localAddr.set(addr);
+    this.localPort = chosen;
+    this.#isAddrBound = !addr.isUnspecified;
+    return ports.endpoints.add(this, chosen);
+  }
+
+  connect(addr: IpAddr, port: number): NetError | 0 {
+    if (this.#listener !== null) return NetErr.IsConnected;
+    const old = this.#tcb;
+    if (old !== null) {
+      const again = this.#connectAgain(old);
+      if (again !== null) return again;
+    }
+    const remote = this.#destination(addr);
+    if (typeof remote === "number") return remote;
+    const ctx = this.#ctx;
+    ctx.enter();
+    if (ctx.demux.count >= ctx.limits.connections + ctx.limits.timeWaitConnections) {
+      return NetErr.NoBuffers;
+    }
+    const src = this.#isAddrBound ? this.localAddr : null;
+    const route = ctx.network.findRoute(src, remote, this.options.boundNicId);
+    if (typeof route === "number") return route;
+    if (route.isBroadcast) return NetErr.NetworkUnreachable;
+    if (!this.#isAddrBound) this.localAddr.set(route.src);
+    this.remoteAddr.set(remote);
+    this.remotePort = port;
+    const error = this.#ensurePort();
+    if (error !== 0) return error;
+    return this.#open(route);
+  }
+
+  /** A second connect(): Linux's answers. null: start afresh. */
+  #connectAgain(tcb: Tcb): NetError | 0 | null {
+    if (tcb.state === SYN_SENT || tcb.state === SYN_RECEIVED) return NetErr.AlreadyConnecting;
+    if (tcb.error !== 0) return this.takeError();
+    if (this.state === CLOSED) {
+      tcb.owner = null;
+      this.#tcb = null;
+      this.#isConnectReported = false;
+      return null;
+    }
+    if (this.#isConnectReported) return NetErr.IsConnected;
+    this.#isConnectReported = true;
+    return 0;
+  }
+
+  #destination(addr: IpAddr): IpAddr | NetError {
+    if (this.family === IPV4 ? !addr.isV4 : addr.isV4 && this.options.v6Only) {
+      return this.family === IPV4 ? NetErr.InvalidArgument : NetErr.NetworkUnreachable;
+    }
+    if (addr.isMulticast || addr.isLimitedBroadcast) return NetErr.NetworkUnreachable;
+    if (!addr.isUnspecified) return addr;
+    // Connecting to "any" reaches ourselves, as on Linux.
+    if (addr.isV4) return IpAddr.v4(127, 0, 0, 1);
+    const loopback = new IpAddr();
+    loopback.w3 = 1;
+    return loopback;
+  }
+
+  #ensurePort(): NetError | 0 {
+    const { ports } = this.#ctx;
+    if (this.localPort !== 0) {
+      return this.#isTupleFree(this.localPort) ? 0 : NetErr.AddressNotAvailable;
+    }
+    const probe = { isPortFree: (port: number): boolean => this.#mayAutobind(port) };
+    const port = ports.ephemeral.pick(this.localAddr, this.remoteAddr, this.remotePort, probe);
+    if (port === 0) return NetErr.AddressNotAvailable;
+    this.localPort = port;
+    this.isAutobound = true;
+    return ports.endpoints.add(this, port);
+  }
+
+  #mayAutobind(port: number): boolean {
+    for (const other of this.#ctx.ports.endpoints.at(port) ?? []) {
+      if (!other.isAutobound) return false;
+    }
+    return this.#isTupleFree(port);
+  }
+
+  #isTupleFree(port: number): boolean {
+    const ctx = this.#ctx;
+    const ports = (port << 16) | this.remotePort;
+    const other = ctx.demux.find(this.localAddr, this.remoteAddr, ports);
+    if (other === null) return true;
+    const isReusable =
+      other.state === TIME_WAIT &&
+      other.tsOk &&
+      this.localAddr.isLoopback &&
+      seqDiff(ctx.nowMs, other.tsRecentMs) > TIME_WAIT_REUSE_MS;
+    if (!isReusable) return false;
+    closeTcb(other, 0);
+    return true;
+  }
+
+  #open(route: Route): NetError | 0 {
+    const tcb = newTcb(this.#ctx, this.options, route);
+    tcb.local.set(this.localAddr);
+    tcb.remote.set(this.remoteAddr);
+    tcb.ports = (this.localPort << 16) | this.remotePort;
+    this.#adopt(tcb);
+    openActive(tcb);
+    flushEvents(tcb);
+    return NetErr.InProgress;
+  }
+
+  #adopt(tcb: Tcb): void {
+    this.#tcb = tcb;
+    tcb.owner = this;
+    this.remoteAddr.set(tcb.remote);
+    this.remotePort = tcb.remotePort;
+  }
+
+  listen(backlog: number): NetError | 0 {
+    const ctx = this.#ctx;
+    if (this.#listener !== null) {
+      this.#listener.backlog = backlog;
+      return 0;
+    }
+    if (this.state !== CLOSED || this.#isClosed) return NetErr.InvalidArgument;
+    if (this.localPort === 0) {
+      const error = this.bind(this.localAddr, 0);
+      if (error !== 0) return error;
+    }
+    // SO_REUSEADDR lets sockets share a port only until one of them listens (tcp_set_state, get_port).
+    const listener = new Listener(this, backlog);
+    this.#listener = listener;
+    if (!ctx.ports.endpoints.mayBind(this, this.localAddr, this.localPort)) {
+      this.#listener = null;
+      return NetErr.AddressInUse;
+    }
+    if (this.#tcb !== null) this.#tcb.owner = null;
+    this.#tcb = null;
+    ctx.listeners.add(listener);
+    return 0;
+  }
+
+  accept(): TcpEndpoint | null {
+    return this.#listener === null ? null : this.#listener.accept();
+  }
+
+  write(src: Uint8Array, offset: number, length: number, flags: number): number {
+    const tcb = this.#tcb;
+    if (tcb === null) return NetErr.BrokenPipe;
+    this.#ctx.enter();
+    const n = writeUser(tcb, src, offset, length, flags);
+    flushEvents(tcb);
+    return n;
+  }
+
+  read(dst: Uint8Array, offset: number, length: number, peek: boolean): number {
+    const tcb = this.#tcb;
+    if (tcb === null) return NetErr.NotConnected;
+    this.#ctx.enter();
+    return readUser(tcb, dst, offset, length, peek);
+  }
+
+  discard(length: number): number {
+    const tcb = this.#tcb;
+    if (tcb === null) return NetErr.NotConnected;
+    this.#ctx.enter();
+    return discardUser(tcb, length);
+  }
+
+  readUrgent(peek: boolean): number {
+    const tcb = this.#tcb;
+    if (tcb === null) return NetErr.NotConnected;
+    const { rcv } = tcb;
+    if (this.options.oobInline) return NetErr.InvalidArgument;
+    if (rcv.urgentState === URGENT_PENDING) return NetErr.WouldBlock;
+    if (rcv.urgentState !== URGENT_READY) return NetErr.InvalidArgument;
+    if (!peek) rcv.urgentState = URGENT_READ;
+    return rcv.urgentByte;
+  }
+
+  get atMark(): boolean {
+    const tcb = this.#tcb;
+    if (tcb === null || tcb.rcv.urgentState === URGENT_NONE) return false;
+    return tcb.rcv.urgentSeq === tcb.rcv.copied;
+  }
+
+  get readableBytes(): number {
+    const tcb = this.#tcb;
+    if (tcb === null) return 0;
+    const { rcv } = tcb;
+    const readable = tcb.readable;
+    if (rcv.urgentState === URGENT_NONE || this.options.oobInline) return readable;
+    const mark = seqDiff(rcv.urgentSeq, rcv.copied);
+    return mark >= 0 && mark < readable ? readable - 1 : readable;
+  }
+
+  get unackedBytes(): number {
+    const tcb = this.#tcb;
+    if (tcb === null || tcb.state === CLOSED) return 0;
+    return tcb.queued + (tcb.snd.finQueued ? 1 : 0);
+  }
+
+  get unsentBytes(): number {
+    const tcb = this.#tcb;
+    return tcb === null ? 0 : Math.max(0, seqDiff(tcb.snd.end, tcb.snd.nxt));
+  }
+
+  shutdown(read: boolean, write: boolean): NetError | 0 {
+    if (this.#listener !== null) {
+      if (!read) return NetErr.NotConnected;
+      this.#stopListening();
+      return 0;
+    }
+    const tcb = this.#tcb;
+    if (tcb === null || this.state === CLOSED || tcb.state === SYN_SENT) {
+      return NetErr.NotConnected;
+    }
+    this.#ctx.enter();
+    if (read) tcb.receiveShutdown = true;
+    if (write) closeWrite(tcb);
+    tcb.events |= (read ? Ready.Read | Ready.ReadClosed : 0) | (write ? Ready.Write : 0);
+    finish(tcb);
+    return 0;
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#ctx.enter();
+    this.onReadiness = null;
+    if (this.#listener !== null) this.#stopListening();
+    const tcb = this.#tcb;
+    if (tcb !== null) {
+      tcb.owner = null;
+      closeUser(tcb);
+      finish(tcb);
+    }
+    if (this.localPort !== 0) this.#ctx.ports.endpoints.remove(this, this.localPort);
+  }
+
+  abort(): void {
+    const tcb = this.#tcb;
+    if (tcb === null) return;
+    this.#ctx.enter();
+    abortTcb(tcb, NetErr.ConnectionAborted, true);
+    flushEvents(tcb);
+  }
+
+  optionsChanged(): void {
+    const tcb = this.#tcb;
+    if (tcb === null || tcb.state === CLOSED) return;
+    this.#ctx.enter();
+    if (this.options.receiveBufferLocked) {
+      tcb.rcv.bufferBytes = Math.min(
+        this.options.receiveBufferBytes,
+        this.#ctx.limits.socketBufferBytesMax,
+      );
+    }
+    if (this.options.quickAck && tcb.isAckPending) tcb.isAckNow = true;
+    if (this.options.keepAlive !== (tcb.keepNs !== Number.POSITIVE_INFINITY)) armKeepalive(tcb);
+    if (this.options.noDelay && !this.options.cork) tcb.snd.pushSeq = seqAdd(tcb.snd.end, 0);
+    finish(tcb);
+  }
+
+  info(out: TcpInfo): void {
+    if (this.#tcb === null) {
+      emptyInfo(this.state, out);
+      return;
+    }
+    this.#ctx.enter();
+    fillInfo(this.#tcb, this.state, out);
+  }
+
+  #stopListening(): void {
+    const listener = this.#listener as Listener;
+    this.#ctx.enter();
+    this.#ctx.listeners.remove(listener);
+    this.#listener = null;
+    listener.close();
+  }
+}

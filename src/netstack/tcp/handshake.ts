@@ -1,0 +1,204 @@
+// Opening: what a SYN sets up on either side (RFC 9293 3.10.1, 3.10.7.2, 3.10.7.3), and the negotiation of
+// options (RFC 7323, RFC 2018).
+
+import { seqAdd, seqGt, seqLe } from "../../base/seqnum.ts";
+import type { TcpEndpointOptions } from "../endpoints.ts";
+import { IPV4 } from "../ip-addr.ts";
+import type { PacketBuffer } from "../stack/packet-buffer.ts";
+import type { Route } from "../stack/transport.ts";
+import { pseudoSum } from "../wire/checksum.ts";
+import { ACK, FIN, RST, SYN, TCP_PROTOCOL } from "../wire/tcp.ts";
+import { updateWindow } from "./ack.ts";
+import { sendAck } from "./ack-policy.ts";
+import { makeCongestionControl } from "./congestion/congestion.ts";
+import { RENO } from "./congestion/reno.ts";
+import type { TcpContext } from "./context.ts";
+import type { Listener } from "./listener.ts";
+import { PendingForward } from "./pending-forward.ts";
+import { processData } from "./receiver.ts";
+import { schedule } from "./schedule.ts";
+import type { Segment } from "./segment.ts";
+import { armRetransmit } from "./sender.ts";
+import { HAS_SYN } from "./sent-list.ts";
+import {
+  CLOSED,
+  FORWARD_DECISION_NS,
+  MSS_DEFAULT_V4,
+  MSS_DEFAULT_V6,
+  MSS_MIN,
+  SYN_RECEIVED,
+  SYN_SENT,
+  WSCALE_MAX,
+} from "./state.ts";
+import { setState, Tcb } from "./tcb.ts";
+import { onTimer } from "./timers.ts";
+import { enterEstablished, onReset } from "./transitions.ts";
+import { advertisedMss, replyReset, syncMss, transmitSyn } from "./transmit.ts";
+
+export function newTcb(ctx: TcpContext, options: TcpEndpointOptions, route: Route): Tcb {
+  const tcb = new Tcb(ctx, options, makeCongestionControl(options.congestion) ?? RENO, onTimer);
+  tcb.route = route;
+  return tcb;
+}
+
+/** With addresses and ports set: the numbers that depend on them, and the tables. */
+function install(tcb: Tcb, issFloor: number | null): void {
+  const { ctx, snd, rcv } = tcb;
+  tcb.pseudoSum = pseudoSum(tcb.local, tcb.remote, TCP_PROTOCOL, 0);
+  snd.iss = issFloor ?? ctx.secrets.isn(tcb.local, tcb.remote, tcb.ports, ctx.nowUs);
+  tcb.tsOffset = ctx.secrets.timestampOffset(tcb.local, tcb.remote, tcb.ports);
+  snd.una = snd.iss;
+  snd.nxt = seqAdd(snd.iss, 1);
+  snd.base = snd.end = snd.pushSeq = snd.smallEnd = tcb.cwndUsageSeq = snd.nxt;
+  snd.up = snd.iss;
+  rcv.bufferBytes = tcb.options.receiveBufferBytes;
+  rcv.advertisedMss = advertisedMss(tcb);
+  rcv.mss = Math.min(rcv.mss, rcv.advertisedMss);
+  // The largest window the buffer may ever grow to decides the scale.
+  const max = tcb.options.receiveBufferLocked ? rcv.bufferBytes : ctx.limits.socketBufferBytesMax;
+  while (rcv.wscale < WSCALE_MAX && 65_535 * 2 ** rcv.wscale < max) rcv.wscale++;
+  const first = Math.min(rcv.bufferBytes, 65_535);
+  rcv.wnd = first > rcv.advertisedMss ? first - (first % rcv.advertisedMss) : first;
+  tcb.sackOk = tcb.tsOk = tcb.wscaleOk = true;
+  ctx.demux.add(tcb);
+  ctx.ports.addTcb(tcb);
+}
+
+function sendSyn(tcb: Tcb): void {
+  const { ctx, snd, sent } = tcb;
+  if (sent.packetsOut === 0) {
+    sent.append(snd.iss, seqAdd(snd.iss, 1), snd.mss, HAS_SYN, ctx.nowUs);
+  }
+  armRetransmit(tcb);
+  transmitSyn(tcb);
+}
+
+/** Active open. Precondition: route, addresses and ports are set. */
+export function openActive(tcb: Tcb): void {
+  install(tcb, null);
+  setState(tcb, SYN_SENT);
+  tcb.ctx.stats.ActiveOpens++;
+  sendSyn(tcb);
+}
+
+/** A segment for no TCB. Third part of RFC 9293 3.10.7.1 and all of 3.10.7.2. */
+export function onListen(ctx: TcpContext, seg: Segment, issFloor: number | null): void {
+  const pkt = seg.pkt as PacketBuffer;
+  if ((seg.flags & RST) !== 0) return;
+  const listener = ctx.listeners.find(seg);
+  const isForwarded = listener === null && ctx.forwarder !== null;
+  const isPlainSyn = (seg.flags & (SYN | ACK | FIN)) === SYN;
+  if ((listener === null && !isForwarded) || !isPlainSyn) {
+    // SYN with FIN to a listener is no honest segment: dropped, as Linux does.
+    const isSynFin = listener !== null && (seg.flags & (SYN | ACK)) === SYN;
+    if (!isSynFin) replyReset(ctx, seg);
+    return;
+  }
+  // LAND: a SYN that claims to come from where it goes.
+  if (seg.srcPort === seg.dstPort && pkt.src.equals(pkt.dst)) return;
+  if (pkt.linkBroadcast || pkt.dst.isMulticast || pkt.dst.isLimitedBroadcast) return;
+  if (pkt.src.isMulticast || pkt.src.isUnspecified || pkt.src.isLimitedBroadcast) return;
+  if (!hasRoom(ctx, listener)) return;
+  const options = listener === null ? ctx.forwardOptions : listener.options;
+  const route = ctx.network.findRoute(pkt.dst, pkt.src, options.boundNicId);
+  if (typeof route === "number") return;
+  const tcb = newTcb(ctx, options, route);
+  tcb.local.set(pkt.dst);
+  tcb.remote.set(pkt.src);
+  tcb.ports = (seg.dstPort << 16) | seg.srcPort;
+  install(tcb, issFloor);
+  acceptSyn(tcb, seg);
+  tcb.isPassive = tcb.isHalfOpen = true;
+  setState(tcb, SYN_RECEIVED);
+  ctx.halfOpenCount++;
+  ctx.stats.PassiveOpens++;
+  if (listener !== null) {
+    listener.addHalfOpen(tcb);
+    sendSyn(tcb);
+    return;
+  }
+  tcb.isForwardPending = true;
+  tcb.lifeNs = ctx.nowNs + FORWARD_DECISION_NS;
+  schedule(tcb, tcb.lifeNs);
+  ctx.forwarder?.(new PendingForward(tcb));
+}
+
+function hasRoom(ctx: TcpContext, listener: Listener | null): boolean {
+  if (listener?.isQueueFull) {
+    ctx.stats.ListenOverflows++;
+    ctx.stats.ListenDrops++;
+    return false;
+  }
+  if (ctx.halfOpenCount >= ctx.limits.halfOpenConnections || listener?.isHalfOpenFull) {
+    ctx.stats.TCPReqQFullDrop++;
+    ctx.stats.ListenDrops++;
+    return false;
+  }
+  return true;
+}
+
+/** The gateway has said yes. */
+export function acceptForwarded(tcb: Tcb): void {
+  tcb.isForwardPending = false;
+  tcb.lifeNs = Number.POSITIVE_INFINITY;
+  sendSyn(tcb);
+}
+
+/** Takes the peer's SYN: its numbers, and of the options those that both sides want. */
+function acceptSyn(tcb: Tcb, seg: Segment): void {
+  const { snd, rcv } = tcb;
+  const o = seg.options;
+  rcv.irs = seg.seq;
+  rcv.nxt = rcv.copied = rcv.wup = seqAdd(seg.seq, 1);
+  const assumed = tcb.route?.family === IPV4 ? MSS_DEFAULT_V4 : MSS_DEFAULT_V6;
+  snd.peerMss = Math.max(o.mss === 0 ? assumed : o.mss, MSS_MIN);
+  tcb.sackOk = tcb.sackOk && o.sackPermitted;
+  tcb.tsOk = tcb.tsOk && o.hasTimestamps;
+  if (tcb.tsOk) {
+    tcb.tsRecent = o.tsVal;
+    tcb.tsRecentMs = tcb.ctx.nowMs;
+  }
+  tcb.wscaleOk = tcb.wscaleOk && o.windowScale >= 0;
+  if (tcb.wscaleOk) snd.wscale = o.windowScale;
+  else rcv.wscale = 0;
+  snd.wnd = snd.maxWnd = seg.window;
+  snd.wl1 = seg.seq;
+  snd.wl2 = seg.ack;
+  syncMss(tcb);
+}
+
+/** RFC 9293 3.10.7.3. */
+export function onSynSent(tcb: Tcb, seg: Segment): void {
+  const { snd, ctx } = tcb;
+  const hasAck = (seg.flags & ACK) !== 0;
+  if (hasAck && (seqLe(seg.ack, snd.iss) || seqGt(seg.ack, snd.nxt))) {
+    replyReset(ctx, seg);
+    return;
+  }
+  if ((seg.flags & RST) !== 0) {
+    if (hasAck) onReset(tcb);
+    return;
+  }
+  if ((seg.flags & SYN) === 0) return;
+  acceptSyn(tcb, seg);
+  if (!hasAck) {
+    // Simultaneous open: the SYN goes again, now with an ACK.
+    setState(tcb, SYN_RECEIVED);
+    tcb.backoff = 0;
+    sendSyn(tcb);
+    return;
+  }
+  const head = tcb.sent.head;
+  if (head !== null && tcb.retransmits === 0) {
+    tcb.rtt.sample((ctx.nowUs - head.sentUs) | 0, seg.ack, snd.nxt);
+  } else {
+    tcb.rtt.afterSynLoss();
+  }
+  tcb.sent.clear();
+  snd.una = seg.ack;
+  tcb.rtxNs = Number.POSITIVE_INFINITY;
+  updateWindow(tcb, seg);
+  enterEstablished(tcb);
+  if (!processData(tcb, seg)) return;
+  if (tcb.state !== CLOSED) sendAck(tcb);
+}

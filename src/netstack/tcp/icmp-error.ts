@@ -1,0 +1,85 @@
+// ICMP errors that quote one of our segments (RFC 5927, RFC 5461, RFC 1122 4.2.3.9). Believed only when
+// the quoted sequence number is in flight. During the handshake they end it, as on Linux; afterwards they
+// are soft: remembered, and told to the user if the connection then times out.
+
+import { seqLe, seqLt } from "../../base/seqnum.ts";
+import { NetErr, type NetError } from "../net-error.ts";
+import { Ready } from "../readiness.ts";
+import {
+  ICMP_KIND_ADMIN_PROHIBITED,
+  ICMP_KIND_HOST_UNREACHABLE,
+  ICMP_KIND_NET_UNREACHABLE,
+  ICMP_KIND_PACKET_TOO_BIG,
+  ICMP_KIND_PORT_UNREACHABLE,
+  ICMP_KIND_PROTOCOL_UNREACHABLE,
+  ICMP_KIND_TIME_EXCEEDED,
+  type IcmpError,
+} from "../stack/transport.ts";
+import { tcpDstPort, tcpSeq, tcpSrcPort } from "../wire/tcp.ts";
+import type { TcpContext } from "./context.ts";
+import { flushEvents } from "./on-segment.ts";
+import { retransmitLost } from "./retransmit.ts";
+import { SACKED } from "./sent-list.ts";
+import { SYN_RECEIVED, SYN_SENT, TIME_WAIT } from "./state.ts";
+import type { Tcb } from "./tcb.ts";
+import { closeTcb } from "./transitions.ts";
+import { syncMss } from "./transmit.ts";
+
+export function handleIcmpError(ctx: TcpContext, error: IcmpError): void {
+  if (error.end - error.l4 < 8) return;
+  const ports = (tcpSrcPort(error.bytes, error.l4) << 16) | tcpDstPort(error.bytes, error.l4);
+  const tcb = ctx.demux.find(error.src, error.dst, ports);
+  if (tcb === null || tcb.state === TIME_WAIT || tcb.isForwardPending) return;
+  const seq = tcpSeq(error.bytes, error.l4);
+  if (seqLt(seq, tcb.snd.una) || !seqLe(seq, tcb.snd.nxt)) {
+    ctx.stats.OutOfWindowIcmps++;
+    return;
+  }
+  if (error.kind === ICMP_KIND_PACKET_TOO_BIG) {
+    lowerMss(tcb);
+    return;
+  }
+  const meaning = errorOf(error.kind);
+  if (meaning === 0) return;
+  if (tcb.state === SYN_SENT || tcb.state === SYN_RECEIVED) {
+    // A half-open child is not worth killing for an unauthenticated message; it times out.
+    if (!tcb.isPassive) closeTcb(tcb, meaning);
+  } else if (tcb.options.receiveErrors) {
+    tcb.error = meaning;
+    tcb.events |= Ready.Error;
+  } else {
+    tcb.softError = meaning;
+  }
+  flushEvents(tcb);
+}
+
+function errorOf(kind: number): NetError | 0 {
+  switch (kind) {
+    case ICMP_KIND_NET_UNREACHABLE:
+      return NetErr.NetworkUnreachable;
+    case ICMP_KIND_HOST_UNREACHABLE:
+    case ICMP_KIND_TIME_EXCEEDED:
+    case ICMP_KIND_ADMIN_PROHIBITED:
+      return NetErr.HostUnreachable;
+    case ICMP_KIND_PROTOCOL_UNREACHABLE:
+      return NetErr.ProtocolUnavailable;
+    case ICMP_KIND_PORT_UNREACHABLE:
+      return NetErr.ConnectionRefused;
+    default:
+      return 0;
+  }
+}
+
+/** The network layer has judged the new path MTU; what was sent too large goes again, cut smaller. */
+function lowerMss(tcb: Tcb): void {
+  const { route, sent } = tcb;
+  if (route === null || tcb.options.mtuDiscover === 0) return;
+  const before = tcb.snd.mss;
+  syncMss(tcb);
+  if (tcb.snd.mss >= before || tcb.state === SYN_SENT || tcb.state === SYN_RECEIVED) return;
+  for (let r = sent.head; r !== null; r = r.next) {
+    if (r.mss > tcb.snd.mss && (r.flags & SACKED) === 0) sent.setLost(r);
+  }
+  // Not congestion: the window stays as it is (RFC 1191 6.5), but nothing else may be lost on the way.
+  retransmitLost(tcb, true);
+}

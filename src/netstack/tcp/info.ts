@@ -1,0 +1,65 @@
+// TCP_INFO of a connection. Fields that nothing here measures stay 0.
+
+import { seqDiff } from "../../base/seqnum.ts";
+import type { TcpInfo } from "../endpoints.ts";
+import type { Tcb } from "./tcb.ts";
+
+const OPT_TIMESTAMPS = 1;
+const OPT_SACK = 2;
+const OPT_WSCALE = 4;
+
+export function fillInfo(tcb: Tcb, state: number, out: TcpInfo): void {
+  const { snd, rcv, sent, rtt, ctx } = tcb;
+  out.state = state;
+  out.caState = tcb.caState;
+  out.retransmits = tcb.retransmits;
+  out.probes = tcb.probesOut;
+  out.backoff = tcb.backoff;
+  out.options =
+    (tcb.tsOk ? OPT_TIMESTAMPS : 0) | (tcb.sackOk ? OPT_SACK : 0) | (tcb.wscaleOk ? OPT_WSCALE : 0);
+  out.sndWscale = snd.wscale;
+  out.rcvWscale = rcv.wscale;
+  out.rtoUs = rtt.rtoUs * 2 ** tcb.backoff;
+  out.atoUs = 40_000;
+  out.sndMss = snd.mss;
+  out.rcvMss = rcv.mss;
+  out.unacked = sent.packetsOut;
+  out.sacked = sent.sackedOut;
+  out.lost = sent.lostOut;
+  out.retrans = sent.retransOut;
+  out.lastDataSentMs = Math.max(0, seqDiff(ctx.nowMs, tcb.lastSentMs));
+  out.lastDataRecvMs = Math.max(0, seqDiff(ctx.nowMs, tcb.lastReceivedMs));
+  out.lastAckRecvMs = Math.max(0, seqDiff(ctx.nowMs, tcb.lastAckMs));
+  out.pmtu = tcb.pmtu;
+  out.rcvSsthresh = rcv.bufferBytes;
+  out.rttUs = rtt.srttUs;
+  out.rttvarUs = rtt.mdevUs;
+  out.sndSsthresh = tcb.ssthresh;
+  out.sndCwnd = tcb.cwnd;
+  out.advmss = rcv.advertisedMss;
+  out.reordering = tcb.reordering;
+  out.rcvRttUs = tcb.rcvRttUs;
+  out.rcvSpace = tcb.rcvSpaceBytes;
+  out.totalRetrans = tcb.totalRetrans;
+  out.bytesAcked = tcb.bytesAcked;
+  out.bytesReceived = tcb.bytesReceived;
+  out.segsOut = tcb.segsOut;
+  out.segsIn = tcb.segsIn;
+  out.notsentBytes = Math.max(0, seqDiff(snd.end, snd.nxt));
+  out.minRttUs = rtt.minRttUs;
+  out.dataSegsIn = tcb.dataSegsIn;
+  out.dataSegsOut = tcb.dataSegsOut;
+  out.delivered = tcb.delivered;
+  out.bytesSent = tcb.bytesSent;
+  out.bytesRetrans = tcb.bytesRetrans;
+  out.dsackDups = tcb.dsackDups;
+  out.rcvOooPack = tcb.outOfOrderPackets;
+  out.sndWnd = snd.wnd;
+  out.rcvWnd = rcv.wnd;
+}
+
+/** A TCB that does not exist yet or any more: only the state means anything. */
+export function emptyInfo(state: number, out: TcpInfo): void {
+  for (const key of Object.keys(out) as (keyof TcpInfo)[]) out[key] = 0;
+  out.state = state;
+}

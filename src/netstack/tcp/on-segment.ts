@@ -1,0 +1,286 @@
+// SEGMENT ARRIVES (RFC 9293 3.10.7): one switch by state, then the eight steps as functions in the RFC's
+// order. A step answers false when the segment goes no further. What must be sent is noted in the TCB and
+// sent once, at the end, by finish(). SYN-SENT and LISTEN are in handshake.ts.
+
+import { seqAdd, seqDiff, seqGe, seqGt, seqLe, seqLt } from "../../base/seqnum.ts";
+import { ACK, FIN, RST, SYN, URG } from "../wire/tcp.ts";
+import { processAck } from "./ack.ts";
+import { sendAck } from "./ack-policy.ts";
+import { ackUnacceptable, challengeAck, isLimited } from "./challenge.ts";
+import { onListen, onSynSent } from "./handshake.ts";
+import { processData } from "./receiver.ts";
+import { schedule } from "./schedule.ts";
+import type { Segment } from "./segment.ts";
+import { output } from "./sender.ts";
+import {
+  CLOSE_WAIT,
+  CLOSED,
+  CLOSING,
+  ESTABLISHED,
+  FIN_WAIT_1,
+  FIN_WAIT_2,
+  LAST_ACK,
+  PAWS_24_DAYS_MS,
+  SYN_RECEIVED,
+  SYN_SENT,
+  TIME_WAIT,
+  TIME_WAIT_NS,
+} from "./state.ts";
+import { setState, type Tcb } from "./tcb.ts";
+import { closeTcb, enterEstablished, enterTimeWait, onReset } from "./transitions.ts";
+import { replyReset, transmitSyn } from "./transmit.ts";
+
+const NOT_PREDICTED = FIN | SYN | RST | URG;
+
+/** A segment whose 4-tuple is this TCB's. */
+export function onSegment(tcb: Tcb, seg: Segment): void {
+  tcb.segsIn++;
+  switch (tcb.state) {
+    case ESTABLISHED:
+      if (onPredicted(tcb, seg)) break;
+      onSynchronized(tcb, seg);
+      break;
+    case SYN_SENT:
+      onSynSent(tcb, seg);
+      break;
+    case TIME_WAIT:
+      onTimeWait(tcb, seg);
+      break;
+    case CLOSED:
+      replyReset(tcb.ctx, seg);
+      break;
+    default:
+      onSynchronized(tcb, seg);
+  }
+  finish(tcb);
+}
+
+/** Sends what the event left to send and tells the owner, once. */
+export function finish(tcb: Tcb): void {
+  output(tcb, false);
+  if (tcb.isAckNow) sendAck(tcb);
+  flushEvents(tcb);
+}
+
+export function flushEvents(tcb: Tcb): void {
+  const { events } = tcb;
+  if (events === 0) return;
+  tcb.events = 0;
+  if (tcb.owner !== null) tcb.owner.onTcbEvents(events);
+}
+
+/**
+ * Header prediction: the next segment in order, or an ACK, with nothing unusual about it. The same steps as
+ * onSynchronized, without the checks that its conditions make needless.
+ */
+function onPredicted(tcb: Tcb, seg: Segment): boolean {
+  const rcv = tcb.rcv;
+  if (seg.seq !== rcv.nxt || (seg.flags & (NOT_PREDICTED | ACK)) !== ACK) return false;
+  if (seqDiff(seqAdd(rcv.wup, rcv.wnd), seqAdd(seg.seq, seg.length)) < 0) return false;
+  if (tcb.tsOk) {
+    if (!seg.options.hasTimestamps || seqLt(seg.options.tsVal, tcb.tsRecent)) return false;
+    if (seqLe(seg.seq, rcv.wup)) noteTsRecent(tcb, seg);
+  }
+  tcb.keepProbes = 0;
+  if (seg.length === 0) tcb.ctx.stats.TCPPureAcks++;
+  else tcb.ctx.stats.TCPHPHits++;
+  if (!processAck(tcb, seg)) return true;
+  if (seg.length > 0) processData(tcb, seg);
+  return true;
+}
+
+/** RFC 9293 3.10.7.4 for every state from SYN-RECEIVED on, TIME-WAIT excepted. */
+function onSynchronized(tcb: Tcb, seg: Segment): void {
+  if (tcb.isForwardPending) {
+    onForwardPending(tcb, seg);
+    return;
+  }
+  if (tcb.state === SYN_RECEIVED && !checkRepeatedSyn(tcb, seg)) return;
+  if (!checkSequence(tcb, seg)) return;
+  if (!checkRst(tcb, seg)) return;
+  if (!checkSyn(tcb, seg)) return;
+  if (!checkAck(tcb, seg)) return;
+  if (!processData(tcb, seg)) return;
+  tcb.keepProbes = 0;
+}
+
+/** While a gateway ponders only a RST matters; repetitions of the SYN are expected. */
+function onForwardPending(tcb: Tcb, seg: Segment): void {
+  if ((seg.flags & RST) !== 0 && seg.seq === tcb.rcv.nxt) closeTcb(tcb, 0);
+}
+
+/** Our SYN-ACK was lost: the SYN comes again and is answered again, not acknowledged as a stray. */
+function checkRepeatedSyn(tcb: Tcb, seg: Segment): boolean {
+  if ((seg.flags & (SYN | ACK | RST)) !== SYN || seg.seq !== tcb.rcv.irs) return true;
+  if (!isLimited(tcb)) {
+    tcb.ctx.stats.TCPSynRetrans++;
+    transmitSyn(tcb);
+  }
+  return false;
+}
+
+/** First: PAWS (RFC 7323 5.3), then the window. */
+function checkSequence(tcb: Tcb, seg: Segment): boolean {
+  const { rcv, ctx } = tcb;
+  const isRst = (seg.flags & RST) !== 0;
+  if (!isRst && isOldByTimestamp(tcb, seg)) {
+    ctx.stats.PAWSEstab++;
+    ackUnacceptable(tcb, seg);
+    return false;
+  }
+  // Laxer than the RFC's table at both edges, as Linux: old data up to what was last acknowledged, and the
+  // right edge itself, carry ACKs that are worth having (RFC 9293's "special allowance").
+  const edge = seqAdd(rcv.nxt, Math.max(0, seqDiff(seqAdd(rcv.wup, rcv.wnd), rcv.nxt)));
+  if (seqGe(seg.end, rcv.wup) && seqLe(seg.seq, edge)) return true;
+  if (!isRst) {
+    if ((seg.flags & SYN) !== 0) return checkSyn(tcb, seg);
+    ackUnacceptable(tcb, seg);
+  }
+  return false;
+}
+
+function isOldByTimestamp(tcb: Tcb, seg: Segment): boolean {
+  if (!tcb.tsOk || !seg.options.hasTimestamps) return false;
+  if (!seqLt(seg.options.tsVal, tcb.tsRecent)) return false;
+  const age = seqDiff(tcb.ctx.nowMs, tcb.tsRecentMs);
+  return age >= 0 && age < PAWS_24_DAYS_MS;
+}
+
+function noteTsRecent(tcb: Tcb, seg: Segment): void {
+  tcb.tsRecent = seg.options.tsVal;
+  tcb.tsRecentMs = tcb.ctx.nowMs;
+}
+
+/** Second: only the exact next number resets (RFC 5961 3.2). */
+function checkRst(tcb: Tcb, seg: Segment): boolean {
+  if ((seg.flags & RST) === 0) return true;
+  if (seg.seq === tcb.rcv.nxt) onReset(tcb);
+  else challengeAck(tcb);
+  return false;
+}
+
+/** Fourth: a SYN in a synchronised state is never obeyed (RFC 5961 4.2). */
+function checkSyn(tcb: Tcb, seg: Segment): boolean {
+  if ((seg.flags & SYN) === 0) return true;
+  // Simultaneous open: the other end's SYN-ACK repeats its SYN.
+  if (
+    tcb.state === SYN_RECEIVED &&
+    (seg.flags & ACK) !== 0 &&
+    seqAdd(seg.seq, 1) === tcb.rcv.nxt &&
+    seg.ack === tcb.snd.nxt
+  ) {
+    return true;
+  }
+  tcb.ctx.stats.TCPSYNChallenge++;
+  challengeAck(tcb);
+  return false;
+}
+
+/** Fifth. */
+function checkAck(tcb: Tcb, seg: Segment): boolean {
+  if ((seg.flags & ACK) === 0) return false;
+  if (tcb.state === SYN_RECEIVED && !completeHandshake(tcb, seg)) return false;
+  if (!processAck(tcb, seg)) return false;
+  // RFC 7323 4.3: only a segment that is acceptable and spans Last.ACK.sent renews TS.Recent.
+  const isTsFit = tcb.tsOk && seg.options.hasTimestamps && seqLe(seg.seq, tcb.rcv.wup);
+  if (isTsFit && !seqLt(seg.options.tsVal, tcb.tsRecent)) noteTsRecent(tcb, seg);
+  const isFinAcked = tcb.snd.finSent && seqGt(tcb.snd.una, tcb.snd.end);
+  if (!isFinAcked) return true;
+  switch (tcb.state) {
+    case FIN_WAIT_1:
+      setState(tcb, FIN_WAIT_2);
+      if (tcb.isOrphan) limitFinWait2(tcb);
+      return true;
+    case CLOSING:
+      enterTimeWait(tcb);
+      return false;
+    case LAST_ACK:
+      closeTcb(tcb, 0);
+      return false;
+  }
+  return true;
+}
+
+/** An orphan waits for the peer's FIN only so long (TCP_LINGER2). */
+export function limitFinWait2(tcb: Tcb): void {
+  const { linger2Ns } = tcb.options;
+  tcb.lifeNs = tcb.ctx.nowNs + (linger2Ns > 0 ? linger2Ns : 0);
+  schedule(tcb, tcb.lifeNs);
+}
+
+/** The ACK of our SYN in SYN-RECEIVED. */
+function completeHandshake(tcb: Tcb, seg: Segment): boolean {
+  const { snd, ctx, listener } = tcb;
+  if (!seqGt(seg.ack, snd.una) || seqGt(seg.ack, snd.nxt)) {
+    replyReset(ctx, seg);
+    return false;
+  }
+  if (listener !== null) {
+    if (listener.isQueueFull) {
+      // Linux: the ACK is not taken; the peer's data or our repeated SYN-ACK tries again.
+      ctx.stats.ListenOverflows++;
+      return false;
+    }
+    if (listener.defers(tcb, seg)) {
+      ctx.stats.TCPDeferAcceptDrop++;
+      return false;
+    }
+  }
+  if (ctx.connectionCount >= ctx.limits.connections) {
+    ctx.stats.ListenDrops++;
+    return false;
+  }
+  enterEstablished(tcb);
+  snd.wnd = seg.window << snd.wscale;
+  snd.wl1 = seg.seq;
+  snd.wl2 = seg.ack;
+  if (snd.wnd > snd.maxWnd) snd.maxWnd = snd.wnd;
+  tcb.isHalfOpen = false;
+  if (listener !== null) listener.onEstablished(tcb);
+  return true;
+}
+
+/** RFC 9293, RFC 6191 and RFC 1337: a RST is ignored, an old segment answered, a newer SYN begins anew. */
+function onTimeWait(tcb: Tcb, seg: Segment): void {
+  const { ctx, rcv } = tcb;
+  if ((seg.flags & RST) !== 0) {
+    ctx.stats.TCPTimeWaitAssassinationIgnored++;
+    return;
+  }
+  const isOld = isOldByTimestamp(tcb, seg);
+  if ((seg.flags & (SYN | ACK)) === SYN && !isOld) {
+    const isNewer =
+      seqGt(seg.seq, rcv.nxt) ||
+      (tcb.tsOk && seg.options.hasTimestamps && seqLt(tcb.tsRecent, seg.options.tsVal));
+    if (isNewer && ctx.listeners.find(seg) !== null) {
+      // RFC 6191: sequence numbers of the new incarnation stay clear of the old one's.
+      const issFloor = seqAdd(tcb.snd.nxt, 65_537);
+      ctx.stats.TWRecycled++;
+      closeTcb(tcb, 0);
+      onListen(ctx, seg, issFloor);
+      return;
+    }
+  }
+  if (isOld) ctx.stats.PAWSEstab++;
+  // A pure ACK in place needs no answer; anything with length is repeated or stray.
+  if (seg.sequenceLength === 0 && seg.seq === rcv.nxt) return;
+  if ((seg.flags & FIN) !== 0 && !isOld) {
+    tcb.lifeNs = ctx.nowNs + TIME_WAIT_NS;
+    schedule(tcb, tcb.lifeNs);
+  }
+  ackUnacceptable(tcb, seg);
+}
+
+/** Which states may follow which (RFC 9293 figure 5, with resets and aborts to CLOSED): for tests and docs. */
+export const TRANSITIONS: readonly (readonly [number, readonly number[]])[] = [
+  [SYN_SENT, [ESTABLISHED, SYN_RECEIVED, CLOSED]],
+  [SYN_RECEIVED, [ESTABLISHED, FIN_WAIT_1, CLOSE_WAIT, CLOSED]],
+  [ESTABLISHED, [FIN_WAIT_1, CLOSE_WAIT, CLOSED]],
+  [FIN_WAIT_1, [FIN_WAIT_2, CLOSING, TIME_WAIT, CLOSED]],
+  [FIN_WAIT_2, [TIME_WAIT, CLOSED]],
+  [CLOSING, [TIME_WAIT, CLOSED]],
+  [CLOSE_WAIT, [LAST_ACK, CLOSED]],
+  [LAST_ACK, [CLOSED]],
+  [TIME_WAIT, [CLOSED]],
+  [CLOSED, [SYN_SENT, SYN_RECEIVED]],
+];

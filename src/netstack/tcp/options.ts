@@ -1,0 +1,41 @@
+// The options a new TCP endpoint starts with: Linux's defaults, buffers in payload bytes.
+
+import type { TcpEndpointOptions } from "../endpoints.ts";
+
+const SECOND = 1_000_000_000;
+
+export function defaultOptions(): TcpEndpointOptions {
+  return {
+    reuseAddress: false,
+    reusePort: false,
+    broadcast: false,
+    boundNicId: 0,
+    ttl: 64,
+    multicastTtl: 1,
+    tos: 0,
+    mtuDiscover: 1,
+    v6Only: false,
+    sendBufferBytes: 65_536,
+    receiveBufferBytes: 65_536,
+    sendBufferLocked: false,
+    receiveBufferLocked: false,
+    receiveErrors: false,
+    noDelay: false,
+    cork: false,
+    quickAck: false,
+    keepAlive: false,
+    keepIdleNs: 7_200 * SECOND,
+    keepIntervalNs: 75 * SECOND,
+    keepCount: 9,
+    userTimeoutNs: 0,
+    lingerNs: -1,
+    linger2Ns: 60 * SECOND,
+    deferAcceptNs: 0,
+    synCount: 0,
+    maxSegBytes: 0,
+    windowClampBytes: 0,
+    notsentLowatBytes: 0,
+    oobInline: false,
+    congestion: "cubic",
+  };
+}

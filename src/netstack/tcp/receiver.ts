@@ -1,0 +1,235 @@
+// Steps six to eight of RFC 9293 3.10.7.4: urgent pointer, text, FIN. Text is copied once, to its place in
+// the receive ring, in order or not; a list of ranges says what is there beyond RCV.NXT.
+
+import { seqAdd, seqDiff, seqGe, seqGt, seqLe, seqLt, seqMax } from "../../base/seqnum.ts";
+import { Ready } from "../readiness.ts";
+import { FIN, URG } from "../wire/tcp.ts";
+import { enterQuickAck, scheduleAck } from "./ack-policy.ts";
+import type { Segment } from "./segment.ts";
+import { CLOSE_WAIT, CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, SYN_RECEIVED } from "./state.ts";
+import {
+  setState,
+  type Tcb,
+  URGENT_NONE,
+  URGENT_PENDING,
+  URGENT_READ,
+  URGENT_READY,
+} from "./tcb.ts";
+import { abortTcb, enterTimeWait } from "./transitions.ts";
+import { measureReceiverRtt, noteReceiverRtt } from "./window.ts";
+
+const mayReceive = (state: number): boolean =>
+  state === ESTABLISHED || state === FIN_WAIT_1 || state === FIN_WAIT_2;
+
+/** Steps six, seven and eight. False: the connection is gone. */
+export function processData(tcb: Tcb, seg: Segment): boolean {
+  const hasFin = (seg.flags & FIN) !== 0;
+  if (seg.length === 0 && !hasFin && (seg.flags & URG) === 0) return true;
+  if (!mayReceive(tcb.state)) {
+    // After the peer's FIN nothing more can come (RFC 9293: "ignore the segment text").
+    if (seg.length > 0 || hasFin) tcb.isAckNow = true;
+    return true;
+  }
+  if (tcb.isOrphan && seg.length > 0 && seqGt(seqAdd(seg.dataSeq, seg.length), tcb.rcv.nxt)) {
+    // Nobody is there to read it: the peer must learn that (RFC 2525 2.17).
+    tcb.ctx.stats.TCPAbortOnData++;
+    abortTcb(tcb, 0, true);
+    return false;
+  }
+  if ((seg.flags & URG) !== 0) processUrgent(tcb, seg);
+  const finSeq = seqAdd(seg.dataSeq, seg.length);
+  if (seg.length > 0) processText(tcb, seg);
+  if (hasFin) noteFin(tcb, finSeq);
+  if (tcb.rcv.hasEarlyFin && tcb.rcv.earlyFinSeq === tcb.rcv.nxt) processFin(tcb);
+  return true;
+}
+
+export function processText(tcb: Tcb, seg: Segment): void {
+  const { rcv, ctx } = tcb;
+  let seq = seg.dataSeq;
+  let { offset, length } = seg;
+  const old = seqDiff(rcv.nxt, seq);
+  if (old > 0) {
+    if (old >= length) {
+      onDuplicate(tcb, seq, seqAdd(seq, length));
+      return;
+    }
+    if (tcb.sackOk) noteDsack(tcb, seq, rcv.nxt);
+    offset += old;
+    length -= old;
+    seq = rcv.nxt;
+  }
+  const room = seqDiff(seqAdd(rcv.wup, rcv.wnd), seq);
+  if (length > room) {
+    tcb.isAckNow = true;
+    if (room <= 0) {
+      ctx.stats.TCPZeroWindowDrop++;
+      return;
+    }
+    length = room;
+  }
+  const held = seqDiff(tcb.outOfOrder.count > 0 ? tcb.outOfOrder.last : rcv.nxt, rcv.copied);
+  const position = seqDiff(seq, rcv.copied);
+  if (!tcb.receiveRing.reserve(Math.max(position + length, held), held)) {
+    ctx.stats.TCPRcvQDrop++;
+    tcb.isAckNow = true;
+    return;
+  }
+  tcb.dataSegsIn++;
+  tcb.lastReceivedMs = ctx.nowMs;
+  if (seq !== rcv.nxt) {
+    storeOutOfOrder(tcb, seg, seq, offset, length);
+    return;
+  }
+  tcb.receiveRing.store(position, seg.bytes, offset, length);
+  rcv.nxt = seqAdd(seq, length);
+  noteSegmentSize(tcb, seg);
+  if (tcb.outOfOrder.count > 0) absorb(tcb);
+  tcb.bytesReceived += seqDiff(rcv.nxt, seq);
+  if (rcv.urgentState === URGENT_PENDING) takeUrgent(tcb);
+  tcb.events |= Ready.Read;
+  measure(tcb, seg);
+  scheduleAck(tcb);
+}
+
+function storeOutOfOrder(
+  tcb: Tcb,
+  seg: Segment,
+  seq: number,
+  offset: number,
+  length: number,
+): void {
+  const stats = tcb.ctx.stats;
+  const end = seqAdd(seq, length);
+  const ranges = tcb.outOfOrder;
+  tcb.isAckNow = true;
+  enterQuickAck(tcb);
+  tcb.outOfOrderPackets++;
+  if (ranges.covering(seq, end) >= 0) {
+    stats.TCPOFOMerge++;
+    if (tcb.sackOk) {
+      stats.TCPDSACKOfoSent++;
+      setDsack(tcb, seq, end);
+    }
+    // It has been reported; RFC 2018 wants the range it belongs to named again first.
+    ranges.add(seq, end);
+    return;
+  }
+  if (!ranges.add(seq, end)) {
+    stats.TCPOFODrop++;
+    return;
+  }
+  stats.TCPOFOQueue++;
+  tcb.receiveRing.store(seqDiff(seq, tcb.rcv.copied), seg.bytes, offset, length);
+}
+
+/** A hole was filled: what lay behind it is in order now. */
+function absorb(tcb: Tcb): void {
+  const { rcv, outOfOrder } = tcb;
+  while (outOfOrder.count > 0 && seqLe(outOfOrder.start[0], rcv.nxt)) {
+    rcv.nxt = seqMax(rcv.nxt, outOfOrder.end[0]);
+    outOfOrder.dropBelow(rcv.nxt);
+  }
+  // RFC 5681 4.2: an ACK at once for a segment that fills a gap.
+  tcb.isAckNow = true;
+}
+
+function onDuplicate(tcb: Tcb, start: number, end: number): void {
+  tcb.ctx.stats.DelayedACKLost++;
+  if (tcb.sackOk) noteDsack(tcb, start, end);
+  enterQuickAck(tcb);
+  tcb.isAckNow = true;
+}
+
+function noteDsack(tcb: Tcb, start: number, end: number): void {
+  tcb.ctx.stats.TCPDSACKOldSent++;
+  setDsack(tcb, start, end);
+}
+
+function setDsack(tcb: Tcb, start: number, end: number): void {
+  tcb.hasDsack = true;
+  tcb.dsackStart = start;
+  tcb.dsackEnd = end;
+}
+
+function noteSegmentSize(tcb: Tcb, seg: Segment): void {
+  const gso = seg.pkt === null ? 0 : seg.pkt.gsoSize;
+  const size = gso > 0 ? gso : seg.length;
+  const { rcv } = tcb;
+  if (size > rcv.mss) rcv.mss = size < rcv.advertisedMss ? size : rcv.advertisedMss;
+}
+
+function measure(tcb: Tcb, seg: Segment): void {
+  const o = seg.options;
+  if (tcb.tsOk && o.hasTimestamps && o.tsEcr !== 0 && seg.length >= tcb.rcv.mss) {
+    const ms = seqDiff((tcb.ctx.nowMs + tcb.tsOffset) | 0, o.tsEcr);
+    if (ms > 0 && ms < 100_000) noteReceiverRtt(tcb, ms * 1_000, false);
+  }
+  measureReceiverRtt(tcb);
+}
+
+function noteFin(tcb: Tcb, finSeq: number): void {
+  const { rcv } = tcb;
+  // Cut off by the window: the peer will send it again.
+  if (seqLt(finSeq, rcv.nxt) || seqGt(finSeq, seqAdd(rcv.wup, rcv.wnd))) return;
+  rcv.hasEarlyFin = true;
+  rcv.earlyFinSeq = finSeq;
+}
+
+/** Eighth step. */
+function processFin(tcb: Tcb): void {
+  const { rcv } = tcb;
+  rcv.hasEarlyFin = false;
+  rcv.finReceived = true;
+  rcv.nxt = seqAdd(rcv.nxt, 1);
+  tcb.isAckNow = true;
+  tcb.events |= Ready.Read | Ready.ReadClosed;
+  switch (tcb.state) {
+    case SYN_RECEIVED:
+    case ESTABLISHED:
+      setState(tcb, CLOSE_WAIT);
+      break;
+    case FIN_WAIT_1:
+      // Our FIN, had it been acknowledged, would have brought us to FIN-WAIT-2 already.
+      setState(tcb, CLOSING);
+      break;
+    case FIN_WAIT_2:
+      enterTimeWait(tcb);
+      break;
+  }
+}
+
+/**
+ * Sixth step, as Linux: the pointer names the byte behind the urgent one, and only a pointer that moves
+ * forward counts. Nothing is read through it: it is a mark in sequence space, wherever it may lie.
+ */
+function processUrgent(tcb: Tcb, seg: Segment): void {
+  const { rcv } = tcb;
+  if (seg.urgent === 0) return;
+  const urgentSeq = seqAdd(seg.seq, seg.urgent - 1);
+  if (seqLt(urgentSeq, rcv.copied)) return;
+  if (rcv.urgentState !== URGENT_NONE && seqLe(urgentSeq, rcv.urgentSeq)) return;
+  if (seqGt(urgentSeq, seqAdd(rcv.nxt, 0x1_0000))) return;
+  rcv.urgentSeq = urgentSeq;
+  rcv.urgentState = URGENT_PENDING;
+  tcb.events |= Ready.Urgent;
+  if (seqGe(urgentSeq, rcv.copied) && seqLt(urgentSeq, rcv.nxt)) takeUrgent(tcb);
+}
+
+function takeUrgent(tcb: Tcb): void {
+  const { rcv } = tcb;
+  if (!seqLt(rcv.urgentSeq, rcv.nxt) || seqLt(rcv.urgentSeq, rcv.copied)) return;
+  const ring = tcb.receiveRing;
+  if (ring.bytes === null) return;
+  rcv.urgentByte = ring.bytes[ring.indexOf(seqDiff(rcv.urgentSeq, rcv.copied))];
+  rcv.urgentState = URGENT_READY;
+  tcb.events |= Ready.Urgent;
+}
+
+/** The stream has been read up to rcv.copied: a mark passed means nothing any more. */
+export function forgetUrgent(tcb: Tcb): void {
+  const { rcv } = tcb;
+  if (rcv.urgentState === URGENT_READ || rcv.urgentState === URGENT_READY) {
+    if (seqLt(rcv.urgentSeq, rcv.copied)) rcv.urgentState = URGENT_NONE;
+  }
+}

@@ -1,0 +1,45 @@
+// Memory of the send and receive rings: blocks in powers of two, kept for reuse when a ring runs empty,
+// so that an idle connection owns none and a busy one allocates none. Bounded: all rings together by
+// Limits.socketMemoryBytes, the spare blocks by SPARE_BYTES_MAX.
+
+import { KiB, MiB } from "../../base/limits.ts";
+
+const SMALLEST_SHIFT = 12;
+const CLASSES = 13; // 4 KiB ... 16 MiB
+const SPARE_BYTES_MAX = 32 * MiB;
+/** What a connection may still get when the others have used everything up: enough to limp on. */
+const RESERVE_BLOCK_BYTES = 4 * KiB;
+
+export class RingPool {
+  usedBytes = 0;
+  readonly limitBytes: number;
+  #spareBytes = 0;
+  readonly #spare: Uint8Array[][] = [];
+
+  constructor(limitBytes: number) {
+    this.limitBytes = limitBytes;
+    for (let i = 0; i < CLASSES; i++) this.#spare.push([]);
+  }
+
+  /** A block of at least `bytes`, or null at the limit. Holds anything. */
+  take(bytes: number): Uint8Array | null {
+    let shift = SMALLEST_SHIFT;
+    while (1 << shift < bytes) shift++;
+    if (shift - SMALLEST_SHIFT >= CLASSES) return null;
+    const size = 1 << shift;
+    const room = this.limitBytes - this.usedBytes;
+    if (size > room && (size > RESERVE_BLOCK_BYTES || room < -this.limitBytes / 4)) return null;
+    this.usedBytes += size;
+    const block = this.#spare[shift - SMALLEST_SHIFT].pop();
+    if (block === undefined) return new Uint8Array(size);
+    this.#spareBytes -= size;
+    return block;
+  }
+
+  give(block: Uint8Array): void {
+    this.usedBytes -= block.length;
+    if (this.#spareBytes + block.length > SPARE_BYTES_MAX) return;
+    this.#spareBytes += block.length;
+    this.#spare[31 - Math.clz32(block.length) - SMALLEST_SHIFT].push(block);
+  }
+}

@@ -1,0 +1,115 @@
+// A byte ring that grows on demand: the send ring holds what is written and not acknowledged, the
+// receive ring what has arrived and is not read (with holes: see ranges.ts for what is there).
+// Positions are distances from the oldest byte, which sits at `head`. Memory comes from the RingPool.
+
+import type { RingPool } from "./ring-pool.ts";
+
+const FIRST_BLOCK_BYTES = 16 * 1024;
+
+/** Up to here a byte loop beats set(subarray): measured 1-2 ns per byte against 60 ns (Node 20). */
+const SHORT_COPY_BYTES = 32;
+
+export function copyBytes(
+  dst: Uint8Array,
+  to: number,
+  src: Uint8Array,
+  from: number,
+  length: number,
+): void {
+  if (length <= SHORT_COPY_BYTES) {
+    for (let i = 0; i < length; i++) dst[to + i] = src[from + i];
+    return;
+  }
+  dst.set(from === 0 && length === src.length ? src : src.subarray(from, from + length), to);
+}
+
+export class Ring {
+  /** null while empty. Its length is a power of two. */
+  bytes: Uint8Array | null = null;
+  head = 0;
+  readonly #pool: RingPool;
+
+  constructor(pool: RingPool) {
+    this.#pool = pool;
+  }
+
+  get capacity(): number {
+    return this.bytes === null ? 0 : this.bytes.length;
+  }
+
+  /** Room for `total` bytes from head on; `held` of them are in use. False at the memory limit. */
+  reserve(total: number, held: number): boolean {
+    const old = this.bytes;
+    if (old !== null && total <= old.length) return true;
+    const block = this.#pool.take(
+      old === null ? Math.max(total, FIRST_BLOCK_BYTES) : Math.max(total, old.length * 2),
+    );
+    if (block === null) return this.#reserveLess(total, held);
+    this.#move(block, held);
+    return true;
+  }
+
+  #reserveLess(total: number, held: number): boolean {
+    const block = this.#pool.take(total);
+    if (block === null) return false;
+    this.#move(block, held);
+    return true;
+  }
+
+  #move(block: Uint8Array, held: number): void {
+    const old = this.bytes;
+    if (old !== null) {
+      const first = Math.min(held, old.length - this.head);
+      copyBytes(block, 0, old, this.head, first);
+      copyBytes(block, first, old, 0, held - first);
+      this.#pool.give(old);
+    }
+    this.bytes = block;
+    this.head = 0;
+  }
+
+  /** Precondition: reserved. */
+  store(position: number, src: Uint8Array, offset: number, length: number): void {
+    const bytes = this.bytes as Uint8Array;
+    const at = (this.head + position) & (bytes.length - 1);
+    const first = Math.min(length, bytes.length - at);
+    copyBytes(bytes, at, src, offset, first);
+    if (first < length) copyBytes(bytes, 0, src, offset + first, length - first);
+  }
+
+  load(position: number, dst: Uint8Array, offset: number, length: number): void {
+    if (length === 0) return;
+    const bytes = this.bytes as Uint8Array;
+    const at = (this.head + position) & (bytes.length - 1);
+    const first = Math.min(length, bytes.length - at);
+    copyBytes(dst, offset, bytes, at, first);
+    if (first < length) copyBytes(dst, offset + first, bytes, 0, length - first);
+  }
+
+  /** Index in `bytes` of a position. */
+  indexOf(position: number): number {
+    return (this.head + position) & ((this.bytes as Uint8Array).length - 1);
+  }
+
+  /** Bytes from a position to where the block wraps. */
+  contiguous(position: number): number {
+    return (this.bytes as Uint8Array).length - this.indexOf(position);
+  }
+
+  /** Forgets the oldest `length` bytes; with nothing left the memory goes back. */
+  release(length: number, isEmptyAfter: boolean): void {
+    const bytes = this.bytes;
+    if (bytes === null) return;
+    if (isEmptyAfter) {
+      this.#pool.give(bytes);
+      this.bytes = null;
+      this.head = 0;
+      return;
+    }
+    this.head = (this.head + length) & (bytes.length - 1);
+  }
+
+  free(): void {
+    this.release(0, true);
+  }
+}

@@ -1,0 +1,61 @@
+// Round-trip time and retransmission timeout (RFC 6298), with Linux's refinements: the variance looks at
+// the worst deviation of each window of data and never falls below 200 ms, so RTO >= SRTT + 200 ms.
+
+import { seqGt } from "../../base/seqnum.ts";
+import { RTO_INITIAL_US, RTO_MAX_US, RTO_MIN_US } from "./state.ts";
+
+export class RttEstimator {
+  /** 0: no sample yet. */
+  srttUs = 0;
+  /** Mean deviation: RFC 6298's RTTVAR (x4 in rtoVarUs). */
+  mdevUs = 0;
+  /** The term added to SRTT: 4 * RTTVAR, floored and smoothed per window. */
+  rtoVarUs = 0;
+  #worstUs = 0;
+  /** End of the window over which `worst` is taken. */
+  #windowEnd = 0;
+  rtoUs = RTO_INITIAL_US;
+  minRttUs = 0;
+
+  /** Karn's rule is the caller's: no sample from a retransmitted segment unless timestamps prove it. */
+  sample(rttUs: number, una: number, nxt: number): void {
+    const m = rttUs < 1 ? 1 : rttUs;
+    if (this.minRttUs === 0 || m < this.minRttUs) this.minRttUs = m;
+    if (this.srttUs === 0) {
+      this.srttUs = m;
+      this.mdevUs = m >> 1;
+      this.rtoVarUs = this.#worstUs = Math.max(2 * m, RTO_MIN_US);
+      this.#windowEnd = nxt;
+    } else {
+      this.#smooth(m, una, nxt);
+    }
+    const rto = this.srttUs + this.rtoVarUs;
+    this.rtoUs = rto > RTO_MAX_US ? RTO_MAX_US : rto | 0;
+  }
+
+  #smooth(m: number, una: number, nxt: number): void {
+    const error = m - this.srttUs;
+    this.srttUs = Math.max(1, (this.srttUs + error / 8) | 0);
+    const deviation = error < 0 ? -error : error;
+    // A much faster sample raises the variance only an eighth as much: it is no sign of congestion.
+    const gain = error < 0 && deviation > this.mdevUs ? 32 : 4;
+    this.mdevUs = (this.mdevUs + (deviation - this.mdevUs) / gain) | 0;
+    const term = 4 * this.mdevUs;
+    if (term > this.#worstUs) {
+      this.#worstUs = term;
+      if (term > this.rtoVarUs) this.rtoVarUs = term;
+    }
+    if (seqGt(una, this.#windowEnd)) {
+      if (this.#worstUs < this.rtoVarUs) {
+        this.rtoVarUs = (this.rtoVarUs - (this.rtoVarUs - this.#worstUs) / 4) | 0;
+      }
+      this.#worstUs = RTO_MIN_US;
+      this.#windowEnd = nxt;
+    }
+  }
+
+  /** RFC 6298 5.7: the SYN was lost and no sample exists yet: data begins with 3 s. */
+  afterSynLoss(): void {
+    if (this.srttUs === 0) this.rtoUs = 3_000_000;
+  }
+}

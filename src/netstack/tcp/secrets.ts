@@ -1,0 +1,41 @@
+// Numbers that an outsider must not guess: initial sequence numbers (RFC 6528) and timestamp offsets
+// (RFC 7323 5.4).
+
+import type { Rng } from "../../base/rng.ts";
+import type { IpAddr } from "../ip-addr.ts";
+import { SipKey, sipHash, sipHashHigh } from "./siphash.ts";
+
+const $words = new Int32Array(10);
+
+export class Secrets {
+  readonly #isnKey: SipKey;
+
+  constructor(rng: Rng) {
+    this.#isnKey = new SipKey(rng);
+  }
+
+  /** ISN = M + F(4-tuple, secret), M ticking every 4 us (Linux: 64 ns; RFC 9293 3.4.1 names 4 us). */
+  isn(local: IpAddr, remote: IpAddr, ports: number, nowUs: number): number {
+    return (this.#tuple(this.#isnKey, local, remote, ports) + (nowUs >>> 2)) | 0;
+  }
+
+  /** Of the 4-tuple of the last isn() call: its hash's other half. */
+  timestampOffset(local: IpAddr, remote: IpAddr, ports: number): number {
+    this.#tuple(this.#isnKey, local, remote, ports);
+    return sipHashHigh();
+  }
+
+  #tuple(key: SipKey, local: IpAddr, remote: IpAddr, ports: number): number {
+    $words[0] = local.w0;
+    $words[1] = local.w1;
+    $words[2] = local.w2;
+    $words[3] = local.w3;
+    $words[4] = remote.w0;
+    $words[5] = remote.w1;
+    $words[6] = remote.w2;
+    $words[7] = remote.w3;
+    $words[8] = ports;
+    $words[9] = 0;
+    return sipHash(key, $words, 10);
+  }
+}

@@ -1,0 +1,195 @@
+// New data out: how much the windows, Nagle and the cork let go (RFC 9293 3.7.4, 3.8.6.2.1; RFC 5681 4.1).
+// Retransmission is recovery.ts's; the bytes are put on the wire by transmit.ts.
+
+import { seqAdd, seqDiff, seqGe, seqGt, seqLe } from "../../base/seqnum.ts";
+import { ACK, FIN, PSH } from "../wire/tcp.ts";
+import { retransmitLost } from "./retransmit.ts";
+import { schedule } from "./schedule.ts";
+import { HAS_FIN } from "./sent-list.ts";
+import {
+  CA_OPEN,
+  CLOSE_WAIT,
+  CLOSING,
+  CORK_NS,
+  ESTABLISHED,
+  FIN_WAIT_1,
+  INITIAL_CWND,
+  LAST_ACK,
+  RTO_MIN_US,
+  SENT_RECORDS_MAX,
+  SSTHRESH_INFINITE,
+} from "./state.ts";
+import type { Tcb } from "./tcb.ts";
+import { burstBytesMax, currentMss, currentRoute, transmit } from "./transmit.ts";
+
+const NEVER = Number.POSITIVE_INFINITY;
+
+const maySendData = (state: number): boolean =>
+  state === ESTABLISHED ||
+  state === CLOSE_WAIT ||
+  state === FIN_WAIT_1 ||
+  state === LAST_ACK ||
+  state === CLOSING;
+
+/** Everything that may go now goes: lost segments first, then new data, then a FIN. */
+export function output(tcb: Tcb, isMoreComing: boolean): void {
+  if (!maySendData(tcb.state)) return;
+  if (tcb.sent.lostOut > 0) retransmitLost(tcb, false);
+  const snd = tcb.snd;
+  if (snd.nxt === snd.end && (!snd.finQueued || snd.finSent)) return;
+  if (snd.finSent || currentRoute(tcb) === null) return;
+  sendNew(tcb, isMoreComing);
+}
+
+function sendNew(tcb: Tcb, isMoreComing: boolean): void {
+  const snd = tcb.snd;
+  const sent = tcb.sent;
+  const mss = currentMss(tcb);
+  const burst = burstBytesMax(tcb, mss);
+  if (sent.packetsOut === 0) restartAfterIdle(tcb);
+  let isCwndLimited = false;
+  for (;;) {
+    const available = seqDiff(snd.end, snd.nxt);
+    const room = tcb.cwnd - sent.inFlight;
+    if (room <= 0 || sent.recordCount >= SENT_RECORDS_MAX) {
+      isCwndLimited = true;
+      break;
+    }
+    const usable = seqDiff(seqAdd(snd.una, snd.wnd), snd.nxt);
+    let length = available < usable ? available : usable;
+    if (length > burst) length = burst;
+    if (length > room * mss) length = room * mss;
+    if (available === 0) {
+      // A FIN alone needs no window: it carries no data.
+      if (snd.finQueued && !snd.finSent) emit(tcb, 0, mss);
+      break;
+    }
+    if (length <= 0) break;
+    length = allowed(tcb, length, available, mss, isMoreComing);
+    if (length === 0) break;
+    emit(tcb, fitRing(tcb, length, mss), mss);
+    if (snd.finSent) break;
+  }
+  noteCwndUse(tcb, isCwndLimited);
+  if (sent.packetsOut === 0) armPersist(tcb, isMoreComing);
+}
+
+/** How much of `length` may go: whole segments always, a smaller last one by Nagle and SWS avoidance. */
+function allowed(
+  tcb: Tcb,
+  length: number,
+  available: number,
+  mss: number,
+  isMoreComing: boolean,
+): number {
+  const tail = length % mss;
+  if (tail === 0) return length;
+  if (tcb.isPushForced) return length;
+  if (length === available && mayBeSmall(tcb, isMoreComing)) return length;
+  if (length > mss) return length - tail;
+  if (length === available) return 0;
+  // Cut by the window: worth it only when it is at least half of the largest window ever offered.
+  return length >= tcb.snd.maxWnd >> 1 ? length : 0;
+}
+
+/** Nagle as modified by Minshall: a small segment waits only while another small one is unacknowledged. */
+function mayBeSmall(tcb: Tcb, isMoreComing: boolean): boolean {
+  const snd = tcb.snd;
+  if (snd.finQueued || (snd.isUrgent && seqGt(snd.up, snd.nxt))) return true;
+  if (tcb.options.cork || (isMoreComing && seqLe(snd.pushSeq, snd.nxt))) return false;
+  if (isMoreComing) return false;
+  if (tcb.options.noDelay || tcb.sent.packetsOut === 0) return true;
+  return seqLe(snd.smallEnd, snd.una);
+}
+
+/** A piece that wraps in the ring is cut at a segment boundary before the wrap, or is one copied segment. */
+function fitRing(tcb: Tcb, length: number, mss: number): number {
+  const contiguous = tcb.sendRing.contiguous(seqDiff(tcb.snd.nxt, tcb.snd.base));
+  if (length <= contiguous || length <= mss) return length;
+  return contiguous >= mss ? contiguous - (contiguous % mss) : mss;
+}
+
+/** Sends [nxt, nxt + length) for the first time, with the FIN when it is the end of the stream. */
+function emit(tcb: Tcb, length: number, mss: number): void {
+  const snd = tcb.snd;
+  const seq = snd.nxt;
+  const dataEnd = seqAdd(seq, length);
+  let flags = ACK;
+  let end = dataEnd;
+  let recordFlags = 0;
+  if (dataEnd === snd.end) {
+    if (length > 0) flags |= PSH;
+    if (snd.finQueued) {
+      flags |= FIN;
+      end = seqAdd(end, 1);
+      recordFlags = HAS_FIN;
+      snd.finSent = true;
+    }
+  }
+  if (length > 0 && length < mss) snd.smallEnd = dataEnd;
+  const record = tcb.sent.append(seq, end, mss, recordFlags, tcb.ctx.nowUs);
+  snd.nxt = end;
+  tcb.bytesSent += length;
+  tcb.lastSentMs = tcb.ctx.nowMs;
+  if (length > 0) {
+    tcb.ctx.stats.TCPOrigDataSent += record.segs;
+    // Data that follows what was received soon: an interactive exchange, ACKs can ride along.
+    if (seqDiff(tcb.ctx.nowMs, tcb.lastReceivedMs) < 40) tcb.isPingPong = true;
+  }
+  if (tcb.isPersist || tcb.rtxNs === NEVER) armRetransmit(tcb);
+  transmit(tcb, seq, length, flags, mss);
+}
+
+export function armRetransmit(tcb: Tcb): void {
+  tcb.isPersist = false;
+  tcb.isCorkTimer = false;
+  const rtoUs = Math.min(tcb.rtt.rtoUs * 2 ** tcb.backoff, 120_000_000);
+  tcb.rtxNs = tcb.ctx.nowNs + rtoUs * 1_000;
+  schedule(tcb, tcb.rtxNs);
+}
+
+/** Nothing is in flight to bring an ACK, yet data waits: for a window (RFC 9293 3.8.6.1) or a cork. */
+export function armPersist(tcb: Tcb, isMoreComing: boolean): void {
+  const snd = tcb.snd;
+  if (seqDiff(snd.end, snd.nxt) <= 0) return;
+  if (tcb.isPersist && tcb.rtxNs !== NEVER) return;
+  const ctx = tcb.ctx;
+  const available = seqDiff(snd.end, snd.nxt);
+  const isHeldByUser = (tcb.options.cork || isMoreComing) && available <= snd.wnd;
+  tcb.isPersist = true;
+  tcb.isCorkTimer = isHeldByUser;
+  const waitUs = Math.max(tcb.rtt.rtoUs, RTO_MIN_US) * 2 ** tcb.backoff;
+  tcb.rtxNs = ctx.nowNs + (isHeldByUser ? CORK_NS : Math.min(waitUs, 120_000_000) * 1_000);
+  schedule(tcb, tcb.rtxNs);
+}
+
+/** RFC 5681 4.1 and Linux's tcp_slow_start_after_idle: the window decays by half per RTO of silence. */
+function restartAfterIdle(tcb: Tcb): void {
+  const idleUs = seqDiff(tcb.ctx.nowMs, tcb.lastSentMs) * 1_000;
+  if (tcb.bytesSent === 0 || idleUs <= tcb.rtt.rtoUs) return;
+  tcb.congestion.onRestart(tcb, idleUs);
+  if (tcb.caState !== CA_OPEN) return;
+  const restart = Math.min(INITIAL_CWND, tcb.cwnd);
+  if (tcb.ssthresh !== SSTHRESH_INFINITE) {
+    tcb.ssthresh = Math.max(tcb.ssthresh, (tcb.cwnd >> 1) + (tcb.cwnd >> 2));
+  }
+  let cwnd = tcb.cwnd;
+  for (let t = idleUs; t > tcb.rtt.rtoUs && cwnd > restart; t -= tcb.rtt.rtoUs) cwnd >>= 1;
+  tcb.cwnd = Math.max(cwnd, restart);
+}
+
+/** RFC 7661's question: was the window in use? Remembered for about a round trip. */
+function noteCwndUse(tcb: Tcb, isCwndLimited: boolean): void {
+  const out = tcb.sent.packetsOut;
+  const isNewRound = seqGe(tcb.snd.una, tcb.cwndUsageSeq);
+  if (isNewRound || out > tcb.maxPacketsOut || (isCwndLimited && !tcb.isCwndLimited)) {
+    tcb.isCwndLimited = isCwndLimited;
+    tcb.maxPacketsOut = out;
+    tcb.cwndUsageSeq = tcb.snd.nxt;
+  }
+}
+
+export function mayGrowCwnd(tcb: Tcb): boolean {
+  if (tcb.isCwndLimited) return true;
+  return tcb.cwnd < tcb.ssthresh && tcb.cwnd < 2 * tcb.maxPacketsOut;
+}

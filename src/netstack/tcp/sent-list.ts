@@ -1,0 +1,185 @@
+// What has been sent and is not yet acknowledged, in sequence order: one record per transmission (a
+// record may stand for many segments when the link segments for us). The scoreboard of RFC 6675 lives
+// in the records' flags and in the four counters, which count segments as Linux's TCP_INFO does.
+
+import { seqDiff } from "../../base/seqnum.ts";
+
+/** Flags of a record. */
+export const SACKED = 1;
+export const LOST = 2;
+/** A retransmission of it is under way. */
+export const RETRANS = 4;
+/** Retransmitted at least once: its RTT is ambiguous (Karn). */
+export const EVER_RETRANS = 8;
+export const HAS_SYN = 16;
+export const HAS_FIN = 32;
+
+export class SentRecord {
+  seq = 0;
+  end = 0;
+  segs = 0;
+  mss = 0;
+  flags = 0;
+  /** When last sent, microseconds modulo 2^32. */
+  sentUs = 0;
+  prev: SentRecord | null = null;
+  next: SentRecord | null = null;
+}
+
+/** Spare records of all connections. */
+export class SentRecordPool {
+  #free: SentRecord | null = null;
+
+  take(): SentRecord {
+    const record = this.#free;
+    if (record === null) return new SentRecord();
+    this.#free = record.next;
+    record.next = null;
+    return record;
+  }
+  give(record: SentRecord): void {
+    record.prev = null;
+    record.next = this.#free;
+    this.#free = record;
+  }
+}
+
+export class SentList {
+  head: SentRecord | null = null;
+  tail: SentRecord | null = null;
+  recordCount = 0;
+  packetsOut = 0;
+  sackedOut = 0;
+  lostOut = 0;
+  retransOut = 0;
+  /** No record before this one is waiting to be retransmitted; null: begin at the head. */
+  retransmitHint: SentRecord | null = null;
+  readonly #pool: SentRecordPool;
+
+  constructor(pool: SentRecordPool) {
+    this.#pool = pool;
+  }
+
+  /** Segments in the network (RFC 6675's pipe, in segments). */
+  get inFlight(): number {
+    return this.packetsOut - this.sackedOut - this.lostOut + this.retransOut;
+  }
+
+  append(seq: number, end: number, mss: number, flags: number, sentUs: number): SentRecord {
+    const record = this.#pool.take();
+    record.seq = seq;
+    record.end = end;
+    record.mss = mss;
+    record.flags = flags;
+    record.sentUs = sentUs;
+    record.segs = segmentsOf(seqDiff(end, seq), mss);
+    record.prev = this.tail;
+    if (this.tail === null) this.head = record;
+    else this.tail.next = record;
+    this.tail = record;
+    this.recordCount++;
+    this.packetsOut += record.segs;
+    return record;
+  }
+
+  /** Takes a wholly acknowledged head out. */
+  removeHead(): void {
+    const record = this.head as SentRecord;
+    this.uncount(record, record.segs);
+    this.head = record.next;
+    if (this.head === null) this.tail = null;
+    else this.head.prev = null;
+    if (this.retransmitHint === record) this.retransmitHint = this.head;
+    this.recordCount--;
+    this.#pool.give(record);
+  }
+
+  /** The head is acknowledged up to `seq`; returns the whole segments that this covers. */
+  trimHead(seq: number): number {
+    const record = this.head as SentRecord;
+    record.seq = seq;
+    const segs = record.segs - segmentsOf(seqDiff(record.end, seq), record.mss);
+    this.uncount(record, segs);
+    record.segs -= segs;
+    return segs;
+  }
+
+  /** Cuts a record in two at `seq`; the second part follows with the same flags and time. */
+  split(record: SentRecord, seq: number): void {
+    const rest = this.#pool.take();
+    rest.seq = seq;
+    rest.end = record.end;
+    rest.mss = record.mss;
+    rest.flags = record.flags;
+    rest.sentUs = record.sentUs;
+    rest.segs = segmentsOf(seqDiff(rest.end, seq), rest.mss);
+    record.flags &= ~HAS_FIN;
+    record.end = seq;
+    rest.prev = record;
+    rest.next = record.next;
+    if (record.next === null) this.tail = rest;
+    else record.next.prev = rest;
+    record.next = rest;
+    this.recordCount++;
+    const firstSegs = segmentsOf(seqDiff(seq, record.seq), record.mss);
+    // The two parts may count one segment more than the whole did, when cut within a segment.
+    this.#count(record, firstSegs + rest.segs - record.segs);
+    record.segs = firstSegs;
+  }
+
+  setSacked(record: SentRecord): void {
+    if ((record.flags & LOST) !== 0) this.lostOut -= record.segs;
+    if ((record.flags & RETRANS) !== 0) this.retransOut -= record.segs;
+    record.flags = (record.flags & ~(LOST | RETRANS)) | SACKED;
+    this.sackedOut += record.segs;
+  }
+
+  setLost(record: SentRecord): void {
+    if ((record.flags & (LOST | SACKED)) !== 0) return;
+    record.flags |= LOST;
+    this.lostOut += record.segs;
+    const hint = this.retransmitHint;
+    if (hint === null || seqDiff(record.seq, hint.seq) < 0) this.retransmitHint = record;
+  }
+
+  setRetransmitted(record: SentRecord, sentUs: number): void {
+    if ((record.flags & RETRANS) === 0) this.retransOut += record.segs;
+    record.flags |= RETRANS | EVER_RETRANS;
+    record.sentUs = sentUs;
+  }
+
+  /** After a timeout: everything not SACKed is lost, and no retransmission is trusted to be under way. */
+  markAllLost(forgetSacks: boolean): void {
+    this.lostOut = 0;
+    this.retransOut = 0;
+    if (forgetSacks) this.sackedOut = 0;
+    for (let r = this.head; r !== null; r = r.next) {
+      r.flags &= forgetSacks ? ~(RETRANS | SACKED) : ~RETRANS;
+      if ((r.flags & SACKED) !== 0) continue;
+      r.flags |= LOST;
+      this.lostOut += r.segs;
+    }
+    this.retransmitHint = this.head;
+  }
+
+  clear(): void {
+    while (this.head !== null) this.removeHead();
+    this.packetsOut = this.sackedOut = this.lostOut = this.retransOut = 0;
+    this.retransmitHint = null;
+  }
+
+  uncount(record: SentRecord, segs: number): void {
+    this.#count(record, -segs);
+  }
+
+  #count(record: SentRecord, segs: number): void {
+    if (segs === 0) return;
+    this.packetsOut += segs;
+    if ((record.flags & SACKED) !== 0) this.sackedOut += segs;
+    if ((record.flags & LOST) !== 0) this.lostOut += segs;
+    if ((record.flags & RETRANS) !== 0) this.retransOut += segs;
+  }
+}
+
+export const segmentsOf = (bytes: number, mss: number): number =>
+  bytes <= mss ? 1 : Math.floor((bytes + mss - 1) / mss);

@@ -1,0 +1,280 @@
+// The transmission control block: every variable of one connection, grouped and named as in RFC 9293
+// 3.3.1 (snd.una, rcv.nxt ...). Data only; the functions are in on-segment, ack, recovery, sender,
+// receiver, timers and transitions. Sequence numbers are int32, times are named with their unit.
+
+import { Timer } from "../../base/timers.ts";
+import type { TcpEndpointOptions } from "../endpoints.ts";
+import { IpAddr } from "../ip-addr.ts";
+import type { NetError } from "../net-error.ts";
+import type { Route } from "../stack/transport.ts";
+import type { CongestionControl } from "./congestion/congestion.ts";
+import type { TcpContext } from "./context.ts";
+import type { Listener } from "./listener.ts";
+import { SeqRanges } from "./ranges.ts";
+import { Ring } from "./ring.ts";
+import { RttEstimator } from "./rtt.ts";
+import { SentList } from "./sent-list.ts";
+import {
+  CA_OPEN,
+  CLOSE_WAIT,
+  CLOSED,
+  ESTABLISHED,
+  INITIAL_CWND,
+  INVALID_ACK_INTERVAL_MS,
+  MSS_DEFAULT_V4,
+  OUT_OF_ORDER_RANGES_MAX,
+  QUICK_ACKS,
+  SSTHRESH_INFINITE,
+} from "./state.ts";
+
+const NEVER = Number.POSITIVE_INFINITY;
+
+/**
+ *     ring:  | sent, not acknowledged | written, not sent |  free
+ *          base                      nxt                 end
+ */
+export class SendState {
+  una = 0;
+  nxt = 0;
+  /** Peer's window in bytes, scaled. */
+  wnd = 0;
+  wl1 = 0;
+  wl2 = 0;
+  iss = 0;
+  /** MAX.SND.WND (RFC 5961 5.2, RFC 9293 3.8.6.2.1). */
+  maxWnd = 0;
+  /** Shift for windows we receive (SND.WIND.SHIFT). */
+  wscale = 0;
+  /** Payload bytes of a full segment now: peer's MSS and path MTU, without options. */
+  mss = MSS_DEFAULT_V4;
+  /** MSS option of the peer. */
+  peerMss = MSS_DEFAULT_V4;
+  /** Sequence number of the oldest byte in the ring. */
+  base = 0;
+  /** Behind the last byte written. The FIN, once queued, takes this number. */
+  end = 0;
+  finQueued = false;
+  finSent = false;
+  /** Behind the last byte that should not wait (a write without MSG_MORE). */
+  pushSeq = 0;
+  /** Behind the last segment sent smaller than the MSS (Minshall's Nagle). */
+  smallEnd = 0;
+  /** RFC 9293 SND.UP: behind the urgent byte. */
+  up = 0;
+  isUrgent = false;
+}
+
+/**
+ *     ring:  | ready to read | holes and ranges |
+ *         copied            nxt               nxt + wnd
+ */
+export class ReceiveState {
+  nxt = 0;
+  /** Advertised window as of `wup`, in bytes: the right edge is wup + wnd and never retreats. */
+  wnd = 0;
+  /** RCV.NXT in the last segment we sent (Last.ACK.sent of RFC 7323). */
+  wup = 0;
+  irs = 0;
+  /** Shift for windows we advertise. */
+  wscale = 0;
+  /** Next sequence number that the user will read. */
+  copied = 0;
+  /** Estimate of the peer's full segment, for delayed ACKs. */
+  mss = MSS_DEFAULT_V4;
+  advertisedMss = MSS_DEFAULT_V4;
+  finReceived = false;
+  /** A FIN that came before the data in front of it. */
+  hasEarlyFin = false;
+  earlyFinSeq = 0;
+  /** Buffer in payload bytes; auto-tuned up. */
+  bufferBytes = 0;
+  /** Urgent byte's sequence number; urgentState says whether it means anything. */
+  urgentSeq = 0;
+  urgentState = URGENT_NONE;
+  urgentByte = 0;
+}
+
+export const URGENT_NONE = 0;
+/** Announced, the byte has not arrived. */
+export const URGENT_PENDING = 1;
+export const URGENT_READY = 2;
+/** Taken by the user; the mark stands until the stream is read past it. */
+export const URGENT_READ = 3;
+
+export class Tcb {
+  readonly ctx: TcpContext;
+  state = CLOSED;
+  /** Demultiplexing key; ports = local << 16 | remote. */
+  readonly local = new IpAddr();
+  readonly remote = new IpAddr();
+  ports = 0;
+  hash = 0;
+  hashNext: Tcb | null = null;
+  isHashed = false;
+  /** Neighbours in the list of the local port. */
+  portPrev: Tcb | null = null;
+  portNext: Tcb | null = null;
+  isInPort = false;
+
+  route: Route | null = null;
+  /** route.mtu that snd.mss was derived from. */
+  pmtu = 0;
+  /** Sum of the pseudo-header without the length. */
+  pseudoSum = 0;
+
+  options: TcpEndpointOptions;
+  /** Whom readiness is told; null for an orphan and for a child not yet accepted. */
+  owner: TcbOwner | null = null;
+  /** The listener a child came from, until it is accepted. */
+  listener: Listener | null = null;
+  readonly snd = new SendState();
+  readonly rcv = new ReceiveState();
+  readonly sendRing: Ring;
+  readonly receiveRing: Ring;
+  readonly outOfOrder = new SeqRanges(OUT_OF_ORDER_RANGES_MAX);
+  readonly sent: SentList;
+  readonly rtt = new RttEstimator();
+  congestion: CongestionControl;
+
+  // Negotiated options.
+  sackOk = false;
+  tsOk = false;
+  wscaleOk = false;
+  tsOffset = 0;
+  tsRecent = 0;
+  tsRecentMs = 0;
+
+  // Congestion state, in segments.
+  caState = CA_OPEN;
+  cwnd = INITIAL_CWND;
+  cwndCount = 0;
+  ssthresh = SSTHRESH_INFINITE;
+  /** snd.nxt when the present recovery began: RFC 6582's `recover`. */
+  highSeq = 0;
+  isCwndLimited = false;
+  maxPacketsOut = 0;
+  cwndUsageSeq = 0;
+  reordering = 3;
+  /** Right edge of the highest SACKed range. */
+  highSacked = 0;
+
+  // Timers: one Timer over a few deadlines, re-armed lazily (see timers.ts).
+  readonly timer: Timer;
+  /** Retransmission or, when nothing is in flight, the persist timer. */
+  rtxNs = NEVER;
+  isPersist = false;
+  isCorkTimer = false;
+  ackNs = NEVER;
+  keepNs = NEVER;
+  /** End of TIME_WAIT, FIN_WAIT_2 of an orphan, or of a forward request's patience. */
+  lifeNs = NEVER;
+  backoff = 0;
+  retransmits = 0;
+  probesOut = 0;
+  keepProbes = 0;
+  /** First retransmission (or probe) of the present trouble; 0: none. */
+  troubleNs = 0;
+
+  // Acknowledgment policy.
+  quickAcks = QUICK_ACKS;
+  isAckPending = false;
+  isAckNow = false;
+  isPingPong = false;
+  /** DSACK to report with the next ACK (RFC 2883). */
+  hasDsack = false;
+  dsackStart = 0;
+  dsackEnd = 0;
+  lastInvalidAckMs = 0;
+
+  /** The other end hung in a forward request: no SYN-ACK has been sent. */
+  isForwardPending = false;
+  /** Entered from LISTEN (passive open). */
+  isPassive = false;
+  /** The final ACK came but TCP_DEFER_ACCEPT waits for data. */
+  isDeferred = false;
+  /** The user has closed; nobody will read. */
+  isOrphan = false;
+  receiveShutdown = false;
+  sendShutdown = false;
+  /** Pending error for the user; 0 none. Soft: reported only when the connection times out. */
+  error: NetError | 0 = 0;
+  softError: NetError | 0 = 0;
+  /** Ready.* bits to announce when the present call ends. */
+  events = 0;
+  isWriteBlocked = false;
+  /** The persist or cork timer fired: a small segment may go. */
+  isPushForced = false;
+  /** Child of a listener (or forward request) whose handshake is not over. */
+  isHalfOpen = false;
+
+  // Receive-buffer tuning.
+  rcvRttUs = 0;
+  rcvRttSeq = 0;
+  rcvRttStartUs = 0;
+  rcvSpaceSeq = 0;
+  rcvSpaceUs = 0;
+  rcvSpaceBytes = 0;
+
+  // TCP_INFO.
+  lastSentMs = 0;
+  lastReceivedMs = 0;
+  lastAckMs = 0;
+  totalRetrans = 0;
+  bytesAcked = 0;
+  bytesReceived = 0;
+  bytesSent = 0;
+  bytesRetrans = 0;
+  segsIn = 0;
+  segsOut = 0;
+  dataSegsIn = 0;
+  dataSegsOut = 0;
+  delivered = 0;
+  dsackDups = 0;
+  outOfOrderPackets = 0;
+
+  constructor(
+    ctx: TcpContext,
+    options: TcpEndpointOptions,
+    congestion: CongestionControl,
+    onTimer: (tcb: Tcb) => void,
+  ) {
+    this.ctx = ctx;
+    this.options = options;
+    this.congestion = congestion;
+    this.sendRing = new Ring(ctx.rings);
+    this.receiveRing = new Ring(ctx.rings);
+    this.sent = new SentList(ctx.records);
+    this.timer = new Timer(() => onTimer(this));
+    this.rcv.bufferBytes = options.receiveBufferBytes;
+    this.lastInvalidAckMs = (ctx.nowMs - INVALID_ACK_INTERVAL_MS) | 0;
+  }
+
+  get localPort(): number {
+    return this.ports >>> 16;
+  }
+  get remotePort(): number {
+    return this.ports & 0xffff;
+  }
+  /** Bytes that the user can read now (an urgent byte taken out of the stream not counted). */
+  get readable(): number {
+    const bytes = (this.rcv.nxt - this.rcv.copied) | 0;
+    return this.rcv.finReceived ? bytes - 1 : bytes;
+  }
+  /** Written and not acknowledged, in bytes. */
+  get queued(): number {
+    return (this.snd.end - this.snd.base) | 0;
+  }
+}
+
+/** The one way to change the state: keeps tcpCurrEstab (RFC 4022) right. */
+export function setState(tcb: Tcb, state: number): void {
+  const { stats } = tcb.ctx;
+  if (tcb.state === ESTABLISHED || tcb.state === CLOSE_WAIT) stats.CurrEstab--;
+  if (state === ESTABLISHED || state === CLOSE_WAIT) stats.CurrEstab++;
+  tcb.state = state;
+}
+
+/** What a TCB needs of the endpoint above it. */
+export interface TcbOwner {
+  onTcbEvents(mask: number): void;
+}

@@ -1,0 +1,421 @@
+// The vocabulary of the TCP tests: a fake network layer whose segments the test sees and makes
+// (established(), inject, expect, advanceMs), and two protocols joined by a wire with delay and faults,
+// all in virtual time. Not part of the product.
+
+import { i32, u16 } from "../../base/bytes.ts";
+import { ManualClock } from "../../base/clock.ts";
+import { DEFAULT_LIMITS, type Limits } from "../../base/limits.ts";
+import { SeededRng } from "../../base/rng.ts";
+import { seqDiff } from "../../base/seqnum.ts";
+import { TimerQueue } from "../../base/timers.ts";
+import type { TcpEndpoint } from "../endpoints.ts";
+import { IPV4, IpAddr } from "../ip-addr.ts";
+import { NetErr, type NetError } from "../net-error.ts";
+import { PacketBuffer } from "../stack/packet-buffer.ts";
+import type { NetworkLayer, Route } from "../stack/transport.ts";
+import { pseudoSum, sum16 } from "../wire/checksum.ts";
+import {
+  ACK,
+  checkTcp,
+  encodeTcp,
+  FIN,
+  PSH,
+  RST,
+  SYN,
+  TCP_PROTOCOL,
+  tcpHeaderBytes,
+  URG,
+} from "../wire/tcp.ts";
+import { parseTcpOptions, TcpOptions, writeTimestamps } from "../wire/tcp-options.ts";
+import type { Endpoint } from "./endpoint.ts";
+import type { Tcb } from "./tcb.ts";
+import { TcpProtocol } from "./tcp.ts";
+
+const MS = 1_000_000;
+
+/** A segment as tests write and read it. Sequence numbers are relative to the initial ones. */
+export interface Seg {
+  flags: string;
+  seq: number;
+  ack: number;
+  wnd: number;
+  data: string;
+  mss: number;
+  wscale: number;
+  sackOk: boolean;
+  ts: readonly [number, number] | null;
+  sack: readonly (readonly [number, number])[];
+  urg: number;
+}
+
+const FLAGS: readonly (readonly [string, number])[] = [
+  ["F", FIN],
+  ["S", SYN],
+  ["R", RST],
+  ["P", PSH],
+  [".", ACK],
+  ["U", URG],
+];
+
+export const seg = (s: Partial<Seg>): Partial<Seg> => s;
+
+export class FakeRoute implements Route {
+  nicId = 1;
+  readonly src = new IpAddr();
+  readonly dst = new IpAddr();
+  family: 4 | 6 = IPV4;
+  mtu = 1500;
+  isLoopback = false;
+  isBroadcast = false;
+  checksumOffload = false;
+  gsoBytesMax = 0;
+  isValid = true;
+  advmss = 0;
+}
+
+export class FakeNetwork implements NetworkLayer {
+  readonly local: IpAddr;
+  /** Template for routes. */
+  readonly route = new FakeRoute();
+  onSend: (pkt: PacketBuffer, route: Route) => void = () => {};
+  findError: NetError | 0 = 0;
+  readonly #pool: PacketBuffer[] = [];
+
+  constructor(local: IpAddr) {
+    this.local = local;
+  }
+  findRoute(src: IpAddr | null, dst: IpAddr): Route | NetError {
+    if (this.findError !== 0) return this.findError;
+    const r = this.route;
+    const route = new FakeRoute();
+    Object.assign(route, { ...r, src: undefined, dst: undefined });
+    Object.defineProperty(route, "src", { value: (src ?? this.local).clone() });
+    Object.defineProperty(route, "dst", { value: dst.clone() });
+    return route;
+  }
+  isLocalAddress(addr: IpAddr): boolean {
+    return addr.equals(this.local);
+  }
+  allocPacket(): PacketBuffer {
+    const pkt = this.#pool.pop() ?? new PacketBuffer();
+    pkt.reset();
+    return pkt;
+  }
+  freePacket(pkt: PacketBuffer): void {
+    pkt.fragBytes = null;
+    this.#pool.push(pkt);
+  }
+  sendPacket(route: Route, pkt: PacketBuffer): NetError | 0 {
+    pkt.src.set(route.src);
+    pkt.dst.set(route.dst);
+    this.onSend(pkt, route);
+    this.freePacket(pkt);
+    return 0;
+  }
+  confirmReachable(): void {}
+  sendPortUnreachable(): void {}
+}
+
+/** Whole transport bytes of a packet, frag gathered. */
+export function segmentBytes(pkt: PacketBuffer): Uint8Array {
+  const head = pkt.bytes.slice(pkt.start, pkt.end);
+  const out = new Uint8Array(head.length + pkt.fragLength);
+  out.set(head);
+  if (pkt.fragBytes !== null) {
+    out.set(pkt.fragBytes.subarray(pkt.fragOffset, pkt.fragOffset + pkt.fragLength), head.length);
+  }
+  return out;
+}
+
+export const text = (s: string): Uint8Array => Uint8Array.from(s, (c) => c.charCodeAt(0));
+export const untext = (b: Uint8Array): string => String.fromCharCode(...b);
+
+export const LOCAL = IpAddr.v4(10, 0, 0, 1);
+export const REMOTE = IpAddr.v4(10, 0, 0, 2);
+export const PEER_ISS = 1_000_000;
+
+export interface HarnessOptions {
+  limits?: Partial<Limits>;
+  mtu?: number;
+  gsoBytesMax?: number;
+  seed?: number;
+}
+
+/** One protocol against a scripted peer. */
+export class Harness {
+  readonly clock = new ManualClock();
+  readonly timers = new TimerQueue();
+  readonly network = new FakeNetwork(LOCAL);
+  readonly tcp: TcpProtocol;
+  readonly sent: Seg[] = [];
+  localPort = 0;
+  peerPort = 4000;
+  /** Our ISS as seen on the wire; learned from our SYN. */
+  iss = 0;
+  ep!: Endpoint;
+  /** Adds a timestamps option with these values to every injected segment. */
+  tsVal: number | null = null;
+  #options = new TcpOptions();
+
+  constructor(options: HarnessOptions = {}) {
+    this.network.route.mtu = options.mtu ?? 1500;
+    this.network.route.gsoBytesMax = options.gsoBytesMax ?? 0;
+    this.clock.advanceNs(1_000 * MS);
+    this.tcp = new TcpProtocol(this.network, {
+      clock: this.clock,
+      timers: this.timers,
+      rng: new SeededRng(options.seed ?? 1),
+      limits: { ...DEFAULT_LIMITS, ...options.limits },
+    });
+    this.network.onSend = (pkt) => this.#record(pkt);
+  }
+
+  get tcb(): Tcb {
+    return this.ep.tcb as Tcb;
+  }
+  get state(): number {
+    return this.ep.tcb === null ? 7 : this.ep.tcb.state;
+  }
+
+  #record(pkt: PacketBuffer): void {
+    const b = segmentBytes(pkt);
+    if (!checkTcp(b, 0, b.length)) throw new Error("sent a broken header");
+    if (!pkt.checksumPartial) {
+      const seed = pseudoSum(pkt.src, pkt.dst, TCP_PROTOCOL, b.length);
+      if (sum16(b, 0, b.length, seed) !== 0xffff) throw new Error("sent a wrong checksum");
+    }
+    const flags = b[13];
+    if ((flags & SYN) !== 0) {
+      this.iss = i32(b, 4);
+      this.localPort = u16(b, 0);
+    }
+    const o = this.#options;
+    parseTcpOptions(o, b, 0, (flags & SYN) !== 0);
+    const sack: [number, number][] = [];
+    for (let i = 0; i < o.sackCount; i++) {
+      sack.push([seqDiff(o.sackStart[i], PEER_ISS), seqDiff(o.sackEnd[i], PEER_ISS)]);
+    }
+    this.sent.push({
+      flags: FLAGS.filter(([, bit]) => flags & bit)
+        .map(([c]) => c)
+        .join(""),
+      seq: seqDiff(i32(b, 4), this.iss),
+      ack: (flags & ACK) === 0 ? 0 : seqDiff(i32(b, 8), PEER_ISS),
+      wnd: u16(b, 14),
+      data: untext(b.subarray(tcpHeaderBytes(b, 0))),
+      mss: o.mss,
+      wscale: (flags & SYN) !== 0 ? o.windowScale : -1,
+      sackOk: (flags & SYN) !== 0 && o.sackPermitted,
+      ts: o.hasTimestamps ? [o.tsVal, o.tsEcr] : null,
+      sack,
+      urg: u16(b, 18),
+    });
+  }
+
+  /** A segment from the peer. seq and ack are relative to the two initial sequence numbers. */
+  inject(s: Partial<Seg>): void {
+    const pkt = this.network.allocPacket();
+    const b = pkt.bytes;
+    const off = pkt.start;
+    let flags = 0;
+    for (const [c, bit] of FLAGS) if ((s.flags ?? ".").includes(c)) flags |= bit;
+    let at = off + 20;
+    const put = (...bytes: number[]): void => {
+      for (const x of bytes) b[at++] = x;
+    };
+    if (s.mss !== undefined && s.mss > 0) put(2, 4, s.mss >> 8, s.mss & 255);
+    if (s.sackOk) put(1, 1, 4, 2);
+    if (s.wscale !== undefined && s.wscale >= 0) put(1, 3, 3, s.wscale);
+    const ts = s.ts ?? (this.tsVal === null ? null : ([this.tsVal, 0] as const));
+    if (ts !== null) at += writeTimestamps(b, at, ts[0], ts[1]);
+    if (s.sack !== undefined && s.sack.length > 0) {
+      put(1, 1, 5, 2 + 8 * s.sack.length);
+      for (const [from, to] of s.sack) {
+        for (const edge of [this.iss + from, this.iss + to]) {
+          put((edge >> 24) & 255, (edge >> 16) & 255, (edge >> 8) & 255, edge & 255);
+        }
+      }
+    }
+    const ports = (this.peerPort << 16) | this.localPort;
+    const seq = (PEER_ISS + (s.seq ?? 0)) | 0;
+    const ack = (flags & ACK) === 0 ? 0 : (this.iss + (s.ack ?? 0)) | 0;
+    encodeTcp(b, off, ports, seq, ack, at - off, flags, s.wnd ?? 65_535, s.urg ?? 0);
+    const data = text(s.data ?? "");
+    b.set(data, at);
+    pkt.end = at + data.length;
+    pkt.l4 = off;
+    pkt.src.set(REMOTE);
+    pkt.dst.set(LOCAL);
+    pkt.checksumValid = true;
+    this.tcp.onPacket(pkt);
+    this.network.freePacket(pkt);
+  }
+
+  /** Takes what was sent since the last look. */
+  take(): Seg[] {
+    return this.sent.splice(0);
+  }
+
+  advanceMs(ms: number): void {
+    const end = this.clock.monotonicNs() + ms * MS;
+    for (;;) {
+      const next = this.timers.nextDeadlineNs();
+      if (next > end) break;
+      this.clock.advanceToNs(next);
+      this.timers.runDue(this.clock.monotonicNs());
+    }
+    this.clock.advanceToNs(end);
+  }
+
+  write(s: string, flags = 0): number {
+    const b = text(s);
+    return this.ep.write(b, 0, b.length, flags);
+  }
+  read(length = 100_000): string | number {
+    const b = new Uint8Array(length);
+    const n = this.ep.read(b, 0, length, false);
+    return n < 0 ? n : untext(b.subarray(0, n));
+  }
+}
+
+export interface OpenOptions extends HarnessOptions {
+  /** Options of the peer's SYN-ACK. */
+  syn?: Partial<Seg>;
+  setup?: (ep: Endpoint) => void;
+}
+
+/** Actively opened: next segments are seq 1 on both sides. */
+export function established(options: OpenOptions = {}): Harness {
+  const h = new Harness(options);
+  h.ep = h.tcp.newEndpoint(IPV4) as Endpoint;
+  options.setup?.(h.ep);
+  h.ep.connect(REMOTE, h.peerPort);
+  h.take();
+  h.inject({ flags: "S.", seq: 0, ack: 1, mss: 1460, wnd: 65_535, ...options.syn });
+  h.take();
+  return h;
+}
+
+/** A listener; a handshake is done with handshake(). */
+export function listening(backlog = 16, options: HarnessOptions = {}): Harness {
+  const h = new Harness(options);
+  h.ep = h.tcp.newEndpoint(IPV4) as Endpoint;
+  h.localPort = 80;
+  const error = h.ep.bind(LOCAL, 80) || h.ep.listen(backlog);
+  if (error !== 0) throw new Error(`listen: ${error}`);
+  return h;
+}
+
+export function handshake(h: Harness, port: number): void {
+  h.peerPort = port;
+  h.inject({ flags: "S", seq: 0, mss: 1460 });
+  h.take();
+  h.inject({ flags: ".", seq: 1, ack: 1 });
+}
+
+/** What the wire does to a segment: how often it arrives (0 lost, 2 doubled) and with which extra delay. */
+export interface Fate {
+  copies: number;
+  extraMs: number;
+}
+
+interface Arrival {
+  at: number;
+  order: number;
+  to: TcpProtocol;
+  bytes: Uint8Array;
+  gso: number;
+}
+
+/** Two protocols joined by a wire. */
+export class Pair {
+  readonly clock = new ManualClock();
+  readonly timers = new TimerQueue();
+  readonly a: TcpProtocol;
+  readonly b: TcpProtocol;
+  readonly netA = new FakeNetwork(LOCAL);
+  readonly netB = new FakeNetwork(REMOTE);
+  fate: () => Fate = () => ({ copies: 1, extraMs: 0 });
+  delayMs: number;
+  /** Sees every segment as it is sent. */
+  onSegment: (fromA: boolean, bytes: Uint8Array) => void = () => {};
+  #order = 0;
+  #wire: Arrival[] = [];
+
+  constructor(options: HarnessOptions & { delayMs?: number } = {}) {
+    this.delayMs = options.delayMs ?? 10;
+    const make = (net: FakeNetwork, seed: number): TcpProtocol => {
+      net.route.mtu = options.mtu ?? 1500;
+      net.route.gsoBytesMax = options.gsoBytesMax ?? 0;
+      const limits = { ...DEFAULT_LIMITS, ...options.limits };
+      const { clock, timers } = this;
+      return new TcpProtocol(net, { clock, timers, rng: new SeededRng(seed), limits });
+    };
+    this.clock.advanceNs(1_000 * MS);
+    this.a = make(this.netA, options.seed ?? 1);
+    this.b = make(this.netB, (options.seed ?? 1) + 1);
+    this.netA.onSend = (pkt) => this.#send(pkt, true);
+    this.netB.onSend = (pkt) => this.#send(pkt, false);
+  }
+
+  #send(pkt: PacketBuffer, fromA: boolean): void {
+    const bytes = segmentBytes(pkt);
+    this.onSegment(fromA, bytes);
+    const { copies, extraMs } = this.fate();
+    for (let i = 0; i < copies; i++) {
+      const at = this.clock.monotonicNs() + (this.delayMs + extraMs * (i + 1)) * MS;
+      const to = fromA ? this.b : this.a;
+      this.#wire.push({ at, order: this.#order++, to, bytes, gso: pkt.gsoSize });
+    }
+  }
+
+  /** Runs until `until()` or the time is over; true when until() came true. */
+  run(maxMs: number, until: () => boolean = () => false): boolean {
+    const end = this.clock.monotonicNs() + maxMs * MS;
+    while (!until()) {
+      this.#wire.sort((x, y) => x.at - y.at || x.order - y.order);
+      const arrival = this.#wire.length > 0 ? this.#wire[0].at : Number.POSITIVE_INFINITY;
+      const next = Math.min(arrival, this.timers.nextDeadlineNs());
+      if (next > end) {
+        this.clock.advanceToNs(end);
+        return until();
+      }
+      this.clock.advanceToNs(next);
+      if (arrival <= next) this.#deliver();
+      else this.timers.runDue(this.clock.monotonicNs());
+    }
+    return true;
+  }
+
+  #deliver(): void {
+    const { to, bytes, gso } = this.#wire.shift() as Arrival;
+    const pkt = new PacketBuffer(bytes.length + 256);
+    pkt.bytes.set(bytes, pkt.start);
+    pkt.l4 = pkt.start;
+    pkt.end = pkt.start + bytes.length;
+    const toA = to === this.a;
+    pkt.src.set(toA ? REMOTE : LOCAL);
+    pkt.dst.set(toA ? LOCAL : REMOTE);
+    pkt.checksumValid = gso > 0;
+    pkt.gsoSize = gso;
+    to.onPacket(pkt);
+  }
+
+  /** A connected pair of endpoints: [of a, of b]. */
+  connect(setup: (ep: TcpEndpoint) => void = () => {}): [Endpoint, Endpoint] {
+    const listener = this.b.newEndpoint(IPV4) as Endpoint;
+    setup(listener);
+    listener.bind(REMOTE, 80);
+    listener.listen(8);
+    const client = this.a.newEndpoint(IPV4) as Endpoint;
+    setup(client);
+    if (client.connect(REMOTE, 80) !== NetErr.InProgress) throw new Error("connect failed");
+    let child: TcpEndpoint | null = null;
+    const done = this.run(600_000, () => {
+      child ??= listener.accept();
+      return child !== null && client.state === 1;
+    });
+    if (!done) throw new Error("no connection");
+    return [client, child as unknown as Endpoint];
+  }
+}

@@ -1,0 +1,191 @@
+// What happens at a connection's deadlines: retransmission (RFC 6298 5.4-5.7), persist (RFC 9293 3.8.6.1),
+// delayed ACK, cork, keepalive (RFC 9293 3.8.4), user timeout, and the end of TIME-WAIT and FIN-WAIT-2.
+
+import { seqAdd, seqDiff } from "../../base/seqnum.ts";
+import { NetErr } from "../net-error.ts";
+import { ACK } from "../wire/tcp.ts";
+import { sendAck } from "./ack-policy.ts";
+import { finish } from "./on-segment.ts";
+import { enterLoss } from "./recovery.ts";
+import { reschedule, schedule } from "./schedule.ts";
+import { armPersist, armRetransmit, output } from "./sender.ts";
+import {
+  CLOSED,
+  ORPHAN_RETRIES,
+  RETRIES2,
+  RTO_MAX_US,
+  RTO_MIN_US,
+  SYN_ACK_RETRIES,
+  SYN_RECEIVED,
+  SYN_RETRIES,
+  SYN_SENT,
+  TIME_WAIT,
+} from "./state.ts";
+import type { Tcb } from "./tcb.ts";
+import { abortTcb, closeTcb } from "./transitions.ts";
+import { transmit, transmitSyn } from "./transmit.ts";
+
+const NEVER = Number.POSITIVE_INFINITY;
+
+export function onTimer(tcb: Tcb): void {
+  const ctx = tcb.ctx;
+  ctx.enter();
+  const now = ctx.nowNs;
+  if (tcb.lifeNs <= now) onLifeOver(tcb);
+  if (tcb.ackNs <= now && tcb.isAckPending) onDelayedAck(tcb);
+  if (tcb.rtxNs <= now) {
+    if (tcb.isPersist) onPersist(tcb);
+    else onRetransmit(tcb);
+  }
+  if (tcb.keepNs <= now) onKeepalive(tcb);
+  if (tcb.state === CLOSED) {
+    finish(tcb);
+    return;
+  }
+  finish(tcb);
+  reschedule(tcb);
+}
+
+function onLifeOver(tcb: Tcb): void {
+  tcb.lifeNs = NEVER;
+  // TIME-WAIT is over; an orphan's FIN never came; a gateway never decided. None is worth a word.
+  closeTcb(tcb, 0);
+}
+
+function onDelayedAck(tcb: Tcb): void {
+  tcb.ctx.stats.DelayedACKs++;
+  // The guess that our own data would carry the ACK was wrong.
+  tcb.isPingPong = false;
+  sendAck(tcb);
+}
+
+function onRetransmit(tcb: Tcb): void {
+  tcb.rtxNs = NEVER;
+  if (tcb.sent.packetsOut === 0) return;
+  if (tcb.state === SYN_SENT || tcb.state === SYN_RECEIVED) {
+    onSynTimeout(tcb);
+    return;
+  }
+  const ctx = tcb.ctx;
+  if (tcb.troubleNs === 0) {
+    const waited = Math.min(tcb.rtt.rtoUs * 2 ** tcb.backoff, RTO_MAX_US) * 1_000;
+    tcb.troubleNs = Math.max(1, ctx.nowNs - waited);
+  }
+  if (isHopeless(tcb, tcb.retransmits)) {
+    giveUp(tcb);
+    return;
+  }
+  ctx.stats.TCPTimeouts++;
+  enterLoss(tcb);
+  tcb.retransmits++;
+  if (tcb.backoff < 20) tcb.backoff++;
+  armRetransmit(tcb);
+}
+
+function onSynTimeout(tcb: Tcb): void {
+  const isPassive = tcb.isPassive;
+  const userMax = tcb.options.synCount > 0 ? tcb.options.synCount : SYN_RETRIES;
+  const max = isPassive ? SYN_ACK_RETRIES : userMax;
+  const userNs = tcb.options.userTimeoutNs;
+  if (tcb.troubleNs === 0) tcb.troubleNs = Math.max(1, tcb.ctx.nowNs - tcb.rtt.rtoUs * 1_000);
+  const isUserTimeout = !isPassive && userNs > 0 && tcb.ctx.nowNs - tcb.troubleNs >= userNs;
+  if (tcb.retransmits >= max || isUserTimeout) {
+    giveUp(tcb);
+    return;
+  }
+  tcb.retransmits++;
+  tcb.backoff++;
+  tcb.ctx.stats.TCPTimeouts++;
+  tcb.ctx.stats.TCPSynRetrans++;
+  tcb.ctx.stats.RetransSegs++;
+  tcb.totalRetrans++;
+  armRetransmit(tcb);
+  transmitSyn(tcb);
+}
+
+/** RFC 9293 3.8.3's R2, counted in time as Linux does: so long as `RETRIES2` timeouts from 200 ms would take. */
+function isHopeless(tcb: Tcb, tries: number): boolean {
+  const elapsedNs = tcb.ctx.nowNs - tcb.troubleNs;
+  const userNs = tcb.options.userTimeoutNs;
+  if (userNs > 0) return elapsedNs >= userNs;
+  if (tcb.isOrphan && tries >= ORPHAN_RETRIES) return true;
+  return elapsedNs >= RETRIES2_NS;
+}
+
+const RETRIES2_NS = ((): number => {
+  let sum = 0;
+  for (let i = 0; i <= RETRIES2; i++) sum += Math.min(RTO_MIN_US * 2 ** i, RTO_MAX_US);
+  return sum * 1_000;
+})();
+
+function giveUp(tcb: Tcb): void {
+  tcb.ctx.stats.TCPAbortOnTimeout++;
+  closeTcb(tcb, tcb.softError !== 0 ? tcb.softError : NetErr.TimedOut);
+}
+
+/** Nothing in flight, data waiting: for the user's cork, or for the peer's window. */
+function onPersist(tcb: Tcb): void {
+  tcb.rtxNs = NEVER;
+  tcb.isPersist = false;
+  const { snd, ctx } = tcb;
+  if (tcb.sent.packetsOut > 0 || seqDiff(snd.end, snd.nxt) <= 0) return;
+  if (tcb.isCorkTimer) {
+    tcb.isCorkTimer = false;
+    forceOutput(tcb);
+    return;
+  }
+  if (tcb.troubleNs === 0) tcb.troubleNs = ctx.nowNs;
+  const isUserTimeout =
+    tcb.options.userTimeoutNs > 0 && ctx.nowNs - tcb.troubleNs >= tcb.options.userTimeoutNs;
+  // A peer that answers probes may keep its window shut for ever (RFC 9293 MUST-36); a silent one not.
+  const max = tcb.isOrphan ? ORPHAN_RETRIES : RETRIES2;
+  if (tcb.probesOut > max || isUserTimeout) {
+    giveUp(tcb);
+    return;
+  }
+  tcb.probesOut++;
+  if (seqDiff(seqAdd(snd.una, snd.wnd), snd.nxt) > 0) {
+    forceOutput(tcb);
+  } else {
+    // An old sequence number makes the peer answer with its window; no byte is spent on it.
+    ctx.stats.TCPWinProbe++;
+    transmit(tcb, seqAdd(snd.una, -1), 0, ACK, snd.mss);
+  }
+  if (tcb.backoff < 20) tcb.backoff++;
+  if (tcb.sent.packetsOut === 0) armPersist(tcb, false);
+}
+
+function forceOutput(tcb: Tcb): void {
+  tcb.isPushForced = true;
+  output(tcb, false);
+  tcb.isPushForced = false;
+}
+
+function onKeepalive(tcb: Tcb): void {
+  const { ctx, options, snd } = tcb;
+  tcb.keepNs = NEVER;
+  if (!options.keepAlive || tcb.state === TIME_WAIT || tcb.state === CLOSED) return;
+  const idleNs = seqDiff(ctx.nowMs, tcb.lastAckMs) * 1_000_000;
+  let waitNs = options.keepIdleNs;
+  if (tcb.sent.packetsOut === 0 && seqDiff(snd.end, snd.nxt) === 0) {
+    if (idleNs >= options.keepIdleNs) {
+      const isDead =
+        options.userTimeoutNs > 0
+          ? idleNs >= options.userTimeoutNs && tcb.keepProbes > 0
+          : tcb.keepProbes >= options.keepCount;
+      if (isDead) {
+        ctx.stats.TCPAbortOnTimeout++;
+        abortTcb(tcb, tcb.softError !== 0 ? tcb.softError : NetErr.TimedOut, true);
+        return;
+      }
+      ctx.stats.TCPKeepAlive++;
+      tcb.keepProbes++;
+      transmit(tcb, seqAdd(snd.una, -1), 0, ACK, snd.mss);
+      waitNs = options.keepIntervalNs;
+    } else {
+      waitNs = options.keepIdleNs - idleNs;
+    }
+  }
+  tcb.keepNs = ctx.nowNs + waitNs;
+  schedule(tcb, tcb.keepNs);
+}

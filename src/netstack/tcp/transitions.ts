@@ -1,0 +1,143 @@
+// Changes of state with consequences outside the TCB: established, TIME_WAIT, closed, aborted. They keep
+// the tables and counters of the context right. A closed TCB keeps its receive ring while the user may
+// still read from it.
+
+import { NetErr, type NetError } from "../net-error.ts";
+import { Ready } from "../readiness.ts";
+import { reschedule, schedule } from "./schedule.ts";
+import {
+  CLOSE_WAIT,
+  CLOSED,
+  ESTABLISHED,
+  LISTEN,
+  SYN_RECEIVED,
+  SYN_SENT,
+  TIME_WAIT,
+  TIME_WAIT_NS,
+} from "./state.ts";
+import { setState, type Tcb } from "./tcb.ts";
+import { transmitReset } from "./transmit.ts";
+
+const NEVER = Number.POSITIVE_INFINITY;
+
+const isHandshake = (state: number): boolean => state === SYN_SENT || state === SYN_RECEIVED;
+const isCurrEstab = (state: number): boolean => state === ESTABLISHED || state === CLOSE_WAIT;
+
+/** From SYN-SENT or SYN-RECEIVED; the caller has processed the acknowledging segment. */
+export function enterEstablished(tcb: Tcb): void {
+  const ctx = tcb.ctx;
+  if (tcb.state === SYN_RECEIVED && tcb.isPassive) ctx.halfOpenCount--;
+  setState(tcb, ESTABLISHED);
+  ctx.connectionCount++;
+  tcb.retransmits = 0;
+  tcb.backoff = 0;
+  tcb.troubleNs = 0;
+  tcb.lastReceivedMs = (ctx.nowMs - 1_000_000) | 0;
+  tcb.lastAckMs = ctx.nowMs;
+  tcb.rcvSpaceSeq = tcb.rcv.copied;
+  tcb.rcvSpaceUs = ctx.nowUs;
+  tcb.rcvSpaceBytes = 10 * tcb.rcv.advertisedMss;
+  tcb.events |= Ready.Write;
+  armKeepalive(tcb);
+}
+
+export function armKeepalive(tcb: Tcb): void {
+  if (!tcb.options.keepAlive || isHandshake(tcb.state) || tcb.state === TIME_WAIT) {
+    tcb.keepNs = NEVER;
+    return;
+  }
+  tcb.keepNs = tcb.ctx.nowNs + tcb.options.keepIdleNs;
+  schedule(tcb, tcb.keepNs);
+}
+
+export function enterTimeWait(tcb: Tcb): void {
+  const ctx = tcb.ctx;
+  leaveState(tcb);
+  if (ctx.timeWaitCount >= ctx.limits.timeWaitConnections) {
+    ctx.stats.TCPTimeWaitOverflow++;
+    setState(tcb, TIME_WAIT);
+    ctx.timeWaitCount++;
+    // The final ACK of this event still leaves; the next tick forgets the connection.
+    tcb.lifeNs = ctx.nowNs;
+    schedule(tcb, tcb.lifeNs);
+    return;
+  }
+  setState(tcb, TIME_WAIT);
+  ctx.timeWaitCount++;
+  ctx.stats.TW++;
+  tcb.rtxNs = tcb.keepNs = NEVER;
+  tcb.sent.clear();
+  tcb.sendRing.free();
+  tcb.events |= Ready.Read | Ready.Write | Ready.ReadClosed | Ready.Hangup;
+  tcb.lifeNs = ctx.nowNs + TIME_WAIT_NS;
+  schedule(tcb, tcb.lifeNs);
+}
+
+/** The end: out of all tables. `error` is what the user will be told, 0 for an orderly end. */
+export function closeTcb(tcb: Tcb, error: NetError | 0): void {
+  if (tcb.state === CLOSED) return;
+  const ctx = tcb.ctx;
+  leaveState(tcb);
+  setState(tcb, CLOSED);
+  if (error !== 0) tcb.error = error;
+  tcb.rtxNs = tcb.ackNs = tcb.keepNs = tcb.lifeNs = NEVER;
+  tcb.isAckNow = tcb.isAckPending = false;
+  reschedule(tcb);
+  ctx.demux.remove(tcb);
+  ctx.ports.removeTcb(tcb);
+  tcb.sent.clear();
+  tcb.sendRing.free();
+  tcb.snd.base = tcb.snd.nxt = tcb.snd.end;
+  tcb.outOfOrder.dropBelow(tcb.outOfOrder.count > 0 ? tcb.outOfOrder.last : 0);
+  if (tcb.isOrphan || tcb.readable <= 0) tcb.receiveRing.free();
+  if (tcb.listener !== null) tcb.listener.onChildClosed(tcb);
+  tcb.events |= Ready.Read | Ready.Write | Ready.ReadClosed | Ready.Hangup;
+  if (error !== 0) tcb.events |= Ready.Error;
+}
+
+function leaveState(tcb: Tcb): void {
+  const { ctx, state } = tcb;
+  switch (state) {
+    case TIME_WAIT:
+      ctx.timeWaitCount--;
+      return;
+    case SYN_RECEIVED:
+      if (tcb.isPassive) ctx.halfOpenCount--;
+      ctx.stats.AttemptFails++;
+      return;
+    case SYN_SENT:
+      ctx.stats.AttemptFails++;
+      return;
+    case CLOSED:
+    case LISTEN:
+      return;
+  }
+  ctx.connectionCount--;
+}
+
+/** Gives up, with a RST when the peer should know. */
+export function abortTcb(tcb: Tcb, error: NetError | 0, withReset: boolean): void {
+  if (withReset && tcb.state !== SYN_SENT && tcb.state !== CLOSED && tcb.state !== TIME_WAIT) {
+    transmitReset(tcb);
+  }
+  if (isCurrEstab(tcb.state)) tcb.ctx.stats.EstabResets++;
+  closeTcb(tcb, error);
+}
+
+/** A valid RST arrived (RFC 9293 3.10.7.4, second step; the errors are Linux's). */
+export function onReset(tcb: Tcb): void {
+  if (isCurrEstab(tcb.state)) tcb.ctx.stats.EstabResets++;
+  switch (tcb.state) {
+    case SYN_SENT:
+      closeTcb(tcb, NetErr.ConnectionRefused);
+      break;
+    case SYN_RECEIVED:
+      closeTcb(tcb, tcb.isPassive ? NetErr.ConnectionReset : NetErr.ConnectionRefused);
+      break;
+    case CLOSE_WAIT:
+      closeTcb(tcb, NetErr.BrokenPipe);
+      break;
+    default:
+      closeTcb(tcb, NetErr.ConnectionReset);
+  }
+}

@@ -1,0 +1,303 @@
+// Builds segments and hands them to the network layer: header, options, checksum. What to send and when
+// is decided elsewhere (sender, receiver, timers, recovery). Payload is passed by reference out of the
+// send ring; it is copied only where it wraps around the ring's end.
+
+import { setU32 } from "../../base/bytes.ts";
+import { seqAdd, seqDiff, seqGt, seqLe } from "../../base/seqnum.ts";
+import { IPV4, type IpAddr } from "../ip-addr.ts";
+import type { NetError } from "../net-error.ts";
+import { GSO_TCPV4, GSO_TCPV6, type PacketBuffer } from "../stack/packet-buffer.ts";
+import type { Route } from "../stack/transport.ts";
+import { finish, pseudoSum, sum16 } from "../wire/checksum.ts";
+import {
+  ACK,
+  encodeTcp,
+  FIN,
+  RST,
+  SYN,
+  setTcpChecksum,
+  TCP_CHECKSUM_OFFSET,
+  TCP_HEADER_BYTES,
+  TCP_PROTOCOL,
+  URG,
+} from "../wire/tcp.ts";
+import {
+  TIMESTAMPS_BYTES,
+  writeMss,
+  writeSackHeader,
+  writeSackPermitted,
+  writeSackPermittedTimestamps,
+  writeTimestamps,
+  writeWindowScale,
+} from "../wire/tcp-options.ts";
+import { ackSent } from "./ack-policy.ts";
+import type { TcpContext } from "./context.ts";
+import type { Segment } from "./segment.ts";
+import { MSS_MIN } from "./state.ts";
+import type { Tcb } from "./tcb.ts";
+import { openWindow, selectWindow } from "./window.ts";
+
+const IPV4_HEADER_BYTES = 20;
+const IPV6_HEADER_BYTES = 40;
+/** IP's 16-bit length field bounds a packet, merged or not. */
+const IP_PACKET_MAX = 65_535;
+
+const ipHeaderBytes = (route: Route): number =>
+  route.family === IPV4 ? IPV4_HEADER_BYTES : IPV6_HEADER_BYTES;
+
+/** The connection's route, found again when it has become invalid; null when there is none now. */
+export function currentRoute(tcb: Tcb): Route | null {
+  const route = tcb.route;
+  if (route?.isValid) return route;
+  const found = tcb.ctx.network.findRoute(tcb.local, tcb.remote, tcb.options.boundNicId);
+  if (typeof found === "number") {
+    tcb.softError = found;
+    return null;
+  }
+  tcb.route = found;
+  syncMss(tcb);
+  return found;
+}
+
+/** Follows the path MTU: MSS counts neither IP nor TCP options (RFC 9293 3.7.1), snd.mss does. */
+export function syncMss(tcb: Tcb): void {
+  const route = tcb.route as Route;
+  tcb.pmtu = route.mtu;
+  let mss = route.mtu - ipHeaderBytes(route) - TCP_HEADER_BYTES;
+  if (tcb.snd.peerMss < mss) mss = tcb.snd.peerMss;
+  const user = tcb.options.maxSegBytes;
+  if (user > 0 && user < mss) mss = user;
+  if (tcb.tsOk) mss -= TIMESTAMPS_BYTES;
+  tcb.snd.mss = mss < MSS_MIN ? MSS_MIN : mss;
+}
+
+/** What we tell the peer in our SYN. */
+export function advertisedMss(tcb: Tcb): number {
+  const route = tcb.route as Route;
+  let mss = route.mtu - ipHeaderBytes(route) - TCP_HEADER_BYTES;
+  if (route.advmss > 0 && route.advmss < mss) mss = route.advmss;
+  const user = tcb.options.maxSegBytes;
+  if (user > 0 && user < mss) mss = user;
+  return Math.min(Math.max(mss, MSS_MIN), IP_PACKET_MAX - 40);
+}
+
+function sackBlockCount(tcb: Tcb): number {
+  if (!tcb.sackOk) return 0;
+  const count = tcb.outOfOrder.count + (tcb.hasDsack ? 1 : 0);
+  const max = tcb.tsOk ? 3 : 4;
+  return count < max ? count : max;
+}
+
+/** Payload bytes of a full segment sent now: less while SACK blocks must be carried. */
+export function currentMss(tcb: Tcb): number {
+  if (tcb.route !== null && tcb.route.mtu !== tcb.pmtu) syncMss(tcb);
+  let mss = tcb.snd.mss;
+  const blocks = sackBlockCount(tcb);
+  if (blocks > 0) mss -= 4 + 8 * blocks;
+  // A peer with a tiny buffer: half of its window per segment (Linux's tcp_bound_to_half_wnd).
+  const maxWnd = tcb.snd.maxWnd;
+  if (maxWnd > 0 && maxWnd >> 1 < mss) mss = Math.max(maxWnd > 536 ? maxWnd >> 1 : maxWnd, MSS_MIN);
+  return mss;
+}
+
+/** The most payload one packet may carry: many segments when the link segments for us. */
+export function burstBytesMax(tcb: Tcb, mss: number): number {
+  const route = tcb.route;
+  if (route === null || route.gsoBytesMax <= mss) return mss;
+  const room = Math.min(route.gsoBytesMax, IP_PACKET_MAX - IPV6_HEADER_BYTES - 60);
+  return room <= mss ? mss : room - (room % mss);
+}
+
+/** RFC 9293 3.4: an ACK must carry SND.NXT, but never beyond a window that was taken back. */
+export function ackSeq(tcb: Tcb): number {
+  const edge = seqAdd(tcb.snd.una, tcb.snd.wnd);
+  return seqLe(tcb.snd.nxt, edge) || seqDiff(tcb.snd.nxt, edge) < 1 << tcb.snd.wscale
+    ? tcb.snd.nxt
+    : edge;
+}
+
+/** Sends one segment of a synchronised connection: `length` bytes of the send ring from `seq`. */
+export function transmit(
+  tcb: Tcb,
+  seq: number,
+  length: number,
+  flags: number,
+  mss: number,
+): number {
+  const route = currentRoute(tcb);
+  if (route === null) return -1;
+  const ctx = tcb.ctx;
+  const pkt = ctx.network.allocPacket();
+  const b = pkt.bytes;
+  const off = pkt.start;
+  let at = off + TCP_HEADER_BYTES;
+  if (tcb.tsOk) at += writeTimestamps(b, at, (ctx.nowMs + tcb.tsOffset) | 0, tcb.tsRecent);
+  const blocks = sackBlockCount(tcb);
+  if (blocks > 0 && (flags & RST) === 0) at = writeSackBlocks(tcb, b, at, blocks);
+  let urgent = 0;
+  let allFlags = flags;
+  if (tcb.snd.isUrgent && seqGt(tcb.snd.up, seq)) {
+    const distance = seqDiff(tcb.snd.up, seq);
+    urgent = distance > 0xffff ? 0xffff : distance;
+    allFlags |= URG;
+  }
+  const window = (flags & RST) !== 0 ? openWindow(tcb) >>> tcb.rcv.wscale : selectWindow(tcb);
+  encodeTcp(b, off, tcb.ports, seq, tcb.rcv.nxt, at - off, allFlags, window, urgent);
+  pkt.end = at;
+  if (length > 0) attachPayload(tcb, pkt, seqDiff(seq, tcb.snd.base), length);
+  if (length > mss) {
+    pkt.gsoType = route.family === IPV4 ? GSO_TCPV4 : GSO_TCPV6;
+    pkt.gsoSize = mss;
+  }
+  if ((flags & ACK) !== 0) ackSent(tcb);
+  tcb.segsOut++;
+  if ((flags & (SYN | FIN)) === 0 && length > 0) tcb.dataSegsOut++;
+  return send(ctx, route, pkt, tcb.pseudoSum, tcb);
+}
+
+function attachPayload(tcb: Tcb, pkt: PacketBuffer, position: number, length: number): void {
+  const ring = tcb.sendRing;
+  if (ring.contiguous(position) >= length) {
+    pkt.fragBytes = ring.bytes;
+    pkt.fragOffset = ring.indexOf(position);
+    pkt.fragLength = length;
+    return;
+  }
+  ring.load(position, pkt.bytes, pkt.end, length);
+  pkt.end += length;
+}
+
+function writeSackBlocks(tcb: Tcb, b: Uint8Array, start: number, count: number): number {
+  const ranges = tcb.outOfOrder;
+  let at = start + writeSackHeader(b, start, count);
+  let left = count;
+  if (tcb.hasDsack) {
+    tcb.hasDsack = false;
+    setU32(b, at, tcb.dsackStart);
+    setU32(b, at + 4, tcb.dsackEnd);
+    at += 8;
+    left--;
+  }
+  // RFC 2018 4: newest first, then those reported before, then whatever fits.
+  let used = 0;
+  for (let i = 0; i < ranges.recentCount && left > 0; i++) {
+    const k = ranges.recentRange(i);
+    if (k < 0 || (k < 31 && (used & (1 << k)) !== 0)) continue;
+    at = writeBlock(tcb, b, at, k);
+    used |= k < 31 ? 1 << k : 0;
+    left--;
+  }
+  for (let k = 0; k < ranges.count && k < 31 && left > 0; k++) {
+    if ((used & (1 << k)) !== 0) continue;
+    at = writeBlock(tcb, b, at, k);
+    left--;
+  }
+  // Ranges beyond what the bit set can tell apart: the option keeps its length by repeating the last.
+  for (; left > 0; left--) at = writeBlock(tcb, b, at, ranges.count - 1);
+  return at;
+}
+
+function writeBlock(tcb: Tcb, b: Uint8Array, at: number, k: number): number {
+  setU32(b, at, tcb.outOfOrder.start[k]);
+  setU32(b, at + 4, tcb.outOfOrder.end[k]);
+  return at + 8;
+}
+
+/** SYN or SYN-ACK, with every option we want or, in an answer, that both want. */
+export function transmitSyn(tcb: Tcb): void {
+  const route = currentRoute(tcb);
+  if (route === null) return;
+  const ctx = tcb.ctx;
+  const isAnswer = tcb.rcv.nxt !== tcb.rcv.irs;
+  const pkt = ctx.network.allocPacket();
+  const b = pkt.bytes;
+  const off = pkt.start;
+  let at = off + TCP_HEADER_BYTES;
+  tcb.rcv.advertisedMss = advertisedMss(tcb);
+  at += writeMss(b, at, tcb.rcv.advertisedMss);
+  const tsVal = (ctx.nowMs + tcb.tsOffset) | 0;
+  if (tcb.tsOk && tcb.sackOk) at += writeSackPermittedTimestamps(b, at, tsVal, tcb.tsRecent);
+  else if (tcb.tsOk) at += writeTimestamps(b, at, tsVal, tcb.tsRecent);
+  else if (tcb.sackOk) at += writeSackPermitted(b, at);
+  if (tcb.wscaleOk) at += writeWindowScale(b, at, tcb.rcv.wscale);
+  // RFC 7323 2.2: the window in a SYN is never scaled.
+  const window = Math.min(tcb.rcv.wnd, 65_535);
+  const flags = isAnswer ? SYN | ACK : SYN;
+  encodeTcp(b, off, tcb.ports, tcb.snd.iss, isAnswer ? tcb.rcv.nxt : 0, at - off, flags, window, 0);
+  pkt.end = at;
+  tcb.rcv.wup = tcb.rcv.nxt;
+  tcb.segsOut++;
+  send(ctx, route, pkt, tcb.pseudoSum, tcb);
+}
+
+/** RST of a connection we give up (not an answer to a segment). */
+export function transmitReset(tcb: Tcb): void {
+  tcb.ctx.stats.OutRsts++;
+  transmit(tcb, ackSeq(tcb), 0, RST | ACK, tcb.snd.mss);
+}
+
+/** RFC 9293 3.10.7.1: the answer to a segment that belongs to no connection. Never answers a RST. */
+export function replyReset(ctx: TcpContext, seg: Segment): void {
+  const pkt = seg.pkt as PacketBuffer;
+  if ((seg.flags & RST) !== 0 || pkt.linkBroadcast) return;
+  if (!isAnswerable(pkt.dst) || !isAnswerable(pkt.src)) return;
+  const route = ctx.network.findRoute(pkt.dst, pkt.src, 0);
+  if (typeof route === "number" || route.isBroadcast) return;
+  const ports = (seg.dstPort << 16) | seg.srcPort;
+  const hasAck = (seg.flags & ACK) !== 0;
+  const out = ctx.network.allocPacket();
+  const off = out.start;
+  const flags = hasAck ? RST : RST | ACK;
+  encodeTcp(
+    out.bytes,
+    off,
+    ports,
+    hasAck ? seg.ack : 0,
+    hasAck ? 0 : seg.end,
+    TCP_HEADER_BYTES,
+    flags,
+    0,
+    0,
+  );
+  out.end = off + TCP_HEADER_BYTES;
+  ctx.stats.OutRsts++;
+  send(ctx, route, out, pseudoSum(pkt.dst, pkt.src, TCP_PROTOCOL, 0), null);
+}
+
+const isAnswerable = (addr: IpAddr): boolean =>
+  !addr.isUnspecified && !addr.isMulticast && !addr.isLimitedBroadcast;
+
+function send(
+  ctx: TcpContext,
+  route: Route,
+  pkt: PacketBuffer,
+  addressSum: number,
+  tcb: Tcb | null,
+): NetError | 0 {
+  const off = pkt.start;
+  const headLength = pkt.end - off;
+  pkt.l4 = off;
+  pkt.protocol = TCP_PROTOCOL;
+  const length = headLength + pkt.fragLength;
+  // addressSum < 2^16, length < 2^16: one fold is enough.
+  const sum = addressSum + length;
+  const seed = (sum & 0xffff) + (sum >>> 16);
+  if (route.checksumOffload || pkt.gsoType !== 0) {
+    pkt.checksumPartial = true;
+    pkt.checksumOffset = TCP_CHECKSUM_OFFSET;
+    setTcpChecksum(pkt.bytes, off, seed);
+  } else {
+    const head = sum16(pkt.bytes, off, headLength, seed);
+    const frag = pkt.fragBytes;
+    const whole = frag === null ? head : sum16(frag, pkt.fragOffset, pkt.fragLength, head);
+    setTcpChecksum(pkt.bytes, off, finish(whole));
+  }
+  let dontFragment = true;
+  if (tcb !== null) {
+    pkt.ttl = tcb.options.ttl > 0 ? tcb.options.ttl : 64;
+    pkt.tos = tcb.options.tos;
+    dontFragment = tcb.options.mtuDiscover !== 0;
+  }
+  ctx.stats.OutSegs++;
+  return ctx.network.sendPacket(route, pkt, dontFragment);
+}

@@ -1,0 +1,96 @@
+// The window we advertise (RFC 9293 3.8.6.2.2, RFC 7323 2): what the receive buffer has room for, in steps
+// worth advertising, its right edge never moving back; and the growth of that buffer with the reader's
+// pace (once per round trip, as Linux's tcp_rcv_space_adjust).
+
+import { seqAdd, seqDiff } from "../../base/seqnum.ts";
+import type { Tcb } from "./tcb.ts";
+
+/** Bytes of the last advertised window still open. */
+export function openWindow(tcb: Tcb): number {
+  const open = seqDiff(seqAdd(tcb.rcv.wup, tcb.rcv.wnd), tcb.rcv.nxt);
+  return open > 0 ? open : 0;
+}
+
+/** What could be advertised now, before the rule about the right edge. */
+export function availableWindow(tcb: Tcb): number {
+  const rcv = tcb.rcv;
+  let full = rcv.bufferBytes;
+  const clamp = tcb.options.windowClampBytes;
+  if (clamp > 0 && clamp < full) full = clamp;
+  let free = full - seqDiff(rcv.nxt, rcv.copied);
+  const mss = rcv.mss < full ? rcv.mss : full;
+  // Receiver's SWS avoidance: nothing until a full segment (or a good part of a small buffer) fits.
+  if (free < mss && free < full >> 1) return 0;
+  if (free < full >> 4 && free < mss) return 0;
+  const max = rcv.wscale > 0 || tcb.wscaleOk ? 65_535 * 2 ** rcv.wscale : 65_535;
+  if (free > max) free = max;
+  return free;
+}
+
+/** Chooses the window of an outgoing segment and notes it; returns the 16-bit field. */
+export function selectWindow(tcb: Tcb): number {
+  const rcv = tcb.rcv;
+  const open = openWindow(tcb);
+  const shift = rcv.wscale;
+  let window = (availableWindow(tcb) >>> shift) << shift;
+  // The right edge stays: round the open part up, for a scaled window cannot name it exactly.
+  if (window < open) window = ((open + (1 << shift) - 1) >>> shift) << shift;
+  else if (shift === 0 && window - open < rcv.mss && window - open < rcv.bufferBytes >> 1) {
+    window = open;
+  }
+  if (window > 65_535 << shift) window = 65_535 << shift;
+  if (window === 0 && rcv.wnd !== 0) tcb.ctx.stats.TCPToZeroWindowAdv++;
+  if (window !== 0 && rcv.wnd === 0) tcb.ctx.stats.TCPFromZeroWindowAdv++;
+  rcv.wnd = window;
+  rcv.wup = rcv.nxt;
+  return window >>> shift;
+}
+
+/** After the user read: is the window worth an update of its own? */
+export function wantsWindowUpdate(tcb: Tcb): boolean {
+  const open = openWindow(tcb);
+  if (2 * open > tcb.rcv.bufferBytes) return false;
+  const available = availableWindow(tcb);
+  return available > 0 && available >= 2 * open && available - open >= 1 << tcb.rcv.wscale;
+}
+
+/** Called after the user has read: measures its pace over a round trip and enlarges the buffer. */
+export function tuneReceiveBuffer(tcb: Tcb): void {
+  const now = tcb.ctx.nowUs;
+  const elapsed = seqDiff(now, tcb.rcvSpaceUs);
+  if (tcb.rcvRttUs === 0 || (elapsed >= 0 && elapsed < tcb.rcvRttUs)) return;
+  const copied = seqDiff(tcb.rcv.copied, tcb.rcvSpaceSeq);
+  tcb.rcvSpaceSeq = tcb.rcv.copied;
+  tcb.rcvSpaceUs = now;
+  if (copied <= tcb.rcvSpaceBytes) return;
+  const grown = tcb.rcvSpaceBytes === 0 ? 0 : (copied - tcb.rcvSpaceBytes) / tcb.rcvSpaceBytes;
+  tcb.rcvSpaceBytes = copied;
+  if (tcb.options.receiveBufferLocked) return;
+  // Twice what was read, for the sender may double its window in that time; more while it is speeding up.
+  const wanted = 2 * copied * (1 + Math.min(grown, 2)) + 16 * tcb.rcv.advertisedMss;
+  const max = tcb.ctx.limits.socketBufferBytesMax;
+  if (wanted > tcb.rcv.bufferBytes) tcb.rcv.bufferBytes = Math.min(Math.floor(wanted), max);
+}
+
+/** The receiver's estimate of the round trip: the time in which one window of data arrives. */
+export function measureReceiverRtt(tcb: Tcb): void {
+  const now = tcb.ctx.nowUs;
+  if (tcb.rcvRttStartUs === 0) {
+    tcb.rcvRttStartUs = now | 1;
+    tcb.rcvRttSeq = seqAdd(tcb.rcv.nxt, tcb.rcv.wnd);
+    return;
+  }
+  if (seqDiff(tcb.rcv.nxt, tcb.rcvRttSeq) < 0) return;
+  noteReceiverRtt(tcb, seqDiff(now, tcb.rcvRttStartUs), true);
+  tcb.rcvRttStartUs = now | 1;
+  tcb.rcvRttSeq = seqAdd(tcb.rcv.nxt, tcb.rcv.wnd);
+}
+
+export function noteReceiverRtt(tcb: Tcb, sampleUs: number, isWindowSample: boolean): void {
+  if (sampleUs < 0) return;
+  const m = sampleUs < 1 ? 1 : sampleUs;
+  if (tcb.rcvRttUs === 0) tcb.rcvRttUs = m;
+  // A window takes at least a round trip: such samples only lower the estimate.
+  else if (isWindowSample) tcb.rcvRttUs = Math.min(tcb.rcvRttUs, m);
+  else tcb.rcvRttUs = (tcb.rcvRttUs + (m - tcb.rcvRttUs) / 8) | 0;
+}

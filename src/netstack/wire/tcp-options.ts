@@ -1,0 +1,161 @@
+// TCP options (RFC 9293 3.2, 7323, 2018): parsed into one reusable object, written in the order and
+// padding that Linux uses. Unknown kinds are skipped; a broken length ends the walk and what was read
+// before it stands (as Linux; RFC 9293 MUST-7 asks only that it does no harm).
+
+import { i32, setU16, setU32, u16 } from "../../base/bytes.ts";
+import { tcpHeaderBytes } from "./tcp.ts";
+
+const KIND_END = 0;
+const KIND_NOP = 1;
+const KIND_MSS = 2;
+const KIND_WINDOW_SCALE = 3;
+const KIND_SACK_PERMITTED = 4;
+const KIND_SACK = 5;
+const KIND_TIMESTAMPS = 8;
+
+export const SACK_BLOCKS_MAX = 4;
+/** Length of the timestamps option with its two NOPs. */
+export const TIMESTAMPS_BYTES = 12;
+/** NOP NOP kind length: the whole option area of an ordinary segment. */
+const TIMESTAMPS_WORD = 0x0101080a;
+
+export class TcpOptions {
+  /** 0: not given. */
+  mss = 0;
+  /** -1: not given. */
+  windowScale = -1;
+  sackPermitted = false;
+  hasTimestamps = false;
+  tsVal = 0;
+  tsEcr = 0;
+  sackCount = 0;
+  readonly sackStart = new Int32Array(SACK_BLOCKS_MAX);
+  readonly sackEnd = new Int32Array(SACK_BLOCKS_MAX);
+
+  reset(): void {
+    this.mss = 0;
+    this.windowScale = -1;
+    this.sackPermitted = false;
+    this.hasTimestamps = false;
+    this.tsVal = 0;
+    this.tsEcr = 0;
+    this.sackCount = 0;
+  }
+}
+
+/** Precondition: checkTcp(b, off, end). MSS, scale and SACK-permitted count only on a SYN. */
+export function parseTcpOptions(out: TcpOptions, b: Uint8Array, off: number, isSyn: boolean): void {
+  const end = off + tcpHeaderBytes(b, off);
+  let at = off + 20;
+  out.sackCount = 0;
+  out.hasTimestamps = false;
+  if (isSyn) out.reset();
+  if (end - at === TIMESTAMPS_BYTES && i32(b, at) === TIMESTAMPS_WORD) {
+    out.hasTimestamps = true;
+    out.tsVal = i32(b, at + 4);
+    out.tsEcr = i32(b, at + 8);
+    return;
+  }
+  while (at < end) {
+    const kind = b[at];
+    if (kind === KIND_END) return;
+    if (kind === KIND_NOP) {
+      at++;
+      continue;
+    }
+    if (at + 1 >= end) return;
+    const length = b[at + 1];
+    if (length < 2 || length > end - at) return;
+    parseOption(out, b, at, kind, length, isSyn);
+    at += length;
+  }
+}
+
+function parseOption(
+  out: TcpOptions,
+  b: Uint8Array,
+  at: number,
+  kind: number,
+  length: number,
+  isSyn: boolean,
+): void {
+  switch (kind) {
+    case KIND_MSS:
+      if (isSyn && length === 4) out.mss = u16(b, at + 2);
+      break;
+    case KIND_WINDOW_SCALE:
+      // RFC 7323 2.3: a larger shift count is taken as 14.
+      if (isSyn && length === 3) out.windowScale = b[at + 2] > 14 ? 14 : b[at + 2];
+      break;
+    case KIND_SACK_PERMITTED:
+      if (isSyn && length === 2) out.sackPermitted = true;
+      break;
+    case KIND_TIMESTAMPS:
+      if (length !== 10) break;
+      out.hasTimestamps = true;
+      out.tsVal = i32(b, at + 2);
+      out.tsEcr = i32(b, at + 6);
+      break;
+    case KIND_SACK:
+      if (isSyn || length < 10 || (length - 2) % 8 !== 0) break;
+      out.sackCount = Math.min(SACK_BLOCKS_MAX, (length - 2) / 8);
+      for (let i = 0; i < out.sackCount; i++) {
+        out.sackStart[i] = i32(b, at + 2 + 8 * i);
+        out.sackEnd[i] = i32(b, at + 6 + 8 * i);
+      }
+      break;
+  }
+}
+
+/** Each writer returns the bytes written, always a multiple of four. */
+export function writeMss(b: Uint8Array, at: number, mss: number): number {
+  b[at] = KIND_MSS;
+  b[at + 1] = 4;
+  setU16(b, at + 2, mss);
+  return 4;
+}
+
+export function writeTimestamps(b: Uint8Array, at: number, tsVal: number, tsEcr: number): number {
+  setU32(b, at, TIMESTAMPS_WORD);
+  setU32(b, at + 4, tsVal);
+  setU32(b, at + 8, tsEcr);
+  return TIMESTAMPS_BYTES;
+}
+
+/** On a SYN, Linux lets SACK-permitted take the place of the two NOPs. */
+export function writeSackPermittedTimestamps(
+  b: Uint8Array,
+  at: number,
+  tsVal: number,
+  tsEcr: number,
+): number {
+  writeTimestamps(b, at, tsVal, tsEcr);
+  b[at] = KIND_SACK_PERMITTED;
+  b[at + 1] = 2;
+  return TIMESTAMPS_BYTES;
+}
+
+export function writeSackPermitted(b: Uint8Array, at: number): number {
+  b[at] = KIND_NOP;
+  b[at + 1] = KIND_NOP;
+  b[at + 2] = KIND_SACK_PERMITTED;
+  b[at + 3] = 2;
+  return 4;
+}
+
+export function writeWindowScale(b: Uint8Array, at: number, shift: number): number {
+  b[at] = KIND_NOP;
+  b[at + 1] = KIND_WINDOW_SCALE;
+  b[at + 2] = 3;
+  b[at + 3] = shift;
+  return 4;
+}
+
+/** The head of a SACK option; the caller writes `count` pairs of edges behind it. */
+export function writeSackHeader(b: Uint8Array, at: number, count: number): number {
+  b[at] = KIND_NOP;
+  b[at + 1] = KIND_NOP;
+  b[at + 2] = KIND_SACK;
+  b[at + 3] = 2 + 8 * count;
+  return 4;
+}
