@@ -54,8 +54,10 @@ export function exitTask(t: Task, status: number): void {
 
   t.context = null;
   context.release();
+  t.mm.notePeak();
+  group.usage.maxRssKiB = Math.max(group.usage.maxRssKiB, t.mm.peakResidentBytes / 1024);
   t.mm.decRef();
-  t.fds.decRef();
+  t.fds.decRef(t);
   t.fs.refs--;
   t.pending.clear();
   group.timers.onTaskExit(t);

@@ -65,7 +65,7 @@ export class PosixTimer extends IntervalTimer {
   readonly clockId: number;
   readonly notify: number;
   readonly signo: number;
-  readonly valueLow: number;
+  valueLow: number;
   readonly valueHigh: number;
   readonly target: Task | null;
   /** Expiries since the signal that waits was queued, and those of the one last taken. */
