@@ -15,9 +15,6 @@ import { rlimitFamily } from "./rlimit.ts";
 import { selectFamily } from "./select.ts";
 import { signalFamily } from "./signal.ts";
 import { signalfdFamily } from "./signalfd.ts";
-import { socketFamily } from "./socket.ts";
-import { socketIoFamily } from "./socket-io.ts";
-import { socketOptionsFamily } from "./socket-options.ts";
 import { systemFamily } from "./system.ts";
 import { timeFamily } from "./time.ts";
 import { timerfdFamily } from "./timerfd.ts";
@@ -39,9 +36,6 @@ const FAMILIES: readonly SyscallFamily[] = [
   selectFamily,
   signalFamily,
   signalfdFamily,
-  socketFamily,
-  socketIoFamily,
-  socketOptionsFamily,
   systemFamily,
   timeFamily,
   timerfdFamily,
