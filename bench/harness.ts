@@ -21,19 +21,22 @@ export interface Row {
 export interface Workplace {
   dir: string;
   micro: string;
+  net: string;
   remove(): void;
 }
 
 export function workplace(): Workplace {
   const dir = mkdtempSync(join(tmpdir(), "netcell-bench-"));
   const micro = join(dir, "micro");
+  const net = join(dir, "net");
   try {
     execFileSync("gcc", ["-O2", "-static", "-pthread", "-o", micro, join(PROGRAMS, "micro.c")]);
+    execFileSync("gcc", ["-O2", "-static", "-o", net, join(PROGRAMS, "net.c")]);
   } catch (error) {
     rmSync(dir, { recursive: true, force: true });
     throw new Error("the benchmarks are C programs: install gcc and libc6-dev", { cause: error });
   }
-  return { dir, micro, remove: () => rmSync(dir, { recursive: true, force: true }) };
+  return { dir, micro, net, remove: () => rmSync(dir, { recursive: true, force: true }) };
 }
 
 export interface Ran {

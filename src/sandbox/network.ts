@@ -1,9 +1,23 @@
 // The network around a sandbox, from the monitor's side: the gateway with its link, a TAP device, or none;
-// and the capture file. Everything opened here is closed here.
+// and the capture file. Everything opened here is closed here. Throws ERR_USAGE and ERR_HOST.
 
 import { closeSync, constants, openSync } from "node:fs";
+import { isIPv4 } from "node:net";
+import { IPv4CidrRange } from "ip-num";
+import { EBUSY, EPERM, errnoName } from "../abi/errno.ts";
+import { SeededRng } from "../base/rng.ts";
+import { Gateway, parseRule, type Rule, RuleError } from "../gateway/index.ts";
+import { close, getrandom } from "../host/libc.ts";
+import { openTap } from "../host/tun.ts";
+import { SOCK_STREAM } from "../host/unix-socket.ts";
+import { EventLoopLink } from "../link/host/index.ts";
+import { VNET_HEADER } from "../link/index.ts";
+import { IpAddr } from "../netstack/index.ts";
 import type { NetworkConfig } from "../sentry/control/protocol.ts";
+import { SecureRng } from "../sentry/loop/secure-rng.ts";
+import { MonitorClock } from "./clock.ts";
 import { NetcellError } from "./errors.ts";
+import { socketPair } from "./launch.ts";
 import type { SandboxOptions } from "./options.ts";
 
 export interface SandboxNetwork {
@@ -17,6 +31,65 @@ export interface SandboxNetwork {
   close(): Promise<void>;
 }
 
+const GATEWAY_ADDRESS = "10.0.2.15/24";
+const GATEWAY_ROUTER = "10.0.2.2";
+/** A link of our own making carries whole 64 KiB packets. */
+const GATEWAY_MTU = 65_520;
+const TAP_MTU = 1500;
+const ROUTER_MAC = "02:6e:63:00:00:02";
+const GUEST_MAC = "02:6e:63:00:00:0f";
+
+function checkCidr(option: string, text: string): { address: string; bits: number } {
+  const match = /^(\d+\.\d+\.\d+\.\d+)\/(\d{1,2})$/.exec(text);
+  if (match === null || !isIPv4(match[1]) || Number(match[2]) > 32) {
+    throw new NetcellError("ERR_USAGE", `${option} "${text}" must be like 10.0.2.15/24.`);
+  }
+  return { address: match[1], bits: Number(match[2]) };
+}
+
+function checkAddress(option: string, text: string): string {
+  if (!isIPv4(text)) {
+    throw new NetcellError("ERR_USAGE", `${option} "${text}" is no IPv4 address.`);
+  }
+  return text;
+}
+
+function rules(option: string, texts: readonly string[] | undefined): Rule[] {
+  return (texts ?? []).map((text) => {
+    try {
+      return parseRule(text);
+    } catch (error) {
+      if (error instanceof RuleError)
+        throw new NetcellError("ERR_USAGE", `${option}: ${error.message}`);
+      throw error;
+    }
+  });
+}
+
+interface Published {
+  address: string;
+  hostPort: number;
+  port: number;
+}
+
+function published(text: string): Published {
+  const match = /^(?:(\d+\.\d+\.\d+\.\d+):)?(\d{1,5}):(\d{1,5})(?:\/tcp)?$/.exec(text);
+  const address = match?.[1] ?? "127.0.0.1";
+  const hostPort = Number(match?.[2]);
+  const port = Number(match?.[3]);
+  if (match === null || !isIPv4(address) || hostPort > 65_535 || port < 1 || port > 65_535) {
+    throw new NetcellError("ERR_USAGE", `publish "${text}" must be [ADDR:]HOSTPORT:PORT, in TCP.`);
+  }
+  return { address, hostPort, port };
+}
+
+const toAddr = (text: string): IpAddr => {
+  const [a, b, c, d] = text.split(".").map(Number);
+  return IpAddr.v4(a, b, c, d);
+};
+const macBytes = (text: string): Uint8Array =>
+  Uint8Array.from(text.split(":"), (part) => Number.parseInt(part, 16));
+
 function openPcap(options: SandboxOptions): number {
   if (options.pcap === undefined) return -1;
   try {
@@ -27,15 +100,162 @@ function openPcap(options: SandboxOptions): number {
   }
 }
 
+/** Every option is checked before anything is opened. */
 export async function openNetwork(options: SandboxOptions): Promise<SandboxNetwork> {
+  const allow = rules("allow", options.allow);
+  const deny = rules("deny", options.deny);
+  const publish = (options.publish ?? []).map(published);
+  const kind = options.net ?? "gateway";
+  const cidr = options.ip ?? (kind === "gateway" ? GATEWAY_ADDRESS : undefined);
+  if (cidr !== undefined) checkCidr("ip", cidr);
+  if (options.router !== undefined) checkAddress("router", options.router);
+  if (options.dns !== undefined) checkAddress("dns", options.dns);
+  if (kind.startsWith("tap")) return openTapNetwork(options, kind, cidr);
   const pcapFd = openPcap(options);
+  const closePcap = (): void => {
+    if (pcapFd >= 0) closeSync(pcapFd);
+  };
+  if (kind === "none" || cidr === undefined) {
+    return {
+      config: { kind: "none" },
+      sentryFd: -1,
+      pcapFd,
+      sentryHasLink: closePcap,
+      close: async () => {},
+    };
+  }
+  try {
+    return await openGateway(options, { cidr, allow, deny, publish, pcapFd });
+  } catch (error) {
+    closePcap();
+    throw error;
+  }
+}
+
+function openTapNetwork(options: SandboxOptions, kind: string, cidr?: string): SandboxNetwork {
+  if (cidr === undefined) {
+    throw new NetcellError(
+      "ERR_USAGE",
+      "net tap needs an address: give ip, for example 10.0.0.2/24.",
+    );
+  }
+  const name = kind === "tap" ? "" : kind.slice("tap=".length);
+  const fd = openTap(name, VNET_HEADER);
+  if (fd < 0) {
+    const why =
+      fd === -EPERM
+        ? "is not allowed: run as root, or have root make the device for you (ip tuntap add … user …)"
+        : fd === -EBUSY
+          ? "is in use by another process"
+          : `cannot be opened (${errnoName(-fd)})`;
+    throw new NetcellError("ERR_HOST", `the TAP device ${name} ${why}.`);
+  }
+  let pcapFd: number;
+  try {
+    pcapFd = openPcap(options);
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+  const config: NetworkConfig = {
+    kind: "tap",
+    address: cidr,
+    mtu: options.mtu ?? TAP_MTU,
+    mac: options.mac ?? randomMac(),
+  };
+  if (options.router !== undefined) config.router = options.router;
+  if (options.dns !== undefined) config.dns = options.dns;
+  const release = (): void => {
+    close(fd);
+    if (pcapFd >= 0) closeSync(pcapFd);
+  };
+  let held = true;
+  const once = (): void => {
+    if (held) release();
+    held = false;
+  };
+  return { config, sentryFd: fd, pcapFd, sentryHasLink: once, close: async () => once() };
+}
+
+/** Locally administered, one station. */
+function randomMac(): string {
+  const bytes = new Uint8Array(6);
+  getrandom(bytes, 0, bytes.length);
+  bytes[0] = (bytes[0] & 0xfc) | 2;
+  return [...bytes].map((b) => b.toString(16).padStart(2, "0")).join(":");
+}
+
+interface GatewayPlan {
+  cidr: string;
+  allow: Rule[];
+  deny: Rule[];
+  publish: Published[];
+  pcapFd: number;
+}
+
+function routerFor(cidr: string, given: string | undefined): string {
+  if (given !== undefined) return given;
+  if (cidr === GATEWAY_ADDRESS) return GATEWAY_ROUTER;
+  // As the default network has it: the second address of the guest's own.
+  const range = IPv4CidrRange.fromCidr(cidr);
+  const own = toAddr(cidr.split("/")[0]).v4 >>> 0;
+  const SECOND = 2n;
+  const candidate = Number(range.getFirst().getValue() + SECOND);
+  const word = candidate === own ? candidate - 1 : candidate;
+  return new IpAddr().setV4(word).toString();
+}
+
+async function openGateway(options: SandboxOptions, plan: GatewayPlan): Promise<SandboxNetwork> {
+  const { address, bits } = checkCidr("ip", plan.cidr);
+  const router = routerFor(plan.cidr, options.router);
+  const mtu = options.mtu ?? GATEWAY_MTU;
+  const mac = options.mac ?? GUEST_MAC;
+  const gateway = new Gateway({
+    clock: new MonitorClock(),
+    rng: options.seed === undefined ? new SecureRng() : new SeededRng(~options.seed),
+    allow: plan.allow,
+    deny: plan.deny,
+    router: toAddr(router),
+    prefixBits: bits,
+    guest: toAddr(address),
+    onRefused: (refusal) => options.onRefused?.(refusal),
+  });
+  for (const { address: at, hostPort, port } of plan.publish) {
+    try {
+      await gateway.publish(at, hostPort, port);
+    } catch (error) {
+      gateway.close();
+      const code = (error as NodeJS.ErrnoException).code;
+      throw new NetcellError(
+        "ERR_HOST",
+        `port ${at}:${hostPort} cannot be published (${code}).`,
+        error,
+      );
+    }
+  }
+  const [ours, theirs] = socketPair(SOCK_STREAM);
+  const link = new EventLoopLink({
+    fd: ours,
+    mtu,
+    mac: macBytes(ROUTER_MAC),
+    onDelivered: () => gateway.run(),
+    onClosed: () => gateway.close(),
+  });
+  gateway.attach(link);
+  let held = true;
   return {
-    config: { kind: "none" },
-    sentryFd: -1,
-    pcapFd,
+    config: { kind: "gateway", address: plan.cidr, router, dns: options.dns ?? router, mtu, mac },
+    sentryFd: theirs,
+    pcapFd: plan.pcapFd,
     sentryHasLink: () => {
-      if (pcapFd >= 0) closeSync(pcapFd);
+      held = false;
+      close(theirs);
+      if (plan.pcapFd >= 0) closeSync(plan.pcapFd);
     },
-    close: async () => {},
+    close: async () => {
+      if (held) close(theirs);
+      gateway.close();
+      link.close();
+    },
   };
 }

@@ -84,7 +84,7 @@ export class Sandbox implements AsyncDisposable, ProcessHost {
       root: files.root,
       network: network.config,
       limits: { ...DEFAULT_LIMITS, ...options.limits },
-      hasPcap: network.pcapFd >= 0,
+      pcapFormat: network.pcapFd < 0 ? null : options.pcap?.endsWith(".pcapng") ? "pcapng" : "us",
       hasLog: logFd >= 0,
       strace: options.strace === true,
       cpus: availableParallelism(),

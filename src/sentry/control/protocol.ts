@@ -54,7 +54,8 @@ export interface SentryConfig {
   limits: Limits;
   /** Repeatable randomness; unset: the host's. */
   seed?: number;
-  hasPcap: boolean;
+  /** How frames are written to the pcap descriptor; null: they are not. */
+  pcapFormat: "us" | "pcapng" | null;
   hasLog: boolean;
   strace: boolean;
   cpus: number;

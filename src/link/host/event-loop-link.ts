@@ -1,0 +1,95 @@
+// A stream link (fd-link.ts) driven by Node's event loop instead of an epoll of ours: the gateway's end.
+// Reading goes through a Socket straight into the frame buffer; writing is FdLink's, with a retry while the
+// other side is slow.
+
+import { Socket } from "node:net";
+import type { LinkEndpoint, LinkSink, PacketBuffer } from "../../netstack/index.ts";
+import { FrameStream } from "../frame-stream.ts";
+import { FdLink } from "./fd-link.ts";
+
+export interface EventLoopLinkConfig {
+  /** One end of a stream socketpair; taken over. */
+  fd: number;
+  mtu: number;
+  mac: Uint8Array;
+  /** Frames have been delivered: run what they caused. */
+  onDelivered: () => void;
+  onClosed: () => void;
+}
+
+export class EventLoopLink implements LinkEndpoint {
+  readonly #link: FdLink;
+  readonly #socket: Socket;
+  readonly #stream = new FrameStream();
+  #sink: LinkSink | null = null;
+  #retry: NodeJS.Timeout | null = null;
+
+  constructor(config: EventLoopLinkConfig) {
+    const { fd, mtu, mac, onDelivered, onClosed } = config;
+    this.#link = new FdLink({ fd, kind: "stream", mtu, mac });
+    const stream = this.#stream;
+    this.#socket = new Socket({
+      fd,
+      readable: true,
+      writable: false,
+      onread: {
+        buffer: () => {
+          const space = stream.space;
+          return stream.bytes.subarray(stream.offset, stream.offset + space);
+        },
+        callback: (count: number): boolean => {
+          stream.commit(count, this.#sink);
+          if (stream.broken) this.#socket.destroy();
+          else onDelivered();
+          return true;
+        },
+      },
+    } as ConstructorParameters<typeof Socket>[0]);
+    this.#socket.on("error", () => this.#socket.destroy());
+    this.#socket.on("end", () => this.#socket.destroy());
+    this.#socket.on("close", () => {
+      this.#link.isOver = true;
+      onClosed();
+    });
+    this.#socket.resume();
+  }
+
+  get mtu(): number {
+    return this.#link.mtu;
+  }
+  get mac(): Uint8Array {
+    return this.#link.mac;
+  }
+  get checksumOffload(): boolean {
+    return this.#link.checksumOffload;
+  }
+  get gsoBytesMax(): number {
+    return this.#link.gsoBytesMax;
+  }
+
+  attach(sink: LinkSink): void {
+    this.#sink = sink;
+  }
+
+  send(pkt: PacketBuffer): boolean {
+    const sent = this.#link.send(pkt);
+    if (this.#link.wantsWrite) this.#retryLater();
+    return sent;
+  }
+
+  #retryLater(): void {
+    this.#retry ??= setTimeout(() => {
+      this.#retry = null;
+      this.#link.writable();
+      if (this.#link.wantsWrite) this.#retryLater();
+    }, 1);
+  }
+
+  close(): void {
+    if (this.#retry !== null) clearTimeout(this.#retry);
+    this.#retry = null;
+    this.#sink = null;
+    this.#link.isOver = true;
+    this.#socket.destroy();
+  }
+}

@@ -1,0 +1,164 @@
+// The mount tree that a sandbox starts with, from the monitor's plan: served trees under an overlay, tmpfs,
+// and always our own /proc, /sys, /dev, /dev/pts and /dev/shm. Throws with a sentence: the monitor shows it.
+
+import { EEXIST, errnoName } from "../../abi/errno.ts";
+import { MS_RDONLY } from "../../abi/mount.ts";
+import { S_IFREG } from "../../abi/stat.ts";
+import { type ByteString, utf8ToByteString } from "../../base/bytes.ts";
+import type { GoferClient } from "../../gofer/index.ts";
+import type { MountSpec, RootEntry } from "../control/protocol.ts";
+import { GoferFileSystem } from "../fs/gofer/gofer-file-system.ts";
+import { OverlayFs } from "../fs/overlay/overlay.ts";
+import { Tmpfs } from "../fs/tmpfs/tmpfs.ts";
+import type { Kernel } from "../kernel/kernel.ts";
+import type { Task } from "../kernel/task.ts";
+import type { FileCounter } from "../vfs/fd-table.ts";
+import type { FileSystem } from "../vfs/file-system.ts";
+import { MountNamespace, MountTable } from "../vfs/mount-namespace.ts";
+import { mkdirAt, mknodAt, symlinkAt } from "../vfs/name-operations.ts";
+import type { Path } from "../vfs/path.ts";
+import { Quota } from "../vfs/quota.ts";
+import { resolve } from "../vfs/resolve.ts";
+import { makeBootTask } from "./boot-task.ts";
+
+const AT_FDCWD = -100;
+
+export interface MountPlan {
+  mounts: readonly MountSpec[];
+  entries: readonly RootEntry[];
+}
+
+function must<T>(result: T | number, what: string): T {
+  if (typeof result === "number") throw new Error(`${what} failed: ${errnoName(-result)}`);
+  return result;
+}
+
+class TreeBuilder {
+  readonly kernel: Kernel;
+  readonly table: MountTable;
+  readonly #client: GoferClient;
+
+  constructor(kernel: Kernel, client: GoferClient) {
+    this.kernel = kernel;
+    this.#client = client;
+    const { tmpfsBytes, inodes } = kernel.limits;
+    this.table = new MountTable(new Quota(tmpfsBytes, inodes, null));
+  }
+
+  make(spec: MountSpec): FileSystem {
+    return spec.type === "tmpfs"
+      ? this.tmpfs(spec.mode ?? 0o755, spec.sizeBytes)
+      : this.#served(spec);
+  }
+
+  tmpfs(mode: number, sizeBytes?: number): Tmpfs {
+    const { kernel, table } = this;
+    const { tmpfsBytes, inodes } = kernel.limits;
+    const options = { mode, uid: 0, gid: 0, bytesMax: sizeBytes ?? tmpfsBytes, inodesMax: inodes };
+    const now = kernel.clock.realtimeNs();
+    return new Tmpfs(table.allocateDev(), kernel.memoryFile, table.quota, options, now);
+  }
+
+  #served(spec: MountSpec): FileSystem {
+    const { kernel, table } = this;
+    const write = spec.write ?? "readonly";
+    const served = GoferFileSystem.attach(
+      table.allocateDev(),
+      this.#client,
+      spec.tree ?? -1,
+      kernel.hostFiles,
+      kernel.clock,
+      {
+        cache: write === "through" ? "shared" : "exclusive",
+        readOnly: write !== "through",
+        displayPath: utf8ToByteString(spec.target),
+      },
+    );
+    const lower = must(served, `reading ${spec.source ?? spec.target}`);
+    // A read-only root still carries our mount points: they are made in memory before it is sealed.
+    const isSealedRoot = write === "readonly" && spec.target === "/";
+    if (write !== "overlay" && !isSealedRoot) return lower;
+    const now = kernel.clock.realtimeNs();
+    return new OverlayFs(table.allocateDev(), kernel.memoryFile, table.quota, lower.root, now);
+  }
+}
+
+/** mkdir -p; what is there already stays. */
+function makeDirectories(t: Task, path: ByteString, mode: number): void {
+  let at = "";
+  for (const name of path.split("/").filter((n) => n !== "")) {
+    at += `/${name}`;
+    const r = mkdirAt(t, AT_FDCWD, at, at === path ? mode : 0o755);
+    if (typeof r === "number" && r !== -EEXIST) must(r, `making ${at}`);
+  }
+}
+
+/** Where to mount: made when it is missing, as a file or a directory. */
+function mountPoint(t: Task, path: ByteString, isFile: boolean): Path {
+  if (path === "/") return t.fs.root;
+  const found = resolve(t, AT_FDCWD, path, true);
+  if (typeof found !== "number") return found;
+  if (isFile) {
+    makeDirectories(t, path.slice(0, path.lastIndexOf("/")), 0o755);
+    mknodAt(t, AT_FDCWD, path, S_IFREG | 0o644, 0);
+  } else makeDirectories(t, path, 0o755);
+  return must(resolve(t, AT_FDCWD, path, true), `making the mount point ${path}`);
+}
+
+function makeEntries(t: Task, entries: readonly RootEntry[]): void {
+  for (const { path, symlink, mode } of entries) {
+    const name = utf8ToByteString(path);
+    if (symlink === undefined) makeDirectories(t, name, mode ?? 0o755);
+    else {
+      const r = symlinkAt(t, utf8ToByteString(symlink), AT_FDCWD, name);
+      if (typeof r === "number" && r !== -EEXIST) must(r, `making the link ${path}`);
+    }
+  }
+}
+
+/** File systems of the kernel's own, mounted in every sandbox. `make` gets a device number. */
+export interface OwnMount {
+  target: ByteString;
+  source: ByteString;
+  flags: number;
+  make: (builder: { table: MountTable; kernel: Kernel; tmpfs: TreeBuilder["tmpfs"] }) => FileSystem;
+}
+
+/** Sets kernel.mounts; returns the task that set-up goes on with. */
+export function buildMountTree(
+  kernel: Kernel,
+  files: FileCounter,
+  client: GoferClient,
+  plan: MountPlan,
+  own: readonly OwnMount[],
+): Task {
+  const builder = new TreeBuilder(kernel, client);
+  const [root, ...rest] = plan.mounts;
+  if (root === undefined || root.target !== "/")
+    throw new Error("the plan has no root file system");
+  const rootFlags = root.write === "readonly" ? MS_RDONLY : 0;
+  const rootFs = builder.make(root);
+  kernel.mounts = MountNamespace.create(builder.table, rootFs, 0, root.source ?? "none");
+  const t = makeBootTask(kernel, files);
+  makeEntries(t, plan.entries);
+  const mountAll = (specs: readonly MountSpec[]): void => {
+    for (const spec of specs) {
+      const target = utf8ToByteString(spec.target);
+      const at = mountPoint(t, target, spec.isFile === true);
+      const flags = spec.type === "gofer" && spec.write === "readonly" ? MS_RDONLY : 0;
+      kernel.mounts.mountAt(at, builder.make(spec), flags, utf8ToByteString(spec.source ?? "none"));
+    }
+  };
+  mountAll(rest);
+  for (const { target, source, flags, make } of own) {
+    const at = mountPoint(t, target, false);
+    kernel.mounts.mountAt(
+      at,
+      make({ table: builder.table, kernel, tmpfs: builder.tmpfs.bind(builder) }),
+      flags,
+      source,
+    );
+  }
+  kernel.mounts.rootMount.flags |= rootFlags;
+  return t;
+}
