@@ -1,0 +1,106 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { FakeHostMemory } from "../testing/fake-platform.ts";
+import { MemoryFile } from "./memory-file.ts";
+import { HUGE_BYTES, PAGE_BYTES } from "./page.ts";
+
+const MiB = 1024 * 1024;
+const WINDOW = 4 * MiB;
+
+class CountingHost extends FakeHostMemory {
+  punched = 0;
+  committed = 0;
+  override punch(offset: number, length: number): number {
+    this.punched += length;
+    return super.punch(offset, length);
+  }
+  override committedBytes(): number {
+    return this.committed;
+  }
+}
+
+const fileOf = (limit = 64 * MiB): { file: MemoryFile; host: CountingHost } => {
+  const host = new CountingHost(WINDOW);
+  return { file: new MemoryFile(host, limit), host };
+};
+
+describe("MemoryFile", () => {
+  it("never hands a page out twice, always zeroed, in one window, and joins what comes back", () => {
+    const step = fc.record({
+      pages: fc.integer({ min: 1, max: 512 }),
+      align: fc.constantFrom(PAGE_BYTES, 16 * PAGE_BYTES, HUGE_BYTES),
+      free: fc.integer({ min: 0, max: 3 }),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const { file } = fileOf();
+        const live: { offset: number; bytes: number }[] = [];
+        let sum = 0;
+        for (const { pages, align, free } of steps) {
+          const bytes = pages * PAGE_BYTES;
+          const offset = file.allocate(bytes, align);
+          if (offset >= 0) {
+            expect(offset % align).toBe(0);
+            expect(Math.floor(offset / WINDOW)).toBe(Math.floor((offset + bytes - 1) / WINDOW));
+            for (const other of live) {
+              expect(offset >= other.offset + other.bytes || other.offset >= offset + bytes).toBe(
+                true,
+              );
+            }
+            const window = file.bytesAt(offset);
+            const at = file.indexOf(offset);
+            for (let p = 0; p < bytes; p += PAGE_BYTES) expect(window[at + p + (p % 7)]).toBe(0);
+            window.fill(0xaa, at, at + bytes);
+            live.push({ offset, bytes });
+            sum += bytes;
+          }
+          for (let i = 0; i < free && live.length > 0; i++) {
+            const gone = live.splice((i * 31) % live.length, 1)[0];
+            file.decRef(gone.offset, gone.bytes);
+            sum -= gone.bytes;
+          }
+          expect(file.allocatedBytes).toBe(sum);
+        }
+        for (const run of live) file.decRef(run.offset, run.bytes);
+        expect(file.allocatedBytes).toBe(0);
+        // Everything has been joined: the largest blocks are there again.
+        expect(file.allocate(HUGE_BYTES, HUGE_BYTES) % HUGE_BYTES).toBe(0);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it("gives large runs back to the host at once and keeps only a few short ones", () => {
+    const { file, host } = fileOf();
+    const large = file.allocate(MiB, PAGE_BYTES);
+    file.decRef(large, MiB);
+    expect(host.punched).toBe(MiB);
+    const short = file.allocate(4 * PAGE_BYTES, PAGE_BYTES);
+    file.decRef(short, 4 * PAGE_BYTES);
+    expect(host.punched).toBe(MiB);
+    expect(file.dirtyBytes).toBe(4 * PAGE_BYTES);
+  });
+
+  it("frees only pages whose last reference goes", () => {
+    const { file, host } = fileOf();
+    const offset = file.allocate(MiB, PAGE_BYTES);
+    file.incRef(offset + MiB / 4, MiB / 2);
+    file.decRef(offset, MiB);
+    expect(file.allocatedBytes).toBe(MiB / 2);
+    expect(host.punched).toBe(MiB / 2);
+    expect(file.refCount(offset + MiB / 4)).toBe(1);
+    expect(file.sameSharing(offset + MiB / 4, MiB / 2, true)).toBe(MiB / 2);
+  });
+
+  it("counts runs against the limit, then asks the host what is really committed", () => {
+    const { file, host } = fileOf(2 * MiB);
+    expect(file.allocate(HUGE_BYTES, PAGE_BYTES)).toBeGreaterThanOrEqual(0);
+    host.committed = 100 * 1024;
+    expect(file.isTight).toBe(true);
+    expect(file.allocate(16 * 1024, PAGE_BYTES)).toBeGreaterThanOrEqual(0);
+    host.committed = 2 * MiB;
+    let refused = false;
+    for (let i = 0; i < 1000 && !refused; i++) refused = file.allocate(16 * 1024, PAGE_BYTES) < 0;
+    expect(refused).toBe(true);
+  });
+});
