@@ -154,6 +154,12 @@ function openat2(t: Task, a: SyscallArgs): number {
 }
 
 function close(t: Task, a: SyscallArgs): number {
+  const file = t.fds.get(a.int(0));
+  if (file === undefined) return -EBADF;
+  if (file.refs === 1) {
+    const wait = file.closeWait(t);
+    if (wait === BLOCKED) return wait;
+  }
   return t.fds.close(t, a.int(0));
 }
 

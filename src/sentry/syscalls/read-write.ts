@@ -3,7 +3,15 @@
 // in syscallState, because the call is run again from its start.
 
 import { EAGAIN, EBADF, EFBIG, EINTR, EINVAL, EOPNOTSUPP, ERESTARTSYS } from "../../abi/errno.ts";
-import { O_APPEND, RWF_ALL, RWF_APPEND, RWF_DSYNC, RWF_NOWAIT, RWF_SYNC, SEEK_CUR } from "../../abi/fcntl.ts";
+import {
+  O_APPEND,
+  RWF_ALL,
+  RWF_APPEND,
+  RWF_DSYNC,
+  RWF_NOWAIT,
+  RWF_SYNC,
+  SEEK_CUR,
+} from "../../abi/fcntl.ts";
 import { POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRNORM } from "../../abi/poll.ts";
 import { RLIMIT_FSIZE } from "../../abi/resource.ts";
 import { SIGXFSZ } from "../../abi/signal.ts";

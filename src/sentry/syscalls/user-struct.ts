@@ -1,9 +1,6 @@
 // Structures on their way to the program: built in one scratch buffer and copied out as a whole.
 
 import { EFAULT } from "../../abi/errno.ts";
-import { setU16Le, setU32Le, setU64Le } from "../../base/bytes.ts";
-import type { Task } from "../kernel/task.ts";
-import type { Stat } from "../vfs/stat.ts";
 import {
   devMajor,
   devMinor,
@@ -47,6 +44,9 @@ import {
   STATX_SIZE,
   STATX_UID,
 } from "../../abi/stat.ts";
+import { setU16Le, setU32Le, setU64Le } from "../../base/bytes.ts";
+import type { Task } from "../kernel/task.ts";
+import type { Stat } from "../vfs/stat.ts";
 
 export const scratch = new Uint8Array(256);
 
