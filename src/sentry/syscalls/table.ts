@@ -1,45 +1,69 @@
 // The system call table: every family, laid out flat by number. A number without a handler is ENOSYS.
 
+import { attrSyscalls } from "./attr.ts";
+import { directorySyscalls } from "./directory.ts";
 import { epollFamily } from "./epoll.ts";
 import { eventfdFamily } from "./eventfd.ts";
 import { execFamily } from "./exec.ts";
 import type { SyscallFamily, SyscallHandler } from "./family.ts";
+import { fcntlSyscalls } from "./fcntl.ts";
 import { futexFamily } from "./futex.ts";
 import { idsFamily } from "./ids.ts";
 import { memoryFamily } from "./memory.ts";
+import { mountSyscalls } from "./mount.ts";
+import { openSyscalls } from "./open.ts";
 import { pollFamily } from "./poll.ts";
 import { prctlFamily } from "./prctl.ts";
 import { processFamily } from "./process.ts";
 import { processVmFamily } from "./process-vm.ts";
+import { readWriteSyscalls } from "./read-write.ts";
+import { renameLinkSyscalls } from "./rename-link.ts";
 import { rlimitFamily } from "./rlimit.ts";
 import { selectFamily } from "./select.ts";
 import { signalFamily } from "./signal.ts";
 import { signalfdFamily } from "./signalfd.ts";
+import { socketFamily } from "./socket.ts";
+import { socketIoFamily } from "./socket-io.ts";
+import { socketOptionsFamily } from "./socket-options.ts";
+import { statSyscalls } from "./stat.ts";
 import { systemFamily } from "./system.ts";
 import { timeFamily } from "./time.ts";
 import { timerfdFamily } from "./timerfd.ts";
 import { waitFamily } from "./wait.ts";
+import { xattrSyscalls } from "./xattr.ts";
 
 /** Adding a family is one line here. */
 const FAMILIES: readonly SyscallFamily[] = [
+  attrSyscalls,
+  directorySyscalls,
   epollFamily,
   eventfdFamily,
   execFamily,
+  fcntlSyscalls,
   futexFamily,
   idsFamily,
   memoryFamily,
+  mountSyscalls,
+  openSyscalls,
   pollFamily,
   prctlFamily,
-  processFamily,
   processVmFamily,
+  processFamily,
+  readWriteSyscalls,
+  renameLinkSyscalls,
   rlimitFamily,
   selectFamily,
   signalFamily,
   signalfdFamily,
+  socketIoFamily,
+  socketOptionsFamily,
+  socketFamily,
+  statSyscalls,
   systemFamily,
   timeFamily,
   timerfdFamily,
   waitFamily,
+  xattrSyscalls,
 ];
 
 const TABLE_LENGTH = 512;
