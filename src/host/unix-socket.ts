@@ -7,6 +7,7 @@ import {
   SYS_recvmsg,
   SYS_sendmsg,
   SYS_sendto,
+  SYS_setsockopt,
   SYS_shutdown,
   SYS_socketpair,
 } from "../abi/syscall-numbers.ts";
@@ -174,4 +175,14 @@ export const SHUT_WR = 1;
 export const SHUT_RDWR = 2;
 export function shutdown(fd: number, how: number): number {
   return sys(SYS_shutdown, fd, how, 0, 0, 0, 0);
+}
+
+const SO_SNDBUF = 7;
+const SO_SNDBUFFORCE = 32;
+/** The send buffer as large as asked, or as the host allows without privilege (net.core.wmem_max). */
+export function growSendBuffer(fd: number, bytes: number): void {
+  const value = new Int32Array([bytes]);
+  const at = addressOf(new Uint8Array(value.buffer));
+  if (sys(SYS_setsockopt, fd, SOL_SOCKET, SO_SNDBUFFORCE, at, 4, 0) >= 0) return;
+  sys(SYS_setsockopt, fd, SOL_SOCKET, SO_SNDBUF, at, 4, 0);
 }

@@ -5,8 +5,8 @@
 import { setU16Le, setU32Le } from "../base/bytes.ts";
 
 export interface ByteSink {
-  /** The bytes are valid during the call only. */
-  write(bytes: Uint8Array): void;
+  /** bytes[offset, offset + length); valid during the call only. */
+  write(bytes: Uint8Array, offset: number, length: number): void;
 }
 
 export type PcapFormat = "us" | "ns" | "pcapng";
@@ -63,7 +63,7 @@ export class PcapWriter {
 
   flush(): void {
     if (this.#used === 0) return;
-    this.#sink.write(this.#buffer.subarray(0, this.#used));
+    this.#sink.write(this.#buffer, 0, this.#used);
     this.#used = 0;
   }
 

@@ -1,11 +1,15 @@
 // A stream link (fd-link.ts) driven by Node's event loop instead of an epoll of ours: the gateway's end.
-// Reading goes through a Socket straight into the frame buffer; writing is FdLink's, with a retry while the
-// other side is slow.
+// Reading goes through a Socket straight into the frame buffer. Writing is FdLink's, straight to the
+// descriptor; what the kernel does not take at once goes through the Socket, which waits for room.
 
 import { Socket } from "node:net";
+import { growSendBuffer } from "../../host/unix-socket.ts";
 import type { LinkEndpoint, LinkSink, PacketBuffer } from "../../netstack/index.ts";
 import { FrameStream } from "../frame-stream.ts";
 import { FdLink } from "./fd-link.ts";
+
+/** A burst of the largest frames. */
+const SEND_BUFFER_BYTES = 4 * 1024 * 1024;
 
 export interface EventLoopLinkConfig {
   /** One end of a stream socketpair; taken over. */
@@ -22,16 +26,16 @@ export class EventLoopLink implements LinkEndpoint {
   readonly #socket: Socket;
   readonly #stream = new FrameStream();
   #sink: LinkSink | null = null;
-  #retry: NodeJS.Timeout | null = null;
 
   constructor(config: EventLoopLinkConfig) {
     const { fd, mtu, mac, onDelivered, onClosed } = config;
+    growSendBuffer(fd, SEND_BUFFER_BYTES);
     this.#link = new FdLink({ fd, kind: "stream", mtu, mac });
     const stream = this.#stream;
     this.#socket = new Socket({
       fd,
       readable: true,
-      writable: false,
+      writable: true,
       onread: {
         buffer: () => {
           const space = stream.space;
@@ -73,21 +77,21 @@ export class EventLoopLink implements LinkEndpoint {
 
   send(pkt: PacketBuffer): boolean {
     const sent = this.#link.send(pkt);
-    if (this.#link.wantsWrite) this.#retryLater();
+    if (this.#link.wantsWrite && !this.#link.isHeld) this.#flush();
     return sent;
   }
 
-  #retryLater(): void {
-    this.#retry ??= setTimeout(() => {
-      this.#retry = null;
-      this.#link.writable();
-      if (this.#link.wantsWrite) this.#retryLater();
-    }, 1);
+  /** Gives the backlog to the Socket, and holds further frames back until it is through. */
+  #flush(): void {
+    const backlog = this.#link.takeBacklog();
+    this.#link.isHeld = backlog !== null;
+    if (backlog === null) return;
+    this.#socket.write(backlog, (error) => {
+      if (error === null || error === undefined) this.#flush();
+    });
   }
 
   close(): void {
-    if (this.#retry !== null) clearTimeout(this.#retry);
-    this.#retry = null;
     this.#sink = null;
     this.#link.isOver = true;
     this.#socket.destroy();

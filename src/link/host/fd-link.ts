@@ -22,7 +22,7 @@ const GSO_BYTES = 65_535;
 /** Below this a second piece is copied behind the first: cheaper than a gather. */
 const COPY_BELOW = 4096;
 /** Bytes that wait while a stream is full; more is dropped. */
-const BACKLOG_BYTES = 1024 * 1024;
+const BACKLOG_BYTES = 4 * 1024 * 1024;
 
 export class FdLink implements LinkEndpoint {
   readonly fd: number;
@@ -33,6 +33,8 @@ export class FdLink implements LinkEndpoint {
   readonly counters = { malformed: 0, txDropped: 0, rxErrors: 0 };
   /** The other side is gone, or talks nonsense. */
   isOver = false;
+  /** Somebody else is writing earlier bytes of this stream: send() only keeps. */
+  isHeld = false;
 
   readonly #kind: "tap" | "stream";
   readonly #stream = new FrameStream();
@@ -125,7 +127,7 @@ export class FdLink implements LinkEndpoint {
     }
     const total = linear + fragLength;
     let n = 0;
-    if (this.#to === this.#from) {
+    if (this.#to === this.#from && !this.isHeld) {
       n =
         frag === null
           ? write(this.fd, pkt.bytes, at, linear)
@@ -191,6 +193,14 @@ export class FdLink implements LinkEndpoint {
       this.#from += n;
     }
     this.#from = this.#to = 0;
+  }
+
+  /** A copy of what waits, which the caller now has to write. Null: nothing. */
+  takeBacklog(): Uint8Array | null {
+    if (this.#to === this.#from) return null;
+    const bytes = this.#backlog.slice(this.#from, this.#to);
+    this.#from = this.#to = 0;
+    return bytes;
   }
 
   close(): void {

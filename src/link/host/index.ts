@@ -2,5 +2,4 @@
 
 export { EventLoopLink, type EventLoopLinkConfig } from "./event-loop-link.ts";
 export { FdLink, type FdLinkConfig } from "./fd-link.ts";
-export { NodeStreamLink, type NodeStreamLinkConfig } from "./node-stream-link.ts";
 export { openTapLink } from "./tap.ts";
