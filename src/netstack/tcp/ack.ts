@@ -9,13 +9,20 @@ import { onAck } from "./recovery.ts";
 import { $sackSample, tagSacks } from "./sack.ts";
 import type { Segment } from "./segment.ts";
 import { armPersist, armRetransmit } from "./sender.ts";
-import { EVER_RETRANS, SACKED } from "./sent-list.ts";
+import { EVER_RETRANS, LOST, SACKED } from "./sent-list.ts";
 import type { Tcb } from "./tcb.ts";
 
 const NEVER = Number.POSITIVE_INFINITY;
 
 /** Scratch of one ACK: what left the list. */
-const $acked = { segs: 0, delivered: 0, sentUs: 0, hasSample: false, hadRetrans: false };
+const $acked = {
+  segs: 0,
+  delivered: 0,
+  sentUs: 0,
+  hasSample: false,
+  hadRetrans: false,
+  retransUs: 0,
+};
 
 /** False: the segment is to be dropped. Precondition: the ACK flag is set, the state is synchronised. */
 export function processAck(tcb: Tcb, seg: Segment): boolean {
@@ -92,8 +99,8 @@ function removeAcked(tcb: Tcb, ack: number): void {
     if (seqLe(record.end, ack)) {
       $acked.segs += record.segs;
       if ((record.flags & SACKED) === 0) $acked.delivered += record.segs;
-      if ((record.flags & EVER_RETRANS) !== 0) $acked.hadRetrans = true;
-      else if (!$acked.hasSample && (record.flags & SACKED) === 0) {
+      if ((record.flags & EVER_RETRANS) !== 0) noteRetransAcked(record.sentUs);
+      else if (!$acked.hasSample && (record.flags & (SACKED | LOST)) === 0) {
         $acked.hasSample = true;
         $acked.sentUs = record.sentUs;
       }
@@ -106,8 +113,8 @@ function removeAcked(tcb: Tcb, ack: number): void {
       const segs = sent.trimHead(ack);
       $acked.segs += segs;
       if (!wasSacked) $acked.delivered += segs;
-      if ((record.flags & EVER_RETRANS) !== 0) $acked.hadRetrans = true;
-      else if (!$acked.hasSample && segs > 0) {
+      if ((record.flags & EVER_RETRANS) !== 0) noteRetransAcked(record.sentUs);
+      else if (!$acked.hasSample && segs > 0 && (record.flags & (SACKED | LOST)) === 0) {
         $acked.hasSample = true;
         $acked.sentUs = record.sentUs;
       }
@@ -123,6 +130,11 @@ function removeAcked(tcb: Tcb, ack: number): void {
   snd.base = dataAck;
   tcb.sendRing.release(bytes, dataAck === snd.end);
   onSpaceFreed(tcb);
+}
+
+function noteRetransAcked(sentUs: number): void {
+  if (!$acked.hadRetrans || seqGt(sentUs, $acked.retransUs)) $acked.retransUs = sentUs;
+  $acked.hadRetrans = true;
 }
 
 /** Tells the writer when a third of the buffer is free again, if it was turned away; grows the buffer. */
@@ -148,7 +160,10 @@ export function isWritable(tcb: Tcb): boolean {
   return lowat <= 0 || seqDiff(tcb.snd.end, tcb.snd.nxt) < lowat;
 }
 
-/** Karn: retransmitted data gives no sample, unless timestamps say which sending was answered. */
+/**
+ * Karn: retransmitted data gives no sample, unless timestamps say which sending was answered. Nor does data
+ * once taken for lost: its ACK waited for a hole before it to be filled.
+ */
 function sampleRtt(tcb: Tcb, seg: Segment, hasAdvanced: boolean, hasSackSample: boolean): void {
   const ctx = tcb.ctx;
   let rttUs = -1;
@@ -156,8 +171,11 @@ function sampleRtt(tcb: Tcb, seg: Segment, hasAdvanced: boolean, hasSackSample: 
   else if (hasSackSample) rttUs = seqDiff(ctx.nowUs, $sackSample.sentUs);
   else if (hasAdvanced && tcb.tsOk && seg.options.hasTimestamps && seg.options.tsEcr !== 0) {
     const ms = seqDiff((ctx.nowMs + tcb.tsOffset) | 0, seg.options.tsEcr);
-    // An echo from the future or of another age is a lie.
-    if (ms >= 0 && ms < 2_000_000) rttUs = Math.max(1, ms * 1_000);
+    // An echo from the future or of another age is a lie. One from before the last retransmission answers
+    // the first sending, and its delay is that of ACKs that were lost since: Linux would count it.
+    const sinceRetransUs = seqDiff(ctx.nowUs, $acked.retransUs);
+    const isAmbiguous = $acked.hadRetrans && ms * 1_000 > sinceRetransUs + 1_000;
+    if (ms >= 0 && ms < 2_000_000 && !isAmbiguous) rttUs = Math.max(1, ms * 1_000);
   }
   if (rttUs >= 0) tcb.rtt.sample(rttUs, tcb.snd.una, tcb.snd.nxt);
 }

@@ -26,13 +26,10 @@ export class TcpStats {
   DelayedACKLost = 0;
   TCPHPHits = 0;
   TCPPureAcks = 0;
-  TCPHPAcks = 0;
   TCPRenoRecovery = 0;
   TCPSackRecovery = 0;
   TCPSACKReneging = 0;
   TCPSACKDiscard = 0;
-  TCPSackShifted = 0;
-  TCPLostRetransmit = 0;
   TCPFastRetrans = 0;
   TCPSlowStartRetrans = 0;
   TCPTimeouts = 0;
@@ -41,11 +38,8 @@ export class TcpStats {
   TCPDSACKOfoSent = 0;
   TCPAbortOnData = 0;
   TCPAbortOnClose = 0;
-  TCPAbortOnMemory = 0;
   TCPAbortOnTimeout = 0;
   TCPAbortOnLinger = 0;
-  TCPAbortFailed = 0;
-  TCPMemoryPressures = 0;
   TCPDeferAcceptDrop = 0;
   TCPTimeWaitAssassinationIgnored = 0;
   TCPOFOQueue = 0;
@@ -60,13 +54,8 @@ export class TcpStats {
   TCPWinProbe = 0;
   TCPFromZeroWindowAdv = 0;
   TCPToZeroWindowAdv = 0;
-  TCPWantZeroWindowAdv = 0;
   TCPSynRetrans = 0;
   TCPOrigDataSent = 0;
   TCPDelivered = 0;
-  TCPAutoCorking = 0;
-  TCPRcvCollapsed = 0;
   OutOfWindowIcmps = 0;
-  TCPPureAcksSent = 0;
-  EmbryonicRsts = 0;
 }
