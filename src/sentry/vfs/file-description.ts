@@ -2,7 +2,7 @@
 // file (regular, pipe, socket, epoll, tty) is a subclass. Methods return a count or -errno and never
 // block: -EAGAIN means "would block", and the system call parks the task on `waiters` unless O_NONBLOCK.
 
-import { EBADF, EINVAL, ENODEV, ENOTDIR, ENOTTY, EPERM, ESPIPE } from "../../abi/errno.ts";
+import { EBADF, EINVAL, ENODEV, ENOTDIR, ENOTTY, ENXIO, EPERM, ESPIPE } from "../../abi/errno.ts";
 import {
   O_ACCMODE,
   O_APPEND,
@@ -190,6 +190,10 @@ export abstract class FileDescription {
   /** Text for /proc/PID/fdinfo after the common lines. */
   fdinfo(): string {
     return "";
+  }
+  /** open("/proc/PID/fd/N") of a file without a name: a new description of the same thing. */
+  reopen(_t: Task, _flags: number): FileDescription | number {
+    return -ENXIO;
   }
   /** What /proc/PID/fd/N reads as when there is no path: "pipe:[7]". */
   abstract describe(): string;

@@ -68,11 +68,29 @@ export class LockList {
   }
 }
 
+/** Owners that sleep for a record lock, over all files: an owner is one object, so sandboxes do not meet. */
+const waitingFor = new WeakMap<object, object>();
+
 export class FileLocks {
   readonly records = new LockList();
   readonly flocks = new LockList();
   /** Notified whenever a lock is given up. */
   readonly waiters = new WaitQueue();
+
+  /** A POSIX owner sleeps until `blocker` gives something up; null: it no longer does. */
+  noteWaiting(owner: object, blocker: object | null): void {
+    if (blocker === null) waitingFor.delete(owner);
+    else waitingFor.set(owner, blocker);
+  }
+  /** Following who waits for whom from `blocker` leads back to `owner`. */
+  wouldDeadlock(owner: object, blocker: object): boolean {
+    let next: object | undefined = blocker;
+    for (let hops = 0; next !== undefined && hops < 64; hops++) {
+      if (next === owner) return true;
+      next = waitingFor.get(next);
+    }
+    return false;
+  }
 
   releaseOwner(owner: object): void {
     let released = false;

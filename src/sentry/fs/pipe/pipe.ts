@@ -95,8 +95,12 @@ export class Pipe {
     if (wanted === 0) return 0;
     const room = this.free;
     if (room === 0 || (wanted <= PIPE_BUF && room < wanted)) return -EAGAIN;
-    const n = this.#append(io, Math.min(wanted, room));
-    return n;
+    return this.#append(io, Math.min(wanted, room));
+  }
+
+  /** Takes what fits, whatever the size (splice). The caller saw readers and room. */
+  fill(io: Io): number {
+    return this.#append(io, Math.min(io.remaining, this.free));
   }
 
   #append(io: Io, length: number): number {
@@ -245,6 +249,9 @@ export class PipeFile extends FileDescription {
     return ready;
   }
 
+  override reopen(t: Task, flags: number): FileDescription | number {
+    return new PipeFile(t, this.pipe, flags, this.inode);
+  }
   override ioctl(t: Task, request: number, arg: number): number {
     if (request === FIONREAD) return t.mm.writeU32(arg, this.pipe.used);
     return super.ioctl(t, request, arg);
