@@ -7,8 +7,10 @@ import { eventfdFamily } from "./eventfd.ts";
 import { execFamily } from "./exec.ts";
 import type { SyscallFamily, SyscallHandler } from "./family.ts";
 import { fcntlSyscalls } from "./fcntl.ts";
+import { fileHandleSyscalls } from "./file-handle.ts";
 import { futexFamily } from "./futex.ts";
 import { idsFamily } from "./ids.ts";
+import { memfdSyscalls } from "./memfd.ts";
 import { memoryFamily } from "./memory.ts";
 import { mountSyscalls } from "./mount.ts";
 import { openSyscalls } from "./open.ts";
@@ -25,6 +27,7 @@ import { signalfdFamily } from "./signalfd.ts";
 import { socketFamily } from "./socket.ts";
 import { socketIoFamily } from "./socket-io.ts";
 import { socketOptionsFamily } from "./socket-options.ts";
+import { spliceSyscalls } from "./splice.ts";
 import { statSyscalls } from "./stat.ts";
 import { systemFamily } from "./system.ts";
 import { timeFamily } from "./time.ts";
@@ -40,8 +43,10 @@ const FAMILIES: readonly SyscallFamily[] = [
   eventfdFamily,
   execFamily,
   fcntlSyscalls,
+  fileHandleSyscalls,
   futexFamily,
   idsFamily,
+  memfdSyscalls,
   memoryFamily,
   mountSyscalls,
   openSyscalls,
@@ -58,6 +63,7 @@ const FAMILIES: readonly SyscallFamily[] = [
   socketIoFamily,
   socketOptionsFamily,
   socketFamily,
+  spliceSyscalls,
   statSyscalls,
   systemFamily,
   timeFamily,
