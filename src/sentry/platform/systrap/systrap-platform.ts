@@ -1,11 +1,16 @@
 // Platform on host processes that trap by signal (after gVisor's systrap). The kernel's side of it: which
 // contexts run, which have stopped, and the bell they ring when the Sentry sleeps.
 
-import { POLLIN } from "../../../abi/poll.ts";
 import { assert } from "../../../base/assert.ts";
 import * as host from "../../../host/index.ts";
-import type { AddressSpace, Context, Platform, VdsoImage } from "../platform.ts";
-import { TRAP_DEAD, type TRAP_INTERRUPT } from "../platform.ts";
+import type {
+  AddressSpace,
+  Context,
+  Platform,
+  TRAP_DEAD,
+  TRAP_INTERRUPT,
+  VdsoImage,
+} from "../platform.ts";
 import { SystrapAddressSpace } from "./address-space.ts";
 import type { SystrapContext } from "./context.ts";
 import { FpFormat } from "./fp-state.ts";
@@ -25,7 +30,10 @@ export interface SystrapOptions {
 }
 
 const GLOBAL_BYTES = 0x4000;
+/** For spin times only, where a factor of two does not matter. */
+const TICKS_PER_NS = 2.5;
 const DEFAULT_RUNNER_SPIN_NS = 20_000;
+const AT_HWCAP = 16;
 const AT_HWCAP2 = 26;
 const HWCAP2_FSGSBASE = 2;
 
@@ -33,6 +41,7 @@ export class SystrapPlatform implements Platform {
   readonly minAddress = 0x1_0000;
   readonly maxAddress = L.REGION_BASE;
   readonly vdso: VdsoImage | null;
+  readonly processor: ProcessorInfo;
 
   readonly area: SharedArea;
   readonly pool: StubPool;
@@ -76,6 +85,11 @@ export class SystrapPlatform implements Platform {
     const { extendedBytes, xstateBytes } = this.probe;
     this.fpFormat = new FpFormat(this.pool.probeFpState(), extendedBytes, xstateBytes);
     assert(this.fpFormat.bytes + 1024 < L.H_OFFSET, "a signal frame fits in a slot");
+    this.processor = {
+      hwcap: host.auxiliaryValue(AT_HWCAP),
+      hwcap2: host.auxiliaryValue(AT_HWCAP2),
+      fpStateBytes: this.fpFormat.bytes,
+    };
     this.pool.refill();
   }
 
@@ -218,8 +232,6 @@ export class SystrapPlatform implements Platform {
   reapStubs(): void {
     this.pool.reap();
   }
-  /** Readable descriptors that the loop watches. */
-  static readonly WATCH_MASK = POLLIN;
   /** When contexts wait for a runner: makes those that have one stop. */
   preempt(): void {
     for (const space of this.#spaces.values()) space.preempt();
@@ -231,9 +243,3 @@ export class SystrapPlatform implements Platform {
     host.close(this.bellFd);
   }
 }
-
-const TICKS_PER_NS = measureTicksPerNs();
-function measureTicksPerNs(): number {
-  return 2.6;
-}
-void TRAP_DEAD;
