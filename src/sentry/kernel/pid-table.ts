@@ -29,6 +29,10 @@ export class PidTable {
     );
     return this.#last;
   }
+  /** An id that was never shown to anybody is the next one again: a failed first spawn leaves 1 to the second. */
+  giveBack(id: number): void {
+    if (this.#last === id) this.#last = id - 1;
+  }
   /** The most recent id, as /proc/loadavg shows it. */
   get last(): number {
     return this.#last;

@@ -45,6 +45,7 @@ export function spawnProcess(kernel: Kernel, options: SpawnOptions): ThreadGroup
   const result = startProgram(t, options);
   if (result < 0) {
     options.fds.decRef(t);
+    kernel.pids.giveBack(t.tid);
     return result;
   }
   const pids = kernel.pids;
