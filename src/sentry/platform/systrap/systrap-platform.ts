@@ -7,6 +7,7 @@ import type {
   AddressSpace,
   Context,
   Platform,
+  ProcessorInfo,
   TRAP_DEAD,
   TRAP_INTERRUPT,
   VdsoImage,
