@@ -1,6 +1,12 @@
 // epoll over one preallocated event array: waiting allocates nothing (epoll(7)).
 
-import { SYS_epoll_create1, SYS_epoll_ctl, SYS_epoll_wait } from "../abi/syscall-numbers.ts";
+import { ENOSYS, EPERM } from "../abi/errno.ts";
+import {
+  SYS_epoll_create1,
+  SYS_epoll_ctl,
+  SYS_epoll_pwait2,
+  SYS_epoll_wait,
+} from "../abi/syscall-numbers.ts";
 import { addressOf, io, sys } from "./raw-syscall.ts";
 
 const EPOLL_CLOEXEC = 0o2000000;
@@ -19,6 +25,12 @@ export class Epoll {
   readonly #changeView = new DataView(this.#change.buffer);
   readonly #changeAddress = addressOf(this.#change);
 
+  readonly #timeout = new Uint8Array(16); // its address is kept
+  readonly #timeoutView = new DataView(this.#timeout.buffer);
+  readonly #timeoutAddress = addressOf(this.#timeout);
+  readonly #eventsAddress: number;
+  #hasNanoseconds = true;
+
   /** Throws when the host gives no descriptor. */
   constructor(capacity = 64) {
     this.fd = sys(SYS_epoll_create1, EPOLL_CLOEXEC, 0, 0, 0, 0, 0);
@@ -26,6 +38,7 @@ export class Epoll {
     this.#capacity = capacity;
     this.#events = new Uint8Array(EVENT_BYTES * capacity);
     this.#view = new DataView(this.#events.buffer);
+    this.#eventsAddress = addressOf(this.#events);
   }
 
   /** mask: EPOLL* (POLLIN... and EPOLLET...). token comes back with the events. 0 or -errno. */
@@ -48,6 +61,21 @@ export class Epoll {
   /** timeoutMs: -1 for ever, 0 not at all. Count of events, or -errno (EINTR). */
   wait(timeoutMs: number): number {
     return io(SYS_epoll_wait, this.fd, this.#events, 0, this.#capacity, timeoutMs);
+  }
+  /** As wait, to the nanosecond where the host can (epoll_pwait2, Linux 5.11). Infinity: for ever. */
+  waitNs(timeoutNs: number): number {
+    if (timeoutNs === 0) return this.wait(0);
+    if (timeoutNs === Number.POSITIVE_INFINITY) return this.wait(-1);
+    if (this.#hasNanoseconds) {
+      const seconds = Math.floor(timeoutNs / 1e9);
+      this.#timeoutView.setUint32(0, seconds, true);
+      this.#timeoutView.setUint32(8, timeoutNs - seconds * 1e9, true);
+      const at = this.#timeoutAddress;
+      const r = sys(SYS_epoll_pwait2, this.fd, this.#eventsAddress, this.#capacity, at, 0, 0);
+      if (r !== -ENOSYS && r !== -EPERM) return r;
+      this.#hasNanoseconds = false;
+    }
+    return this.wait(Math.min(0x7fff_ffff, Math.ceil(timeoutNs / 1e6)));
   }
   /** Of event i of the last wait. */
   maskAt(i: number): number {

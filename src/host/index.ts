@@ -2,6 +2,7 @@
 // the link's TUN ioctl) are imported by their own path.
 
 export * from "./bpf.ts";
+export * from "./clock.ts";
 export * from "./epoll.ts";
 export * from "./libc.ts";
 export * from "./process.ts";

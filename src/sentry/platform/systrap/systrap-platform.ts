@@ -203,6 +203,17 @@ export class SystrapPlatform implements Platform {
     return null;
   }
 
+  /** True when nextTrap would return something: cheap, changes nothing. */
+  hasTrap(): boolean {
+    if (this.#reported.length > 0 || this.#unsettled.length > 0) return true;
+    const words = this.#words;
+    const stateWords = this.#stateWords;
+    const count = this.#running.length;
+    for (let i = 0; i < count; i++)
+      if (Atomics.load(words, stateWords[i]) !== L.STATE_RUNNING) return true;
+    return false;
+  }
+
   #take(context: SystrapContext, state: number): Context | null {
     if (state !== L.STATE_TRAPPED || !context.takeTrap()) {
       context.space.die();
