@@ -51,11 +51,13 @@ export class PcapWriter {
       this.#writeNgPacket(realtimeNs, bytes, offset, length, direction);
       return;
     }
-    const seconds = Math.floor(realtimeNs / SECOND);
-    const rest = Math.floor(realtimeNs - seconds * SECOND);
+    // The clock's doubles are off by up to 128 ns since 1970: rounded, not cut, to whole units.
+    const perSecond = this.#format === "ns" ? SECOND : SECOND / 1000;
+    const units = Math.round(realtimeNs / (SECOND / perSecond));
+    const seconds = Math.floor(units / perSecond);
     const at = this.#reserve(16 + length);
     setU32Le(this.#buffer, at, seconds);
-    setU32Le(this.#buffer, at + 4, this.#format === "ns" ? rest : Math.floor(rest / 1000));
+    setU32Le(this.#buffer, at + 4, units - seconds * perSecond);
     setU32Le(this.#buffer, at + 8, length);
     setU32Le(this.#buffer, at + 12, length);
     this.#buffer.set(bytes.subarray(offset, offset + length), at + 16);
