@@ -3,13 +3,14 @@
 // readiness is asked first, and a pipe or socket is written in pieces that a ready one always takes
 // (PIPE_BUF, pipe(7)). The loop watches one only while somebody waits, and each watch is for one event.
 
-import { EAGAIN, EINVAL, EPIPE, ESPIPE } from "../../../abi/errno.ts";
-import { O_ACCMODE, O_APPEND, O_NONBLOCK } from "../../../abi/fcntl.ts";
+import { EACCES, EAGAIN, EINVAL, EPIPE, ESPIPE } from "../../../abi/errno.ts";
+import { O_ACCMODE, O_APPEND, O_NONBLOCK, O_RDWR } from "../../../abi/fcntl.ts";
 import { POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from "../../../abi/poll.ts";
 import { SIGPIPE } from "../../../abi/signal.ts";
 import { S_IFCHR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK } from "../../../abi/stat.ts";
 import type { HostFiles, HostPoller } from "../../host.ts";
 import type { Task } from "../../kernel/task.ts";
+import { WaitQueue } from "../../kernel/wait-queue.ts";
 import { FileDescription } from "../../vfs/file-description.ts";
 import type { Io } from "../../vfs/io.ts";
 import type { Stat } from "../../vfs/stat.ts";
@@ -17,32 +18,84 @@ import type { Stat } from "../../vfs/stat.ts";
 const PIPE_BUF = 4096;
 const READ_BYTES_MAX = 1 << 20;
 
-export class HostFile extends FileDescription {
-  readonly #fd: number;
-  readonly #files: HostFiles;
+/** What all descriptions of one host descriptor share. */
+class HostDescriptor {
+  readonly fd: number;
+  readonly files: HostFiles;
+  readonly mode: number;
+  readonly ino: number;
+  readonly waiters = new WaitQueue();
+  users = 0;
   readonly #poller: HostPoller;
-  readonly #mode: number;
-  readonly #ino: number;
   /** POLLIN | POLLOUT that the loop watches for now. */
   #watched = 0;
   static #nextIno = 1;
 
-  /** Takes over the descriptor. flags: O_RDONLY, O_WRONLY or O_RDWR. */
-  constructor(fd: number, flags: number, files: HostFiles, poller: HostPoller) {
-    super(flags & (O_ACCMODE | O_NONBLOCK | O_APPEND));
-    this.#fd = fd;
-    this.#files = files;
+  constructor(fd: number, files: HostFiles, poller: HostPoller) {
+    this.fd = fd;
+    this.files = files;
     this.#poller = poller;
     const mode = files.mode(fd);
-    this.#mode = mode < 0 ? S_IFCHR | 0o600 : mode;
-    this.#ino = HostFile.#nextIno++;
+    this.mode = mode < 0 ? S_IFCHR | 0o600 : mode;
+    this.ino = HostDescriptor.#nextIno++;
+  }
+
+  get isRegular(): boolean {
+    return (this.mode & S_IFMT) === S_IFREG;
+  }
+
+  /** Has the loop tell us once when one of `mask` holds. */
+  watch(mask: number): void {
+    if (this.isRegular || (this.#watched & mask) === mask) return;
+    const before = this.#watched;
+    this.#watched |= mask;
+    if (before !== 0) this.#poller.modify(this.fd, this.#watched);
+    else this.#poller.watch(this.fd, this.#watched, (ready) => this.#onReady(ready));
+  }
+  #onReady(ready: number): void {
+    this.#poller.unwatch(this.fd);
+    this.#watched = 0;
+    this.waiters.notify(withNormalBits(ready));
+  }
+
+  letGo(): void {
+    if (--this.users > 0) return;
+    if (this.#watched !== 0) this.#poller.unwatch(this.fd);
+    this.#watched = 0;
+    this.files.close(this.fd);
+  }
+}
+
+function withNormalBits(ready: number): number {
+  let bits = ready & (POLLIN | POLLOUT | POLLERR | POLLHUP);
+  if ((bits & POLLIN) !== 0) bits |= POLLRDNORM;
+  if ((bits & POLLOUT) !== 0) bits |= POLLWRNORM;
+  return bits;
+}
+
+export class HostFile extends FileDescription {
+  readonly #host: HostDescriptor;
+  readonly #fd: number;
+  readonly #files: HostFiles;
+
+  private constructor(host: HostDescriptor, flags: number) {
+    super(flags & (O_ACCMODE | O_NONBLOCK | O_APPEND), host.waiters);
+    this.#host = host;
+    this.#fd = host.fd;
+    this.#files = host.files;
+    host.users++;
+  }
+
+  /** Takes over the descriptor. flags: O_RDONLY, O_WRONLY or O_RDWR. */
+  static adopt(fd: number, flags: number, files: HostFiles, poller: HostPoller): HostFile {
+    return new HostFile(new HostDescriptor(fd, files, poller), flags);
   }
 
   get #type(): number {
-    return this.#mode & S_IFMT;
+    return this.#host.mode & S_IFMT;
   }
   get #isRegular(): boolean {
-    return this.#type === S_IFREG;
+    return this.#host.isRegular;
   }
   override get blocksUntilWritten(): boolean {
     return !this.#isRegular;
@@ -59,7 +112,7 @@ export class HostFile extends FileDescription {
     while (io.remaining > 0 && total < READ_BYTES_MAX) {
       if (this.#ready(POLLIN) <= 0) {
         if (total > 0) return total;
-        this.#watch(POLLIN);
+        this.#host.watch(POLLIN);
         return -EAGAIN;
       }
       const n = io.span(Math.min(io.remaining, READ_BYTES_MAX), true);
@@ -70,7 +123,7 @@ export class HostFile extends FileDescription {
       total += r;
       if (r < n) break;
     }
-    if (!this.waiters.isEmpty) this.#watch(POLLIN);
+    if (!this.waiters.isEmpty) this.#host.watch(POLLIN);
     return total;
   }
 
@@ -81,7 +134,7 @@ export class HostFile extends FileDescription {
       if ((ready & POLLERR) !== 0 && (ready & POLLOUT) === 0) return this.#broken(t, total);
       if ((ready & POLLOUT) === 0) {
         if (total > 0) break;
-        this.#watch(POLLOUT);
+        this.#host.watch(POLLOUT);
         return -EAGAIN;
       }
       const n = io.span(this.#isRegular ? io.remaining : Math.min(io.remaining, PIPE_BUF), false);
@@ -129,28 +182,8 @@ export class HostFile extends FileDescription {
     if (ready < 0) return POLLERR;
     const missing = wanted & ~ready;
     // Hung up for good: there is nothing to wait for any more.
-    if (missing !== 0 && (ready & (POLLHUP | POLLERR)) === 0) this.#watch(missing);
-    let bits = ready & (POLLIN | POLLOUT | POLLERR | POLLHUP);
-    if ((bits & POLLIN) !== 0) bits |= POLLRDNORM;
-    if ((bits & POLLOUT) !== 0) bits |= POLLWRNORM;
-    return bits;
-  }
-
-  /** Has the loop tell us once when one of `mask` holds. */
-  #watch(mask: number): void {
-    if (this.#isRegular || (this.#watched & mask) === mask) return;
-    const before = this.#watched;
-    this.#watched |= mask;
-    if (before !== 0) this.#poller.modify(this.#fd, this.#watched);
-    else this.#poller.watch(this.#fd, this.#watched, (ready) => this.#onReady(ready));
-  }
-  #onReady(ready: number): void {
-    this.#poller.unwatch(this.#fd);
-    this.#watched = 0;
-    let bits = ready & (POLLIN | POLLOUT | POLLERR | POLLHUP);
-    if ((bits & POLLIN) !== 0) bits |= POLLRDNORM;
-    if ((bits & POLLOUT) !== 0) bits |= POLLWRNORM;
-    this.waiters.notify(bits);
+    if (missing !== 0 && (ready & (POLLHUP | POLLERR)) === 0) this.#host.watch(missing);
+    return withNormalBits(ready);
   }
 
   override truncate(_t: Task, length: number): number {
@@ -160,10 +193,18 @@ export class HostFile extends FileDescription {
     return this.#isRegular ? this.#files.fsync(this.#fd) : -EINVAL;
   }
 
+  /** The host's descriptor cannot be duplicated from here: both share it until the last is gone. */
+  override reopen(_t: Task, flags: number): FileDescription | number {
+    const wanted = flags & O_ACCMODE;
+    const own = this.flags & O_ACCMODE;
+    if (own !== O_RDWR && wanted !== own) return -EACCES;
+    return new HostFile(this.#host, flags);
+  }
+
   stat(out: Stat): number {
     out.dev = 0x0a;
-    out.ino = this.#ino;
-    out.mode = this.#mode;
+    out.ino = this.#host.ino;
+    out.mode = this.#host.mode;
     out.nlink = 1;
     out.uid = 0;
     out.gid = 0;
@@ -178,13 +219,11 @@ export class HostFile extends FileDescription {
     return 0;
   }
   release(): void {
-    if (this.#watched !== 0) this.#poller.unwatch(this.#fd);
-    this.#watched = 0;
-    this.#files.close(this.#fd);
+    this.#host.letGo();
   }
   describe(): string {
-    if (this.#type === S_IFIFO) return `pipe:[${this.#ino}]`;
-    if (this.#type === S_IFSOCK) return `socket:[${this.#ino}]`;
-    return `host:[${this.#ino}]`;
+    if (this.#type === S_IFIFO) return `pipe:[${this.#host.ino}]`;
+    if (this.#type === S_IFSOCK) return `socket:[${this.#host.ino}]`;
+    return `host:[${this.#host.ino}]`;
   }
 }
