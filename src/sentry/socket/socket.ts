@@ -43,8 +43,6 @@ export abstract class Socket extends FileDescription {
   dontRoute = false;
   noCheck = false;
   receiveOverflow = false;
-  /** Owner for FIOSETOWN; no SIGIO is sent. */
-  ownerPid = 0;
 
   constructor(table: SocketTable, family: number, type: number, protocol: number, flags: number) {
     super(O_RDWR | (flags & O_NONBLOCK));
@@ -55,6 +53,9 @@ export abstract class Socket extends FileDescription {
     this.ino = table.add(this);
   }
 
+  override get blocksUntilWritten(): boolean {
+    return !this.keepsBoundaries;
+  }
   override get readTimeoutNs(): number {
     return this.receiveTimeoutNs;
   }

@@ -84,9 +84,8 @@ function wait(t: Task, fd: number, addr: number, max: number, timeoutNs: number)
   if (epoll === undefined) return -EBADF;
   if (!(epoll instanceof EpollFile)) return -EINVAL;
   // Looked at first, so that a bad address does not cost an edge.
-  if (t.mm.span(addr, EPOLL_EVENT_BYTES, true) < EPOLL_EVENT_BYTES) {
-    if (t.mm.copyIn(addr, events, 0, EPOLL_EVENT_BYTES) !== EPOLL_EVENT_BYTES) return -EFAULT;
-  }
+  t.mm.readU8(addr);
+  if (t.mm.faulted) return -EFAULT;
   const count = epoll.collect(events, Math.min(max, EVENTS_PER_WAIT));
   if (count > 0) {
     const bytes = count * EPOLL_EVENT_BYTES;

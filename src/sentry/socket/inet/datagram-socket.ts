@@ -224,7 +224,7 @@ export class DatagramSocket extends InetSocket {
     if (span < 0) return span;
     if (span === wanted) {
       const n = e.receive(io.spanBytes, io.spanOffset, wanted, this.#info, peek);
-      if (n > 0) io.advance(n);
+      io.advance(Math.max(0, n));
       return resultOf(n);
     }
     const n = e.receive(gathered, 0, Math.min(wanted, gathered.length), this.#info, peek);

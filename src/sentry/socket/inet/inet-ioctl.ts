@@ -97,12 +97,12 @@ export function inetIoctl(t: Task, s: InetSocket, command: number, arg: number):
     case SIOCSPGRP: {
       const pid = t.mm.readI32(arg);
       if (t.mm.faulted) return -EFAULT;
-      s.ownerPid = pid;
+      s.owner = pid;
       return 0;
     }
     case FIOGETOWN:
     case SIOCGPGRP:
-      return t.mm.writeU32(arg, s.ownerPid);
+      return t.mm.writeU32(arg, s.owner);
   }
   if (!ANSWERED.has(command)) return -ENOTTY;
   if (t.mm.copyIn(arg, request, 0, IFREQ_BYTES) !== IFREQ_BYTES) return -EFAULT;

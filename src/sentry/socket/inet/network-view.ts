@@ -58,6 +58,8 @@ export interface NetworkView {
   interfaceByIndex(index: number): InterfaceView | undefined;
   routes(): readonly RouteView[];
   neighbors(): readonly NeighborView[];
+  /** The route that dst would take, with the source it would use. */
+  routeTo(dst: IpAddr): RouteView | undefined;
   /** Path MTU towards dst; 0: no route. */
   mtuTo(dst: IpAddr): number;
 }

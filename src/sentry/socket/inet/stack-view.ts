@@ -54,6 +54,20 @@ export class StackView implements NetworkView {
     }
     return list;
   }
+  routeTo(dst: IpAddr): RouteView | undefined {
+    const path = this.#stack.findRoute(null, dst);
+    if (typeof path === "number") return undefined;
+    const entry = this.#stack.routes.lookup(dst, path.isLoopback ? 0 : path.nicId);
+    return {
+      dst,
+      prefixBits: dst.isV4 ? 32 : 128,
+      gateway: path.isLoopback ? null : (entry?.gateway ?? null),
+      index: path.nicId,
+      metric: entry?.metric ?? 0,
+      src: path.src,
+      origin: 0,
+    };
+  }
   mtuTo(dst: IpAddr): number {
     const route = this.#stack.findRoute(null, dst);
     return typeof route === "number" ? 0 : route.mtu;

@@ -285,8 +285,8 @@ export class StreamSocket extends InetSocket {
       const n = io.span(Math.min(io.remaining, readable), true);
       if (n <= 0) return done > 0 ? done : -EFAULT;
       const r = e.read(io.spanBytes, io.spanOffset, n, peek);
+      io.advance(Math.max(0, r));
       if (r <= 0) return done > 0 ? done : resultOf(r);
-      io.advance(r);
       done += r;
       if (r < n) break;
     }
@@ -307,7 +307,7 @@ export class StreamSocket extends InetSocket {
     const span = io.span(n, true);
     if (span === n) {
       const r = e.read(io.spanBytes, io.spanOffset, n, true);
-      if (r > 0) io.advance(r);
+      io.advance(Math.max(0, r));
       return resultOf(r);
     }
     if (peekBytes.length < n) peekBytes = new Uint8Array(n);

@@ -1,0 +1,289 @@
+// AF_NETLINK sockets of protocol NETLINK_ROUTE (netlink(7)): requests are answered at once, into the
+// socket's own queue. Nothing changes by netlink in netcell, so the multicast groups stay silent.
+
+import {
+  EADDRINUSE,
+  EAGAIN,
+  ECONNREFUSED,
+  EINVAL,
+  EMSGSIZE,
+  ENOBUFS,
+  ENOPROTOOPT,
+  EOPNOTSUPP,
+  EPERM,
+} from "../../../abi/errno.ts";
+import { FIONREAD } from "../../../abi/ioctl.ts";
+import {
+  NETLINK_ADD_MEMBERSHIP,
+  NETLINK_BROADCAST_ERROR,
+  NETLINK_CAP_ACK,
+  NETLINK_DROP_MEMBERSHIP,
+  NETLINK_EXT_ACK,
+  NETLINK_GET_STRICT_CHK,
+  NETLINK_NO_ENOBUFS,
+  NETLINK_PKTINFO,
+  NLM_F_ACK,
+  NLM_F_DUMP,
+  NLM_F_REQUEST,
+  NLMSG_MIN_TYPE,
+  NLMSGHDR_BYTES,
+  nlAlign,
+  RTM_GETADDR,
+  RTM_GETLINK,
+  RTM_GETNEIGH,
+  RTM_GETROUTE,
+} from "../../../abi/netlink.ts";
+import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from "../../../abi/poll.ts";
+import {
+  AF_NETLINK,
+  AF_UNSPEC,
+  MSG_OOB,
+  MSG_PEEK,
+  MSG_TRUNC,
+  SOCKADDR_NL_BYTES,
+  SOL_NETLINK,
+} from "../../../abi/socket.ts";
+import { i32Le, setU16Le, setU32Le, u16Le, u32Le } from "../../../base/bytes.ts";
+import type { Task } from "../../kernel/task.ts";
+import type { Io } from "../../vfs/io.ts";
+import type { NetworkView } from "../inet/network-view.ts";
+import type { ReceiveMessage, SendMessage } from "../message.ts";
+import { Socket } from "../socket.ts";
+import type { SocketAddress } from "../socket-address.ts";
+import type { SocketTable } from "../socket-table.ts";
+import { messageLength, NetlinkWriter } from "./netlink-message.ts";
+import {
+  dumpAddresses,
+  dumpLinks,
+  dumpNeighbors,
+  dumpRoutes,
+  getLink,
+  getRoute,
+} from "./route-messages.ts";
+
+const REQUEST_BYTES_MAX = 65_536;
+const BUFFER_BYTES = 212_992;
+const READABLE = POLLIN | POLLRDNORM;
+
+export class NetlinkSocket extends Socket {
+  readonly #network: NetworkView;
+  readonly #queue: Uint8Array[] = [];
+  #queuedBytes = 0;
+  portId = 0;
+  #groups = 0;
+  /** SOL_NETLINK booleans, by option. */
+  readonly #options = new Set<number>();
+  sendBufferBytes = BUFFER_BYTES;
+  receiveBufferBytes = BUFFER_BYTES;
+
+  constructor(
+    table: SocketTable,
+    network: NetworkView,
+    type: number,
+    protocol: number,
+    flags: number,
+  ) {
+    super(table, AF_NETLINK, type, protocol, flags);
+    this.#network = network;
+  }
+
+  override bind(t: Task, address: SocketAddress): number {
+    if (address.length < SOCKADDR_NL_BYTES || address.family !== AF_NETLINK) return -EINVAL;
+    const wanted = u32Le(address.bytes, 4);
+    if (this.portId !== 0 && wanted !== 0 && wanted !== this.portId) return -EINVAL;
+    this.#groups = u32Le(address.bytes, 8);
+    if (this.portId !== 0) return 0;
+    if (wanted === 0) {
+      this.#autobind(t);
+      return 0;
+    }
+    if (this.#isTaken(wanted)) return -EADDRINUSE;
+    this.portId = wanted;
+    return 0;
+  }
+
+  /** The process id, as Linux does; others of the same process get high numbers. */
+  #autobind(t: Task): void {
+    let id = t.threadGroup.tgid;
+    for (let next = 0xffff_f000; this.#isTaken(id); next--) id = next;
+    this.portId = id;
+  }
+  #isTaken(id: number): boolean {
+    for (const s of this.table.sockets) {
+      if (s !== this && s instanceof NetlinkSocket && s.portId === id) return true;
+    }
+    return false;
+  }
+
+  override connect(t: Task, address: SocketAddress): number {
+    if (address.length >= 2 && address.family === AF_UNSPEC) return 0;
+    if (address.length < SOCKADDR_NL_BYTES || address.family !== AF_NETLINK) return -EINVAL;
+    if (u32Le(address.bytes, 8) !== 0 || u32Le(address.bytes, 4) !== 0) return -EPERM;
+    if (this.portId === 0) this.#autobind(t);
+    return 0;
+  }
+  override localName(out: SocketAddress): number {
+    formatNetlinkAddress(out, this.portId, this.#groups);
+    return 0;
+  }
+  override peerName(out: SocketAddress): number {
+    formatNetlinkAddress(out, 0, 0);
+    return 0;
+  }
+  override shutdown(_t: Task, _how: number): number {
+    return -EOPNOTSUPP;
+  }
+
+  override send(t: Task, io: Io, message: SendMessage): number {
+    if ((message.flags & MSG_OOB) !== 0) return -EOPNOTSUPP;
+    const to = message.address;
+    if (to.length > 0) {
+      if (to.length < SOCKADDR_NL_BYTES || to.family !== AF_NETLINK) return -EINVAL;
+      // Only the kernel listens.
+      if (u32Le(to.bytes, 8) !== 0) return -EPERM;
+      if (u32Le(to.bytes, 4) !== 0) return -ECONNREFUSED;
+    }
+    if (this.portId === 0) this.#autobind(t);
+    const length = io.remaining;
+    if (length > Math.min(REQUEST_BYTES_MAX, this.sendBufferBytes - 32)) return -EMSGSIZE;
+    if (this.#queuedBytes > this.receiveBufferBytes) return -ENOBUFS;
+    const bytes = new Uint8Array(length);
+    const n = io.copyIn(bytes, 0, length);
+    if (n !== length) return n < 0 ? n : -EINVAL;
+    let at = 0;
+    while (length - at >= NLMSGHDR_BYTES) {
+      const size = messageLength(bytes, at);
+      if (size < NLMSGHDR_BYTES || size > length - at) break;
+      this.#answer(bytes.subarray(at, at + size));
+      at += nlAlign(size);
+    }
+    return length;
+  }
+
+  #answer(request: Uint8Array): void {
+    const type = u16Le(request, 4);
+    const flags = u16Le(request, 6);
+    const writer = new NetlinkWriter(u32Le(request, 8), this.portId);
+    const result =
+      (flags & NLM_F_REQUEST) === 0 || type < NLMSG_MIN_TYPE
+        ? 0
+        : this.#handle(writer, type, flags, request);
+    if (result < 0) {
+      writer.error(-result, request, !this.#options.has(NETLINK_CAP_ACK));
+    } else if ((flags & NLM_F_ACK) !== 0 && (flags & NLM_F_DUMP) === 0) {
+      writer.error(0, request, false);
+    }
+    for (const datagram of writer.datagrams) {
+      this.#queue.push(datagram);
+      this.#queuedBytes += datagram.length;
+      this.table.queuedBytes += datagram.length;
+    }
+    if (this.#queue.length > 0) this.waiters.notify(READABLE);
+  }
+
+  #handle(w: NetlinkWriter, type: number, flags: number, request: Uint8Array): number {
+    // Of four message types of an object, the third (GET) may be asked by anybody.
+    if ((type & 3) !== 2) return -EPERM;
+    const isDump = (flags & NLM_F_DUMP) === NLM_F_DUMP;
+    const family = request.length > NLMSGHDR_BYTES ? request[NLMSGHDR_BYTES] : AF_UNSPEC;
+    switch (type) {
+      case RTM_GETLINK:
+        if (!isDump) return getLink(w, this.#network, request);
+        dumpLinks(w, this.#network);
+        return 0;
+      case RTM_GETADDR:
+        if (!isDump) return -EOPNOTSUPP;
+        dumpAddresses(w, this.#network, family);
+        return 0;
+      case RTM_GETROUTE:
+        if (!isDump) return getRoute(w, this.#network, request);
+        dumpRoutes(w, this.#network, family);
+        return 0;
+      case RTM_GETNEIGH:
+        if (!isDump) return -EOPNOTSUPP;
+        dumpNeighbors(w, this.#network, family);
+        return 0;
+      default:
+        return -EOPNOTSUPP;
+    }
+  }
+
+  override receive(_t: Task, io: Io, message: ReceiveMessage): number {
+    if ((message.flags & MSG_OOB) !== 0) return -EOPNOTSUPP;
+    const datagram = this.#queue[0];
+    if (datagram === undefined) return -EAGAIN;
+    const wanted = Math.min(datagram.length, io.remaining);
+    const n = wanted === 0 ? 0 : io.copyOut(datagram, 0, wanted);
+    if (n < 0) return n;
+    formatNetlinkAddress(message.address, 0, 0);
+    if (wanted < datagram.length) message.resultFlags |= MSG_TRUNC;
+    if ((message.flags & MSG_PEEK) === 0) this.#shift();
+    return (message.flags & MSG_TRUNC) !== 0 ? datagram.length : n;
+  }
+
+  #shift(): void {
+    const bytes = this.#queue.shift()?.length ?? 0;
+    this.#queuedBytes -= bytes;
+    this.table.queuedBytes -= bytes;
+  }
+
+  override poll(): number {
+    return POLLOUT | POLLWRNORM | (this.#queue.length > 0 ? READABLE : 0);
+  }
+  override ioctl(t: Task, request: number, arg: number): number {
+    if (request === FIONREAD) return t.mm.writeU32(arg, this.#queue[0]?.length ?? 0);
+    return super.ioctl(t, request, arg);
+  }
+
+  override setProtocolOption(
+    _t: Task,
+    level: number,
+    name: number,
+    value: Uint8Array,
+    length: number,
+  ): number {
+    if (level !== SOL_NETLINK) return -ENOPROTOOPT;
+    if (length < 4) return -EINVAL;
+    const v = i32Le(value, 0);
+    switch (name) {
+      case NETLINK_ADD_MEMBERSHIP:
+      case NETLINK_DROP_MEMBERSHIP:
+        return v < 1 || v > 64 ? -EINVAL : 0;
+      case NETLINK_CAP_ACK:
+      case NETLINK_EXT_ACK:
+      case NETLINK_GET_STRICT_CHK:
+      case NETLINK_BROADCAST_ERROR:
+      case NETLINK_NO_ENOBUFS:
+      case NETLINK_PKTINFO:
+        if (v !== 0) this.#options.add(name);
+        else this.#options.delete(name);
+        return 0;
+      default:
+        return -ENOPROTOOPT;
+    }
+  }
+  override getProtocolOption(
+    _t: Task,
+    level: number,
+    name: number,
+    out: Uint8Array,
+    _maxLength: number,
+  ): number {
+    if (level !== SOL_NETLINK || name < NETLINK_PKTINFO) return -ENOPROTOOPT;
+    setU32Le(out, 0, Number(this.#options.has(name)));
+    return 4;
+  }
+
+  override release(): void {
+    while (this.#queue.length > 0) this.#shift();
+    super.release();
+  }
+}
+
+export function formatNetlinkAddress(out: SocketAddress, portId: number, groups: number): void {
+  setU16Le(out.bytes, 0, AF_NETLINK);
+  setU16Le(out.bytes, 2, 0);
+  setU32Le(out.bytes, 4, portId);
+  setU32Le(out.bytes, 8, groups);
+  out.length = SOCKADDR_NL_BYTES;
+}

@@ -1,0 +1,51 @@
+// setsockopt(2) and getsockopt(2): moving the value; what it means is the socket's business.
+
+import { EFAULT, EINVAL } from "../../abi/errno.ts";
+import { SOL_SOCKET } from "../../abi/socket.ts";
+import { SYS_getsockopt, SYS_setsockopt } from "../../abi/syscall-numbers.ts";
+import type { Task } from "../kernel/task.ts";
+import { getSocketOption, setSocketOption } from "../socket/socket-options.ts";
+import type { SyscallArgs } from "./args.ts";
+import type { SyscallFamily } from "./family.ts";
+import { socketOf } from "./socket-access.ts";
+
+/** Longer than every option there is; what a program sends beyond is not looked at. */
+const VALUE_BYTES = 1024;
+const value = new Uint8Array(VALUE_BYTES);
+
+function setsockopt(t: Task, a: SyscallArgs): number {
+  const s = socketOf(t, a.int(0));
+  if (typeof s === "number") return s;
+  const level = a.int(1);
+  const name = a.int(2);
+  const length = a.int(4);
+  if (length < 0) return -EINVAL;
+  const used = Math.min(length, VALUE_BYTES);
+  if (used > 0 && t.mm.copyIn(a.addr(3), value, 0, used) !== used) return -EFAULT;
+  if (level === SOL_SOCKET) return setSocketOption(t, s, name, value, used);
+  return s.setProtocolOption(t, level, name, value, used);
+}
+
+function getsockopt(t: Task, a: SyscallArgs): number {
+  const s = socketOf(t, a.int(0));
+  if (typeof s === "number") return s;
+  const level = a.int(1);
+  const name = a.int(2);
+  const lengthAddr = a.addr(4);
+  const room = t.mm.readI32(lengthAddr);
+  if (t.mm.faulted) return -EFAULT;
+  if (room < 0) return -EINVAL;
+  const n =
+    level === SOL_SOCKET
+      ? getSocketOption(t, s, name, value, room)
+      : s.getProtocolOption(t, level, name, value, room);
+  if (n < 0) return n;
+  const used = Math.min(n, room);
+  if (used > 0 && t.mm.copyOut(a.addr(3), value, 0, used) !== used) return -EFAULT;
+  return t.mm.writeU32(lengthAddr, used);
+}
+
+export const socketOptionsFamily: SyscallFamily = [
+  [SYS_setsockopt, setsockopt],
+  [SYS_getsockopt, getsockopt],
+];
