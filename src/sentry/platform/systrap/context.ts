@@ -172,14 +172,14 @@ export class SystrapContext implements Context {
   }
 
   get fpStateBytes(): number {
-    return this.space.platform.fpFormat.bytes;
+    return this.space.platform.fpFormat.xstateBytes;
   }
   saveFpState(dst: Uint8Array, offset: number): number {
     const format = this.space.platform.fpFormat;
     const src = this.#hasFp ? this.space.platform.area.bytes : format.initial;
     const from = this.#hasFp ? this.#fp : 0;
-    for (let i = 0; i < format.bytes; i++) dst[offset + i] = src[from + i];
-    return format.bytes;
+    for (let i = 0; i < format.xstateBytes; i++) dst[offset + i] = src[from + i];
+    return format.xstateBytes;
   }
   restoreFpState(src: Uint8Array, offset: number, length: number): boolean {
     const { area, fpFormat } = this.space.platform;
@@ -200,7 +200,8 @@ export class SystrapContext implements Context {
     this.#hasFp = other.#hasFp;
     if (this.#hasFp) {
       const bytes = this.space.platform.area.bytes;
-      bytes.copyWithin(this.#fp, other.#fp, other.#fp + this.fpStateBytes);
+      const { bytes: length } = this.space.platform.fpFormat;
+      bytes.copyWithin(this.#fp, other.#fp, other.#fp + length);
     }
   }
 

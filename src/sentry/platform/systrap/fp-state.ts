@@ -19,7 +19,8 @@ const FEATURES_X87_SSE = 3;
 export class FpFormat {
   /** Whole size in the frame, the magic word at the end included. */
   readonly bytes: number;
-  readonly #xstateBytes: number;
+  /** Of it, the XSAVE area: what a signal frame of the program's carries. */
+  readonly xstateBytes: number;
   readonly #features: number;
   readonly #featuresHigh: number;
   readonly #mxcsrMask: number;
@@ -28,7 +29,7 @@ export class FpFormat {
 
   constructor(sample: Uint8Array, extendedBytes: number, xstateBytes: number) {
     this.bytes = extendedBytes;
-    this.#xstateBytes = xstateBytes;
+    this.xstateBytes = xstateBytes;
     this.#features = u32Le(sample, SW_RESERVED_AT + 8);
     this.#featuresHigh = u32Le(sample, SW_RESERVED_AT + 12);
     const mask = u32Le(sample, MXCSR_MASK_AT);
@@ -49,23 +50,21 @@ export class FpFormat {
     setU32Le(bytes, sw + 4, this.bytes);
     setU32Le(bytes, sw + 8, this.#features);
     setU32Le(bytes, sw + 12, this.#featuresHigh);
-    setU32Le(bytes, sw + 16, this.#xstateBytes);
-    setU32Le(bytes, at + this.#xstateBytes, MAGIC2);
+    setU32Le(bytes, sw + 16, this.xstateBytes);
+    setU32Le(bytes, at + this.xstateBytes, MAGIC2);
   }
 
-  /** Copies a program's state to dst if the host would load it. Like the kernel: without magic, legacy only. */
+  /**
+   * Copies a program's state to dst if the host would load it: the whole XSAVE area, or (shorter) the legacy
+   * 512 bytes alone. The magic words are the caller's to judge.
+   */
   accept(src: Uint8Array, from: number, length: number, dst: Uint8Array, to: number): boolean {
     if (length < LEGACY_BYTES) return false;
-    const isExtended =
-      length >= this.bytes &&
-      u32Le(src, from + SW_RESERVED_AT) === MAGIC1 &&
-      u32Le(src, from + SW_RESERVED_AT + 4) === this.bytes &&
-      u32Le(src, from + SW_RESERVED_AT + 16) === this.#xstateBytes &&
-      u32Le(src, from + this.#xstateBytes) === MAGIC2;
+    const isExtended = length >= this.xstateBytes;
     if ((u32Le(src, from + MXCSR_AT) & ~this.#mxcsrMask) !== 0) return false;
     if (isExtended && !this.#isHeaderValid(src, from + HEADER_AT)) return false;
     dst.fill(0, to, to + this.bytes);
-    const count = isExtended ? this.#xstateBytes : LEGACY_BYTES;
+    const count = isExtended ? this.xstateBytes : LEGACY_BYTES;
     for (let i = 0; i < count; i++) dst[to + i] = src[from + i];
     if (!isExtended) setU32Le(dst, to + HEADER_AT, FEATURES_X87_SSE);
     this.#seal(dst, to);
