@@ -9,12 +9,11 @@ import { Dentry } from "../../vfs/dentry.ts";
 import type { FileDescription } from "../../vfs/file-description.ts";
 import { Inode } from "../../vfs/inode.ts";
 import { Mount } from "../../vfs/mount.ts";
-import { Path } from "../../vfs/path.ts";
+import { displayPath, Path } from "../../vfs/path.ts";
 import { Stat } from "../../vfs/stat.ts";
 import { type Listing, PseudoDir } from "../pseudo/pseudo-dir.ts";
 import { PseudoFile } from "../pseudo/pseudo-file.ts";
 import type { PseudoFileSystem } from "../pseudo/pseudo-inode.ts";
-import { pathName } from "./path-name.ts";
 import { INO_FD, INO_FDINFO, INOS_PER_TASK, MagicLink, mayInspect, ownedBy } from "./proc-entry.ts";
 
 const DT_REG = 8;
@@ -60,7 +59,7 @@ function placeOf(fs: PseudoFileSystem, t: Task, file: FileDescription): Path {
 function textOf(t: Task, file: FileDescription): ByteString {
   const path = file.path;
   if (path === null || path.dentry.inode instanceof DescriptionInode) return file.describe();
-  return pathName(path, t.fs.root);
+  return displayPath(path, t.fs.root);
 }
 
 export class FdDir extends PseudoDir {

@@ -14,8 +14,8 @@ import { devMajor, devMinor } from "../../../abi/stat.ts";
 import type { ByteString } from "../../../base/bytes.ts";
 import type { Task } from "../../kernel/task.ts";
 import type { Mount } from "../../vfs/mount.ts";
-import { Path } from "../../vfs/path.ts";
-import { mangle, pathBelow } from "./path-name.ts";
+import { Path, pathText } from "../../vfs/path.ts";
+import { mangle } from "./mangle.ts";
 
 function optionsOf(mount: Mount): string {
   const names: string[] = [(mount.flags & MS_RDONLY) !== 0 ? "ro" : "rw"];
@@ -37,8 +37,8 @@ function visible(target: Task): { mount: Mount; place: ByteString }[] {
   const root = target.fs.root;
   const list: { mount: Mount; place: ByteString }[] = [];
   for (const mount of root.mount.namespace?.mounts ?? target.kernel.mounts.mounts) {
-    const place = pathBelow(new Path(mount, mount.root), root);
-    if (place !== null) list.push({ mount, place });
+    const { text, reachable } = pathText(new Path(mount, mount.root), root);
+    if (reachable) list.push({ mount, place: text });
   }
   return list;
 }

@@ -14,10 +14,11 @@ import type { NetSource } from "./net-source.ts";
 import { INOS_PER_TASK } from "./proc-entry.ts";
 import { makeSysDir } from "./sys-dir.ts";
 import {
+  type CpuInfo,
   cpuinfoText,
   DEVICES_TEXT,
+  GENERIC_CPU,
   loadavgText,
-  type MachineInfo,
   meminfoText,
   statText,
   uptimeText,
@@ -31,9 +32,11 @@ const DT_DIR = 4;
 const ROOT_INO = 1;
 
 export interface ProcOptions {
-  machine: MachineInfo;
   /** Null: no /proc/net entries. */
   net: NetSource | null;
+  cpu?: CpuInfo;
+  /** /proc/cmdline. */
+  commandLine?: string;
 }
 
 export class ProcFileSystem extends PseudoFileSystem {
@@ -80,7 +83,7 @@ class ProcRoot extends PseudoDir {
   }
 }
 
-function fixedEntries(fs: ProcFileSystem, { machine }: ProcOptions): StaticDir {
+function fixedEntries(fs: ProcFileSystem, options: ProcOptions): StaticDir {
   const { kernel } = fs;
   const dir = new StaticDir(fs);
   const file = (name: string, text: () => ByteString, mode = 0o444): void => {
@@ -90,15 +93,15 @@ function fixedEntries(fs: ProcFileSystem, { machine }: ProcOptions): StaticDir {
   dir.add("thread-self", new ComputedSymlink(fs, (t) => `${t.threadGroup.tgid}/task/${t.tid}`));
   dir.add("mounts", new StaticSymlink(fs, "self/mounts"));
   dir.add("net", new StaticSymlink(fs, "self/net"));
-  dir.add("sys", makeSysDir(fs, kernel, machine.identity));
-  file("cpuinfo", () => cpuinfoText(kernel, machine.cpu));
+  dir.add("sys", makeSysDir(fs, kernel));
+  file("cpuinfo", () => cpuinfoText(kernel, options.cpu ?? GENERIC_CPU));
   file("meminfo", () => meminfoText(kernel));
   file("stat", () => statText(kernel));
   file("loadavg", () => loadavgText(kernel));
   file("uptime", () => uptimeText(kernel));
   file("vmstat", () => vmstatText(kernel));
-  file("version", () => versionText(machine.identity));
-  file("cmdline", () => `${machine.commandLine}\n`);
+  file("version", () => versionText());
+  file("cmdline", () => `${options.commandLine ?? "netcell"}\n`);
   file("filesystems", () => filesystemsText(kernel));
   file("devices", () => DEVICES_TEXT);
   file("misc", () => "");

@@ -7,10 +7,10 @@ import type { ByteString } from "../../../base/bytes.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { PID_MAX } from "../../kernel/pid-table.ts";
 import type { Task } from "../../kernel/task.ts";
+import { UTS_RELEASE, UTS_SYSNAME, UTS_VERSION } from "../../kernel/version.ts";
 import { StaticDir } from "../pseudo/pseudo-dir.ts";
 import { TextFile } from "../pseudo/pseudo-file.ts";
 import type { PseudoFileSystem } from "../pseudo/pseudo-inode.ts";
-import type { SystemIdentity } from "./system-files.ts";
 
 const CAP_SYS_ADMIN = 21;
 const CAP_NET_ADMIN = 12;
@@ -82,19 +82,15 @@ class SysctlTree {
   }
 }
 
-export function makeSysDir(
-  fs: PseudoFileSystem,
-  kernel: Kernel,
-  identity: SystemIdentity,
-): StaticDir {
+export function makeSysDir(fs: PseudoFileSystem, kernel: Kernel): StaticDir {
   const tree = new SysctlTree(fs);
-  kernelValues(tree, kernel, identity);
+  kernelValues(tree, kernel);
   fileValues(tree, kernel);
   networkValues(tree, kernel);
   return tree.root;
 }
 
-function kernelValues(tree: SysctlTree, kernel: Kernel, identity: SystemIdentity): void {
+function kernelValues(tree: SysctlTree, kernel: Kernel): void {
   const bootId = uuidText(kernel);
   tree.custom(
     "kernel/hostname",
@@ -108,9 +104,9 @@ function kernelValues(tree: SysctlTree, kernel: Kernel, identity: SystemIdentity
     },
   );
   tree.value("kernel/domainname", () => kernel.domainname);
-  tree.value("kernel/ostype", identity.sysname);
-  tree.value("kernel/osrelease", identity.release);
-  tree.value("kernel/version", identity.version);
+  tree.value("kernel/ostype", UTS_SYSNAME);
+  tree.value("kernel/osrelease", UTS_RELEASE);
+  tree.value("kernel/version", UTS_VERSION);
   tree.value("kernel/pid_max", PID_MAX);
   tree.value("kernel/threads-max", kernel.limits.tasks);
   tree.value("kernel/cap_last_cap", 40);

@@ -2,21 +2,9 @@
 
 import type { ByteString } from "../../../base/bytes.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
+import { UTS_RELEASE, UTS_SYSNAME, UTS_VERSION } from "../../kernel/version.ts";
 
-/** What uname(2) says too; the one place where a release is written is the kernel's. */
-export interface SystemIdentity {
-  sysname: string;
-  release: string;
-  version: string;
-}
-
-export interface MachineInfo {
-  identity: SystemIdentity;
-  /** /proc/cmdline. */
-  commandLine: string;
-  /** Of the host's processor, as far as the monitor tells: family, model, flags line. */
-  cpu: CpuInfo;
-}
+/** The processor as far as the host tells us. */
 
 export interface CpuInfo {
   vendor: string;
@@ -170,8 +158,8 @@ export function uptimeText(kernel: Kernel): ByteString {
   return `${seconds(up)} ${seconds(Math.max(0, up * kernel.cpus - user - system))}\n`;
 }
 
-export function versionText(id: SystemIdentity): ByteString {
-  return `${id.sysname} version ${id.release} (netcell@sandbox) (gcc version 12) ${id.version}\n`;
+export function versionText(): ByteString {
+  return `${UTS_SYSNAME} version ${UTS_RELEASE} (netcell@sandbox) (no compiler) ${UTS_VERSION}\n`;
 }
 
 export function vmstatText(kernel: Kernel): ByteString {

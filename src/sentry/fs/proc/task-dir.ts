@@ -4,7 +4,7 @@ import { EACCES, ENOENT } from "../../../abi/errno.ts";
 import type { ByteString } from "../../../base/bytes.ts";
 import type { Task } from "../../kernel/task.ts";
 import type { Inode } from "../../vfs/inode.ts";
-import type { Path } from "../../vfs/path.ts";
+import { displayPath, type Path } from "../../vfs/path.ts";
 import { type Listing, PseudoDir } from "../pseudo/pseudo-dir.ts";
 import type { PseudoFileSystem } from "../pseudo/pseudo-inode.ts";
 import { FdDir, FdInfoDir } from "./fd-dir.ts";
@@ -13,7 +13,6 @@ import { MemFile } from "./mem-file.ts";
 import { mountinfoText, mountsText, mountstatsText } from "./mounts.ts";
 import { netDir } from "./net-dir.ts";
 import { NsDir } from "./ns-dir.ts";
-import { pathName } from "./path-name.ts";
 import {
   type Entry,
   type EntryTable,
@@ -65,7 +64,7 @@ function placeLink(place: (target: Task) => Path | null): Entry {
         target,
         (t) => {
           const path = find();
-          return path === null ? -ENOENT : pathName(path, t.fs.root);
+          return path === null ? -ENOENT : displayPath(path, t.fs.root);
         },
         () => find() ?? -ENOENT,
       );
