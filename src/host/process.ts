@@ -116,3 +116,12 @@ export function rseqArea(): { address: number; length: number } {
   if (offset === null || size === null || size === 0) return { address: 0, length: 0 };
   return { address: threadPointer() + offset, length: Math.max(32, (size + 31) & ~31) };
 }
+
+const SYS_CAPSET = 126;
+const CAPABILITY_VERSION_3 = 0x2008_0522;
+/** Gives up all capabilities of the calling thread (capset(2)). */
+export function dropCapabilities(): number {
+  scratch.fill(0, 0, 64);
+  scratchView.setUint32(0, CAPABILITY_VERSION_3, true);
+  return sys(SYS_CAPSET, scratchAddress, scratchAddress + 8, 0, 0, 0, 0);
+}
