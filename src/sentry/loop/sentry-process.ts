@@ -1,0 +1,198 @@
+// One sandbox's kernel put together: host resources, platform, stack, file systems, and the messages of the
+// monitor that drive it. The order matters: everything that needs the host comes before the lock-down.
+
+import { MS_NODEV, MS_NOEXEC, MS_NOSUID } from "../../abi/mount.ts";
+import { POLLIN } from "../../abi/poll.ts";
+import { putByteString, utf8ToByteString } from "../../base/bytes.ts";
+import type { Limits } from "../../base/limits.ts";
+import { SeededRng } from "../../base/rng.ts";
+import { GoferClient } from "../../gofer/index.ts";
+import { writeEtcFiles } from "../boot/etc-files.ts";
+import { buildMountTree, type OwnMount } from "../boot/mount-tree.ts";
+import { SENTRY_FD, type SentryConfig, type ToSentry } from "../control/protocol.ts";
+import { DevFileSystem, registerDevices } from "../fs/dev/dev-file-system.ts";
+import { DevptsFileSystem } from "../fs/devpts/devpts-file-system.ts";
+import { ProcFileSystem } from "../fs/proc/proc-file-system.ts";
+import { SysFileSystem } from "../fs/sys/sys-file-system.ts";
+import type { KernelDriver } from "../kernel/driver.ts";
+import { Kernel } from "../kernel/kernel.ts";
+import { MemoryFile } from "../mm/memory-file.ts";
+import type { Context } from "../platform/platform.ts";
+import { SystrapPlatform } from "../platform/systrap/index.ts";
+import { buildSyscallTable } from "../syscalls/table.ts";
+import { FileCounter } from "../vfs/fd-table.ts";
+import type { ControlSocket } from "./control-socket.ts";
+import { GoferSocket } from "./gofer-transport.ts";
+import { HostClock } from "./host-clock.ts";
+import { DescriptorFiles } from "./host-files.ts";
+import { MemfdMemory } from "./host-memory.ts";
+import { Loop } from "./loop.ts";
+import { Network } from "./network.ts";
+import { Programs } from "./programs.ts";
+import { SecureRng } from "./secure-rng.ts";
+
+/** Host processes beyond the tasks that may exist: the first stub, and those on their way out. */
+const STUBS_EXTRA = 64;
+/** st_dev of the one devpts, out of the mount table's own range. */
+const DEVPTS_DEV = 15;
+/** Bytes of /dev/shm, as container engines give it. */
+const SHM_BYTES = 64 * 1024 * 1024;
+
+/** The kernel's own file systems, in every sandbox. */
+function ownMounts(kernel: Kernel, devpts: DevptsFileSystem): OwnMount[] {
+  const { clock } = kernel;
+  const strict = MS_NOSUID | MS_NOEXEC | MS_NODEV;
+  return [
+    {
+      target: "/proc",
+      source: "proc",
+      flags: strict,
+      make: ({ table }) => new ProcFileSystem(table.allocateDev(), kernel, { net: null }),
+    },
+    {
+      target: "/sys",
+      source: "sysfs",
+      flags: strict,
+      make: ({ table }) => new SysFileSystem(table.allocateDev(), kernel, null),
+    },
+    {
+      target: "/dev",
+      source: "devtmpfs",
+      flags: MS_NOSUID,
+      make: ({ table }) => new DevFileSystem(table.allocateDev(), clock, table),
+    },
+    { target: "/dev/pts", source: "devpts", flags: MS_NOSUID | MS_NOEXEC, make: () => devpts },
+    {
+      target: "/dev/shm",
+      source: "shm",
+      flags: strict,
+      make: ({ tmpfs }) => tmpfs(0o1777, SHM_BYTES),
+    },
+  ];
+}
+
+export class SentryProcess implements KernelDriver {
+  readonly #control: ControlSocket;
+  readonly #hasLog: boolean;
+  readonly #kernel: Kernel;
+  readonly #network: Network;
+  readonly #loop: Loop;
+  readonly #programs: Programs;
+  readonly #files = new DescriptorFiles();
+  #loopbackWaits = false;
+  #monitorGone = false;
+
+  constructor(config: SentryConfig & { limits: Limits }, control: ControlSocket) {
+    this.#control = control;
+    this.#hasLog = config.hasLog;
+    const { limits } = config;
+    const rng = config.seed === undefined ? new SecureRng() : new SeededRng(config.seed);
+    const clock = new HostClock();
+    const memory = new MemfdMemory();
+    const platform = SystrapPlatform.create({
+      maxStubs: limits.tasks + STUBS_EXTRA,
+      vdso: clock.vdso,
+    });
+    this.#loop = new Loop(platform, clock);
+    const { network, pcapFormat } = config;
+    const netOptions = { config: network, pcapFormat, clock, rng, limits, files: this.#files };
+    this.#network = new Network(netOptions);
+    const { stack } = this.#network;
+    stack.onPending = () => {
+      this.#loopbackWaits = true;
+    };
+    this.#kernel = new Kernel({
+      platform,
+      memoryFile: new MemoryFile(memory, limits.memoryBytes),
+      clock,
+      rng,
+      limits,
+      hostFiles: this.#files,
+      poller: this.#loop,
+      stack,
+      hostname: config.hostname,
+      log: (line) => this.#log(line),
+      syscalls: buildSyscallTable(),
+      cpus: config.cpus,
+    });
+    const counter = new FileCounter(limits.files);
+    const devpts = new DevptsFileSystem(DEVPTS_DEV, clock);
+    const client = new GoferClient(new GoferSocket(SENTRY_FD.gofer));
+    const own = ownMounts(this.#kernel, devpts);
+    const bootTask = buildMountTree(this.#kernel, counter, client, config.root, own);
+    registerDevices(this.#kernel.mounts.table, devpts);
+    writeEtcFiles(bootTask, {
+      hostname: utf8ToByteString(config.hostname),
+      address: network.address?.split("/")[0] ?? null,
+      nameServer: network.dns ?? null,
+    });
+    const send = control.send.bind(control);
+    this.#programs = new Programs(this.#kernel, counter, devpts, bootTask, send);
+  }
+
+  /** Until the monitor goes, or the last program has ended and nobody can start another. */
+  run(): void {
+    this.#network.watch(this.#loop);
+    this.#loop.watch(SENTRY_FD.control, POLLIN, () => this.#readControl());
+    // Spawn requests may have come together with the configuration.
+    this.#readControl();
+    this.#loop.run(this);
+  }
+
+  #readControl(): void {
+    if (!this.#control.drain((message) => this.#onMessage(message))) this.#monitorGone = true;
+  }
+
+  #onMessage(message: ToSentry): void {
+    switch (message.type) {
+      case "start":
+        throw new Error("the monitor started this sandbox twice");
+      case "spawn": {
+        const fds = this.#control.takeFds(Programs.descriptorsOf(message));
+        this.#programs.spawn(message, fds);
+        break;
+      }
+      case "signal":
+        this.#programs.signal(message.id, message.signal);
+        break;
+      case "resize":
+        this.#programs.resize(message.id, message.rows, message.columns);
+        break;
+    }
+  }
+
+  #log(line: string): void {
+    if (!this.#hasLog) return;
+    const text = `${line}\n`;
+    const bytes = new Uint8Array(text.length);
+    putByteString(bytes, 0, text);
+    this.#files.write(SENTRY_FD.log, bytes, 0, bytes.length);
+  }
+
+  // ---- KernelDriver ----
+
+  onTrap(context: Context): void {
+    this.#kernel.onTrap(context);
+  }
+  runReady(): boolean {
+    const didRun = this.#kernel.runReady();
+    if (this.#loopbackWaits) {
+      this.#loopbackWaits = false;
+      this.#network.stack.runPending();
+      this.#network.update(this.#loop);
+      return true;
+    }
+    return didRun;
+  }
+  nextDeadlineNs(): number {
+    return Math.min(this.#kernel.nextDeadlineNs(), this.#network.stack.nextDeadlineNs());
+  }
+  onTimers(nowNs: number): void {
+    this.#kernel.onTimers(nowNs);
+    this.#network.stack.runTimers(nowNs);
+    this.#network.update(this.#loop);
+  }
+  get isOver(): boolean {
+    return this.#monitorGone;
+  }
+}
