@@ -5,17 +5,14 @@ import { POLLIN, POLLRDNORM } from "../../abi/poll.ts";
 import { FileDescription, O_RDWR } from "../vfs/file-description.ts";
 import type { Stat } from "../vfs/stat.ts";
 import type { ThreadGroup } from "./thread-group.ts";
-import type { WaitQueue } from "./wait-queue.ts";
 
 export class PidFd extends FileDescription {
   readonly group: ThreadGroup;
-  override readonly waiters: WaitQueue;
 
   /** flags: O_NONBLOCK (PIDFD_NONBLOCK) or 0. */
   constructor(group: ThreadGroup, flags: number) {
-    super(O_RDWR | flags);
+    super(O_RDWR | flags, group.exitWaiters);
     this.group = group;
-    this.waiters = group.exitWaiters;
   }
 
   override poll(): number {
