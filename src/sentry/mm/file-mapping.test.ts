@@ -62,6 +62,22 @@ describe("private file mappings", () => {
     expect(mm.faulted).toBe(false);
   });
 
+  it("leave nothing behind where something without backing replaces them", () => {
+    const fixture = new MemoryFixture();
+    const mm = fixture.space();
+    const file = fixture.file(50, numbered(100));
+    fixture.map(mm, BASE, page(100), { mappable: file, prot: READ });
+    fixture.map(mm, BASE + page(10), page(10), { prot: 0 });
+    fixture.map(mm, BASE + page(20), page(10), { lazy: true });
+    fixture.map(mm, BASE + page(30), page(4), { mappable: file, prot: RW, offset: page(98) });
+    expect(fixture.platform.load(mm, BASE + page(9))).toBe(10);
+    expect(fixture.platform.load(mm, BASE + page(15))).toBe(-FAULT_ACCERR);
+    expect(fixture.platform.load(mm, BASE + page(25))).toBe(0);
+    expect(fixture.platform.load(mm, BASE + page(30))).toBe(99);
+    expect(fixture.platform.load(mm, BASE + page(32))).toBe(-FAULT_BUS);
+    expect(fixture.platform.load(mm, BASE + page(34))).toBe(35);
+  });
+
   it("end with the file: SIGBUS for the program, EFAULT for the kernel", () => {
     const fixture = new MemoryFixture();
     const mm = fixture.space();

@@ -1,5 +1,5 @@
 // fork(2): a second address space with the same VMAs. Private pages are shared and become copy-on-write
-// in both; the child's platform mappings are made when it touches them, since most children soon exec.
+// in both. A child with few PMAs has them mapped at once, in one batch; one with many as it touches them.
 
 import { ENOMEM } from "../../abi/errno.ts";
 import { PROT_WRITE } from "../../abi/mman.ts";
@@ -22,9 +22,22 @@ export function forkMemory(parent: MemoryManager, rlimits: RlimitSource): Memory
     if ((vma.flags & VMA_WIPEONFORK) === 0) sharePmas(parent, child, vma);
   }
   writeProtectShared(parent);
+  if (child.pmas.items.length <= EAGER_PMAS_MAX) mapAll(child);
   // Another thread's store must not go to a page that the kernel is about to copy.
   parent.addressSpace.sync();
   return child;
+}
+
+/** Up to here mapping everything costs less than the dozen faults that even a child which only execs takes. */
+const EAGER_PMAS_MAX = 64;
+
+function mapAll(child: MemoryManager): void {
+  for (const pma of child.pmas.items) {
+    if (pma.prot === 0) continue;
+    const { start, prot, fd, offset } = pma;
+    if (child.addressSpace.map(start, pma.length, prot, fd, offset) < 0) return;
+    pma.mapped = true;
+  }
 }
 
 /** Gives the child the PMAs of one VMA. The parent's platform mappings are still as they were. */

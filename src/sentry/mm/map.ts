@@ -67,13 +67,42 @@ export function mapMemory(mm: MemoryManager, request: MapRequest): number {
   const error = checkLimits(mm, request, flags, length, replaced);
   if (error < 0) return error;
   if (!mm.mayAddVmas(1 + (replaced > 0 ? mm.vmas.extraForSplit(addr, end) : 0))) return -ENOMEM;
-  if (replaced > 0) removeMappings(mm, addr, end);
+  const isStale = replaced > 0 && replaceMappings(mm, addr, end);
   const { prot, maxProt, mappable, offset, label } = request;
   mm.vmas.add(new Vma(addr, end, prot, maxProt, flags, mappable, offset, label));
   const locked = (flags & VMA_LOCKED) !== 0 && (flags & VMA_LOCKONFAULT) === 0;
   if (request.populate || locked) populate(mm, addr, end, false);
   else if (request.lazy !== true) backEagerly(mm, addr, end, request);
+  if (isStale) unmapGaps(mm, addr, end);
   return addr;
+}
+
+/**
+ * As removeMappings, but where only file pages were mapped the platform keeps them until the new mapping
+ * has been made over them (a dynamic linker does this for each segment). True: unmapGaps is still to do.
+ */
+function replaceMappings(mm: MemoryManager, start: number, end: number): boolean {
+  const keeps = mm.pmas.anyMapped(start, end) && !mm.pmas.anyOwned(start, end);
+  if (!keeps) {
+    removeMappings(mm, start, end);
+    return false;
+  }
+  mm.vmas.splitAt(start);
+  mm.vmas.splitAt(end);
+  mm.pmas.removeRange(start, end);
+  mm.vmas.removeRange(start, end);
+  return true;
+}
+
+/** Unmaps what the platform may still have mapped of [start, end) where no PMA is. */
+function unmapGaps(mm: MemoryManager, start: number, end: number): void {
+  let at = start;
+  for (let i = mm.pmas.indexAbove(start); at < end; i++) {
+    const pma = i < mm.pmas.items.length ? mm.pmas.items[i] : null;
+    const stop = pma === null ? end : Math.min(end, pma.start);
+    if (stop > at && mm.addressSpace.unmap(at, stop - at) < 0) mm.unmapAll();
+    at = pma === null ? end : pma.end;
+  }
 }
 
 function chooseAddress(mm: MemoryManager, request: MapRequest, length: number): number {

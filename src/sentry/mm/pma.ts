@@ -145,6 +145,16 @@ export class PmaSet extends RangeList<Pma> {
     return false;
   }
 
+  /** Some of [start, end) is private memory. */
+  anyOwned(start: number, end: number): boolean {
+    for (let i = this.indexAbove(start); i < this.items.length; i++) {
+      const pma = this.items[i];
+      if (pma.start >= end) return false;
+      if (pma.owned) return true;
+    }
+    return false;
+  }
+
   /**
    * Forgets the PMAs of [start, end) and gives their pages back. Precondition: the platform maps nothing
    * there any more.
