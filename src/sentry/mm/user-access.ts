@@ -28,8 +28,10 @@ const IN_PLACE = 1;
 const OUTSIDE = 2;
 
 const SCRATCH_BYTES = 64 * 1024;
+/** Of whichever address space made a span last: one at a time is in use. */
+const scratch = new Uint8Array(SCRATCH_BYTES);
 /** Below this a loop beats the making of a subarray. */
-const LOOP_BYTES = 96;
+const LOOP_BYTES = 16;
 
 function move(src: Uint8Array, from: number, dst: Uint8Array, to: number, length: number): void {
   if (length <= LOOP_BYTES) for (let i = 0; i < length; i++) dst[to + i] = src[from + i];
@@ -54,7 +56,6 @@ export abstract class UserAccess implements UserMemory {
   #bytes: Uint8Array;
   #words: Int32Array;
 
-  readonly #scratch = new Uint8Array(SCRATCH_BYTES);
   readonly #small = new Uint8Array(8);
   /** Address that the scratch buffer of a write span stands for; -1: none. */
   #spanAddr = -1;
@@ -139,10 +140,10 @@ export abstract class UserAccess implements UserMemory {
       return Math.min(length, this.#end - addr);
     }
     if (where === NOWHERE) return -EFAULT;
-    this.spanBytes = this.#scratch;
+    this.spanBytes = scratch;
     this.spanOffset = 0;
     const max = write ? PAGE_BYTES - (addr & PAGE_MASK) : SCRATCH_BYTES;
-    const n = this.#readOutside(addr, this.#scratch, 0, Math.min(length, max));
+    const n = this.#readOutside(addr, scratch, 0, Math.min(length, max));
     if (n <= 0) return -EFAULT;
     if (write) this.#spanAddr = addr;
     return n;
@@ -152,7 +153,7 @@ export abstract class UserAccess implements UserMemory {
     const addr = this.#spanAddr;
     if (addr < 0) return 0;
     this.#spanAddr = -1;
-    return this.#writeOutside(addr, this.#scratch, 0, length) < 0 ? -EFAULT : 0;
+    return this.#writeOutside(addr, scratch, 0, length) < 0 ? -EFAULT : 0;
   }
 
   copyInString(addr: number, max: number): ByteString | number {
