@@ -115,6 +115,9 @@ export class Programs {
       terminal.close();
       return null;
     }
+    // Its name, for ttyname(3).
+    const path = this.#devpts.pathOf(this.#kernel.mounts, pty);
+    if (path !== null) slave.opened(path);
     for (let i = 0; i < DESCRIPTORS_OF_STREAMS; i++) {
       if (i > 0) slave.incRef();
       fds.add(slave, false, i, NO_LIMIT);

@@ -23,7 +23,8 @@ export class HostTerminal implements Waiter {
   readonly #masterEntry = new WaitEntry(this);
   #watchesKeyboard = false;
   #watchesScreen = false;
-  #isClosed = false;
+  #isClosing = false;
+  #isFinished = false;
 
   /** Takes over both descriptors. */
   constructor(pty: Pty, keyboard: number, screen: number, files: HostFiles, poller: HostPoller) {
@@ -43,13 +44,13 @@ export class HostTerminal implements Waiter {
 
   /** The pair has something for the screen, or room for typed bytes. */
   onReady(_mask: number, _entry: WaitEntry): void {
-    if (this.#isClosed) return;
+    if (this.#isClosing) return;
     this.#show();
     this.#type();
   }
 
   #watchKeyboard(): void {
-    if (this.#watchesKeyboard || this.#isClosed) return;
+    if (this.#watchesKeyboard || this.#isClosing) return;
     this.#watchesKeyboard = true;
     this.#poller.watch(this.#keyboard, POLLIN, () => this.#onKeyboard());
   }
@@ -101,7 +102,8 @@ export class HostTerminal implements Waiter {
       }
       output.drop(written);
     }
-    this.#pty.outputTaken();
+    if (this.#isClosing && output.length === 0 && !this.#isFinished) this.#finish();
+    else this.#pty.outputTaken();
   }
   #watchScreen(): void {
     if (this.#watchesScreen) return;
@@ -113,20 +115,22 @@ export class HostTerminal implements Waiter {
     });
   }
 
-  /** Everything printed has reached the host. */
-  get isDrained(): boolean {
-    return this.#pty.line.output.length === 0;
-  }
-
+  /** The program is gone: the terminal goes too, once what it printed has reached the host. */
   close(): void {
-    if (this.#isClosed) return;
-    this.#show();
-    this.#isClosed = true;
-    this.#pty.masterWaiters.remove(this.#masterEntry);
+    if (this.#isClosing) return;
+    this.#isClosing = true;
     if (this.#watchesKeyboard) this.#poller.unwatch(this.#keyboard);
+    this.#watchesKeyboard = false;
+    this.#pty.masterWaiters.remove(this.#masterEntry);
+    this.#pty.line.setStopped(false);
+    this.#pty.hangUp();
+    this.#show();
+  }
+  #finish(): void {
     if (this.#watchesScreen) this.#poller.unwatch(this.#screen);
+    this.#watchesScreen = false;
     this.#files.close(this.#keyboard);
     if (this.#screen !== this.#keyboard) this.#files.close(this.#screen);
-    this.#pty.hangUp();
+    this.#isFinished = true;
   }
 }

@@ -37,7 +37,7 @@ const FIXED: Readonly<Record<string, number>> = {
 function group(title: string, names: string, counters: NetCounters, prefix: string): string {
   const list = names.split(" ");
   const value = (name: string): number => {
-    const counted = counters[prefix + name];
+    const counted = (counters as Record<string, unknown>)[prefix + name];
     return typeof counted === "number" ? counted : (FIXED[name] ?? 0);
   };
   return `${title}: ${names}\n${title}: ${list.map(value).join(" ")}\n`;

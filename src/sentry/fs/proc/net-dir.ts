@@ -3,7 +3,6 @@
 
 import type { ByteString } from "../../../base/bytes.ts";
 import type { IpAddr } from "../../../netstack/index.ts";
-import type { Task } from "../../kernel/task.ts";
 import type { InterfaceView } from "../../socket/inet/network-view.ts";
 import type { Inode } from "../../vfs/inode.ts";
 import { StaticDir } from "../pseudo/pseudo-dir.ts";
@@ -139,14 +138,12 @@ const FILES: readonly (readonly [string, (net: NetSource) => ByteString])[] = [
 
 const made = new WeakMap<PseudoFileSystem, StaticDir>();
 
-/** Given at construction of the proc file system; /proc/PID/net is the same for every process. */
-export function makeNetDir(fs: PseudoFileSystem, net: NetSource | null): StaticDir {
+/** Once, at the construction of the proc file system: /proc/PID/net is the same for every process. */
+export function makeNetDir(fs: PseudoFileSystem, net: NetSource): void {
   const dir = new StaticDir(fs, 0o555);
-  if (net !== null)
-    for (const [name, text] of FILES) dir.add(name, new TextFile(fs, () => text(net)));
+  for (const [name, text] of FILES) dir.add(name, new TextFile(fs, () => text(net)));
   made.set(fs, dir);
-  return dir;
 }
-export function netDir(fs: PseudoFileSystem, _target: Task): Inode {
-  return made.get(fs) ?? makeNetDir(fs, null);
+export function netDir(fs: PseudoFileSystem): Inode {
+  return made.get(fs) as StaticDir;
 }

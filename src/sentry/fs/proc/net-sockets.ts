@@ -2,11 +2,13 @@
 // udp.c and af_unix.c.
 
 import { AF_INET, AF_INET6, AF_UNIX, SOCK_RAW, SOCK_STREAM } from "../../../abi/socket.ts";
-import { TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN } from "../../../abi/tcp.ts";
+import { TCP_ESTABLISHED, TCP_LISTEN } from "../../../abi/tcp.ts";
 import type { ByteString } from "../../../base/bytes.ts";
 import type { IpAddr } from "../../../netstack/index.ts";
 import { InetSocket } from "../../socket/inet/inet-socket.ts";
+import { StreamSocket } from "../../socket/inet/stream-socket.ts";
 import type { Socket } from "../../socket/socket.ts";
+import { UnixConnectionSocket } from "../../socket/unix/connection-socket.ts";
 import { UnixSocket } from "../../socket/unix/unix-socket.ts";
 import type { NetSource } from "./net-source.ts";
 
@@ -35,17 +37,8 @@ function kindOf(s: Socket): InetKind {
   return s.protocol === IPPROTO_ICMP || s.protocol === IPPROTO_ICMPV6 ? "icmp" : "udp";
 }
 
-/** Endpoints say more than the common interface; what one does not say is zero. */
-interface EndpointDetails {
-  state?: number;
-  readableBytes?: number;
-  unsentBytes?: number;
-  sendQueuedBytes?: number;
-}
-
-function stateOf(socket: InetSocket, kind: InetKind): number {
-  const details = socket.endpoint as unknown as EndpointDetails;
-  if (kind === "tcp") return details.state ?? TCP_CLOSE;
+function stateOf(socket: InetSocket): number {
+  if (socket instanceof StreamSocket) return socket.endpoint.state;
   return socket.endpoint.remotePort !== 0 ? TCP_ESTABLISHED : UDP_OPEN;
 }
 
@@ -70,12 +63,12 @@ export function inetTable(net: NetSource, kind: InetKind, family: 4 | 6): ByteSt
       continue;
     }
     const e = socket.endpoint;
-    const state = stateOf(socket, kind);
+    const state = stateOf(socket);
     // Neither bound nor connected: Linux has it in no table.
     if (e.localPort === 0 && kind !== "raw") continue;
-    const details = e as unknown as EndpointDetails;
-    const tx = state === TCP_LISTEN ? 0 : (details.sendQueuedBytes ?? details.unsentBytes ?? 0);
-    const rx = details.readableBytes ?? 0;
+    const stream = socket instanceof StreamSocket && state !== TCP_LISTEN ? socket.endpoint : null;
+    const tx = stream?.unackedBytes ?? 0;
+    const rx = stream?.readableBytes ?? 0;
     const line =
       `${String(index).padStart(isTcp ? 4 : 5)}: ${addressHex(e.localAddr, family)}:${hex(e.localPort, 4)} ` +
       `${addressHex(e.remoteAddr, family)}:${hex(e.remotePort, 4)} ${hex(state, 2)} ${hex(tx, 8)}:${hex(rx, 8)} ` +
@@ -98,9 +91,8 @@ export function unixTable(net: NetSource): ByteString {
   let s = "Num       RefCount Protocol Flags    Type St Inode Path\n";
   for (const socket of net.sockets()) {
     if (socket.family !== AF_UNIX || !(socket instanceof UnixSocket)) continue;
-    const details = socket as unknown as { isListening?: boolean; peer?: object | null };
-    const flags = details.isListening === true ? SO_ACCEPTCON : 0;
-    const isConnected = details.peer !== undefined && details.peer !== null;
+    const flags = socket.isListening ? SO_ACCEPTCON : 0;
+    const isConnected = socket instanceof UnixConnectionSocket && socket.peer !== null;
     const state = isConnected ? SS_CONNECTED : SS_UNCONNECTED;
     const name = socket.name === null ? "" : ` ${socket.name.replace(/\0/g, "@")}`;
     s += `0000000000000000: ${hex(2, 8)} 00000000 ${hex(flags, 8)} ${hex(socket.type, 4)} ${hex(state, 2)} ${String(socket.ino).padStart(5)}${name}\n`;

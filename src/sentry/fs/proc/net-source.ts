@@ -1,18 +1,31 @@
-// What /proc/net and /sys/class/net read, as narrow interfaces: the sockets, the stack's configuration and
-// its counters. The main program hands in the real ones.
+// What /proc/net and /sys/class/net read: the sockets, the stack's configuration and its counters.
 
+import type { Kernel } from "../../kernel/kernel.ts";
+import { inetStackOf } from "../../socket/create.ts";
 import type { NetworkView } from "../../socket/inet/network-view.ts";
 import type { Socket } from "../../socket/socket.ts";
+import { socketTableOf } from "../../socket/socket-table.ts";
 
 /** Counters by their MIB names; any subset. */
-export type NetCounters = Readonly<Record<string, unknown>>;
+export type NetCounters = object;
 
 export interface NetSource {
   readonly view: NetworkView;
-  /** All sockets of the sandbox (SocketTable.sockets). */
+  /** All sockets of the sandbox. */
   sockets(): Iterable<Socket>;
   /** IP, ICMP and UDP (netstack Counters: ipInReceives...). */
   ipCounters(): NetCounters;
   /** TCP (netstack TcpStats: ActiveOpens...). */
   tcpCounters(): NetCounters;
+}
+
+export function netSourceOf(kernel: Kernel): NetSource {
+  return {
+    get view() {
+      return inetStackOf(kernel).network;
+    },
+    sockets: () => socketTableOf(kernel).sockets,
+    ipCounters: () => kernel.stack.counters,
+    tcpCounters: () => kernel.stack.tcp.stats,
+  };
 }

@@ -10,7 +10,7 @@ import { type Listing, PseudoDir, StaticDir } from "../pseudo/pseudo-dir.ts";
 import { TextFile } from "../pseudo/pseudo-file.ts";
 import { ComputedSymlink, PseudoFileSystem, StaticSymlink } from "../pseudo/pseudo-inode.ts";
 import { makeNetDir } from "./net-dir.ts";
-import type { NetSource } from "./net-source.ts";
+import { type NetSource, netSourceOf } from "./net-source.ts";
 import { INOS_PER_TASK } from "./proc-entry.ts";
 import { makeSysDir } from "./sys-dir.ts";
 import {
@@ -32,8 +32,8 @@ const DT_DIR = 4;
 const ROOT_INO = 1;
 
 export interface ProcOptions {
-  /** Null: no /proc/net entries. */
-  net: NetSource | null;
+  /** Default: the kernel's own stack and sockets. */
+  net?: NetSource;
   cpu?: CpuInfo;
   /** /proc/cmdline. */
   commandLine?: string;
@@ -46,10 +46,10 @@ export class ProcFileSystem extends PseudoFileSystem {
   readonly kernel: Kernel;
   readonly root: Inode;
 
-  constructor(dev: number, kernel: Kernel, options: ProcOptions) {
+  constructor(dev: number, kernel: Kernel, options: ProcOptions = {}) {
     super(dev, kernel.clock);
     this.kernel = kernel;
-    makeNetDir(this, options.net);
+    makeNetDir(this, options.net ?? netSourceOf(kernel));
     this.root = new ProcRoot(this, options);
   }
 }

@@ -80,7 +80,7 @@ function commonEntries(whole: boolean): [ByteString, Entry][] {
     ["fd", { kind: "inode", type: DT_DIR, make: (fs, ino, t) => new FdDir(fs, ino, t) }],
     ["fdinfo", { kind: "inode", type: DT_DIR, make: (fs, ino, t) => new FdInfoDir(fs, ino, t) }],
     ["ns", { kind: "inode", type: DT_DIR, make: (fs, ino, t) => new NsDir(fs, ino, t) }],
-    ["net", { kind: "inode", type: DT_DIR, make: (fs, _ino, t) => netDir(fs, t) }],
+    ["net", { kind: "inode", type: DT_DIR, make: (fs) => netDir(fs) }],
     ["environ", secret(environText)],
     ["auxv", secret(auxvText)],
     ["status", file(statusText)],

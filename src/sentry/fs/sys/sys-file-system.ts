@@ -7,7 +7,7 @@ import type { Kernel } from "../../kernel/kernel.ts";
 import type { Task } from "../../kernel/task.ts";
 import type { InterfaceView } from "../../socket/inet/network-view.ts";
 import type { Inode } from "../../vfs/inode.ts";
-import type { NetSource } from "../proc/net-source.ts";
+import { type NetSource, netSourceOf } from "../proc/net-source.ts";
 import { type Listing, PseudoDir, StaticDir } from "../pseudo/pseudo-dir.ts";
 import { TextFile } from "../pseudo/pseudo-file.ts";
 import { PseudoFileSystem, StaticSymlink } from "../pseudo/pseudo-inode.ts";
@@ -23,7 +23,7 @@ export class SysFileSystem extends PseudoFileSystem {
   override readonly cachesDentries = false;
   readonly root: StaticDir;
 
-  constructor(dev: number, kernel: Kernel, net: NetSource | null) {
+  constructor(dev: number, kernel: Kernel, net: NetSource = netSourceOf(kernel)) {
     super(dev, kernel.clock);
     const root = new StaticDir(this);
     this.root = root;
@@ -157,22 +157,22 @@ function nodeMeminfo(kernel: Kernel): string {
 
 /** /sys/class/net (links) and /sys/devices/virtual/net (the directories): interfaces as they are now. */
 class InterfacesDir extends PseudoDir {
-  readonly #net: NetSource | null;
+  readonly #net: NetSource;
   readonly #asLinks: boolean;
 
-  constructor(fs: PseudoFileSystem, net: NetSource | null, asLinks: boolean) {
+  constructor(fs: PseudoFileSystem, net: NetSource, asLinks: boolean) {
     super(fs);
     this.#net = net;
     this.#asLinks = asLinks;
   }
   lookup(_t: Task, name: ByteString): Inode | number {
-    const nic = this.#net?.view.interfaceByName(name);
+    const nic = this.#net.view.interfaceByName(name);
     if (nic === undefined) return -ENOENT;
     if (this.#asLinks) return new StaticSymlink(this.pseudo, `../../devices/virtual/net/${name}`);
     return interfaceDir(this.pseudo, nic);
   }
   list(_t: Task, listing: Listing): void {
-    for (const nic of this.#net?.view.interfaces() ?? []) {
+    for (const nic of this.#net.view.interfaces()) {
       listing.add(nic.name, INTERFACE_INO + nic.index, this.#asLinks ? DT_LNK : DT_DIR);
     }
   }
