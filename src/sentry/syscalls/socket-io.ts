@@ -143,11 +143,7 @@ function readHeader(t: Task, addr: number, done: number): number {
   if (count > IOV_MAX) return -EMSGSIZE;
   const set = io.setIovec(t.mm, u64Le(header, MSG_IOV), count);
   if (set < 0) return set;
-  if (done > 0) {
-    // No span is open: nothing to write back.
-    t.mm.spanWritten(0);
-    io.advance(done);
-  }
+  if (done > 0) io.skip(done);
   return 0;
 }
 

@@ -86,13 +86,15 @@ function connect(t: Task, a: SyscallArgs): number {
   if (typeof s === "number") return s;
   const read = readAddress(t, a.addr(1), a.int(2), address);
   if (read < 0) return read;
-  const result = s.connect(t, address);
+  let result = s.connect(t, address);
   if (s.isNonBlocking) return result;
+  // The answer may have come within the call: ask before sleeping.
+  if (result === -EINPROGRESS) result = s.connect(t, address);
   if (result === -EAGAIN) {
     // A unix listener's queue is full: it says so on our own queue when there is room.
     return t.blockOn(s.waiters, POLLOUT, s.sendTimeoutNs, interruptErrno(s.sendTimeoutNs));
   }
-  if (result !== -EINPROGRESS && result !== -EALREADY) return result;
+  if (result !== -EALREADY) return result;
   const parked = t.blockOn(s.waiters, POLLOUT, s.sendTimeoutNs, interruptErrno(s.sendTimeoutNs));
   return parked === -EAGAIN ? -EINPROGRESS : parked;
 }
@@ -114,6 +116,7 @@ function acceptWith(t: Task, a: SyscallArgs, flags: number): number {
   }
   if (typeof made === "number") return made;
   if (a.addr(1) !== 0) {
+    address.length = 0;
     made.peerName(address);
     const written = writeAddress(t, address, a.addr(1), a.addr(2));
     if (written < 0) {

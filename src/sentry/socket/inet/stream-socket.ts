@@ -26,7 +26,6 @@ import {
 } from "../../../abi/poll.ts";
 import { SIGPIPE } from "../../../abi/signal.ts";
 import {
-  AF_INET,
   AF_UNSPEC,
   MSG_EOR,
   MSG_ERRQUEUE,
@@ -49,8 +48,6 @@ import {
 import { TCP_CLOSE, TCP_CM_INQ, TCP_LISTEN, TCP_SYN_RECV, TCP_SYN_SENT } from "../../../abi/tcp.ts";
 import { SECOND } from "../../../base/clock.ts";
 import {
-  IPV4,
-  IPV6,
   NetErr,
   type TcpEndpoint,
   WRITE_EOR,
@@ -79,12 +76,9 @@ const oneByte = new Uint8Array(1);
 let peekBytes = new Uint8Array(0);
 
 export class StreamSocket extends InetSocket {
-  endpoint: TcpEndpoint;
+  readonly endpoint: TcpEndpoint;
   readonly #stack: InetStack;
   #state = UNCONNECTED;
-  /** The endpoint has had a connection: a new one needs a new endpoint. */
-  #isUsed = false;
-  #boundByUser = false;
   /** TCP_INQ: say with each receive how much more there is. */
   reportsInq = false;
 
@@ -115,13 +109,7 @@ export class StreamSocket extends InetSocket {
     return mask;
   }
 
-  override bind(t: Task, address: SocketAddress): number {
-    const result = super.bind(t, address);
-    if (result === 0) this.#boundByUser = true;
-    return result;
-  }
-
-  override connect(t: Task, address: SocketAddress): number {
+  override connect(_t: Task, address: SocketAddress): number {
     if (address.length >= 2 && address.family === AF_UNSPEC) return this.#disconnect();
     const state = this.endpoint.state;
     if (state === TCP_LISTEN) return -EISCONN;
@@ -129,24 +117,11 @@ export class StreamSocket extends InetSocket {
     if (this.#state === CONNECTING) return this.#connectOutcome();
     const refused = this.parseDestination(address, false);
     if (refused !== 0) return refused;
-    if (this.#isUsed) {
-      // Renewing parses nothing, but binds again: keep what was parsed.
-      const port = parsed.port;
-      const to = scratchAddr.clone();
-      const renewed = this.#renew();
-      if (renewed !== 0) return renewed;
-      return this.#startConnect(t, () => this.endpoint.connect(to, port));
-    }
-    return this.#startConnect(t, () => this.endpoint.connect(scratchAddr, parsed.port));
-  }
-
-  #startConnect(_t: Task, connect: () => number): number {
-    const result = connect();
+    const result = this.endpoint.connect(scratchAddr, parsed.port);
     if (result !== 0 && result !== NetErr.InProgress) return resultOf(result);
-    this.#isUsed = true;
     this.#state = CONNECTING;
-    const outcome = this.#connectOutcome();
-    return outcome === -EALREADY ? -EINPROGRESS : outcome;
+    // Also when the answer is there already, as over loopback: Linux hears it only after this call.
+    return -EINPROGRESS;
   }
 
   #connectOutcome(): number {
@@ -160,29 +135,13 @@ export class StreamSocket extends InetSocket {
     return 0;
   }
 
-  /** connect(AF_UNSPEC): back to a socket that was never connected. */
+  /** connect(AF_UNSPEC): back to a socket without a connection. */
   #disconnect(): number {
     this.endpoint.abort();
+    this.endpoint.takeError();
     this.#state = UNCONNECTED;
-    const renewed = this.#renew();
     this.waiters.notify(POLL_ALL);
-    return renewed;
-  }
-
-  /** A fresh endpoint with the old one's options and, if the program chose it, its address. */
-  #renew(): number {
-    const old = this.endpoint;
-    const fresh = this.#stack.endpoints.tcp(this.family === AF_INET ? IPV4 : IPV6);
-    if (typeof fresh === "number") return -ENOBUFS;
-    const addr = old.localAddr.clone();
-    const port = old.localPort;
-    Object.assign(fresh.options, old.options);
-    old.onReadiness = null;
-    old.close();
-    this.endpoint = fresh;
-    this.watch(fresh);
-    this.#isUsed = false;
-    return this.#boundByUser ? resultOf(fresh.bind(addr, port)) : 0;
+    return 0;
   }
 
   override listen(_t: Task, backlog: number): number {
@@ -202,7 +161,6 @@ export class StreamSocket extends InetSocket {
     if (child === null) return -EAGAIN;
     const socket = new StreamSocket(this.#stack, this.family, this.protocol, flags, child);
     socket.#state = CONNECTED;
-    socket.#isUsed = true;
     socket.#inherit(this);
     return socket;
   }
