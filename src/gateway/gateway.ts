@@ -15,6 +15,7 @@ import type { Rule } from "./rule.ts";
 import { serveDnsOverTcp } from "./tcp-dns.ts";
 import { TcpNat } from "./tcp-nat.ts";
 import { UdpNat } from "./udp-nat.ts";
+import { UdpPublisher } from "./udp-publish.ts";
 
 export interface GatewayRefusal {
   protocol: "tcp" | "udp" | "icmp";
@@ -56,6 +57,7 @@ export class Gateway {
   readonly #names = new NameTable();
   readonly #tcp: TcpNat;
   readonly #udp: UdpNat;
+  readonly #udpPublisher: UdpPublisher;
   readonly #reported = new Set<string>();
   #kickScheduled = false;
   #timer: NodeJS.Timeout | null = null;
@@ -99,6 +101,14 @@ export class Gateway {
       dns: (query) => dns.answer(query, false),
       refused: (...r) => this.#refused("udp", ...r),
     });
+    this.#udpPublisher = new UdpPublisher({
+      stack: this.stack,
+      router,
+      guest: options.guest,
+      kick: common.kick,
+      nowMs: () => clock.monotonicNs() / MS_NS,
+      limit: UDP_FLOWS_MAX,
+    });
     this.stack.icmp.setForwarder({
       onEcho: (pkt) => {
         const address = pkt.dst.toString();
@@ -124,7 +134,8 @@ export class Gateway {
     });
   }
 
-  publish(address: string, hostPort: number, port: number): Promise<void> {
+  publish(protocol: "tcp" | "udp", address: string, hostPort: number, port: number): Promise<void> {
+    if (protocol === "udp") return this.#udpPublisher.publish(address, hostPort, port);
     return this.#tcp.publish(address, hostPort, this.#options.guest, port);
   }
 
@@ -189,5 +200,6 @@ export class Gateway {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#tcp.close();
     this.#udp.close();
+    this.#udpPublisher.close();
   }
 }

@@ -45,6 +45,10 @@ const FORBIDDEN_V4: readonly (readonly [string, number, string])[] = [
 export function forbiddenKind(address: string, ownAddresses: readonly string[]): string | null {
   if (ownAddresses.includes(address)) return "an address of this machine";
   const { family, value } = addressValue(address);
+  return forbiddenValue(family, value);
+}
+
+function forbiddenValue(family: 4 | 6, value: bigint): string | null {
   if (family === 4) return forbiddenV4(value);
   const MAPPED = 0xffffn;
   if (value >> 32n === MAPPED) return forbiddenV4(value & 0xffff_ffffn);
@@ -104,11 +108,18 @@ export class Policy {
     if (pattern.kind === "host") return d.isHost;
     // The host's loopback is opened by `host` alone, never by a name, a range or `all`.
     if (d.isHost) return isDeny && pattern.kind === "all";
+    const forbidden = isDeny ? null : forbiddenKind(d.address, this.#own);
     if (pattern.kind === "range") {
       const { family, value } = addressValue(d.address);
-      return family === pattern.family && pattern.first <= value && value <= pattern.last;
+      const { first, last } = pattern;
+      if (family !== pattern.family || value < first || value > last) return false;
+      // 0.0.0.0/0 means the world, not this machine's metadata: a range opens these only when it is meant.
+      if (forbidden === null || first === last) return true;
+      return (
+        forbiddenValue(family, first) === forbidden && forbiddenValue(family, last) === forbidden
+      );
     }
-    if (!isDeny && forbiddenKind(d.address, this.#own) !== null) return false;
+    if (forbidden !== null) return false;
     if (pattern.kind === "all") return true;
     return d.names.some((name) => nameMatches(pattern, name));
   }

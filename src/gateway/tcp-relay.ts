@@ -101,7 +101,7 @@ export class TcpRelay {
     if ((ready & Ready.Error) !== 0) {
       this.#endpoint.takeError();
       this.#isOver = true;
-      this.#socket.destroy();
+      this.#socket.resetAndDestroy();
       this.#endpoint.close();
       this.#onEnd(this);
       return;

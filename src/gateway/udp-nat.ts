@@ -113,7 +113,12 @@ export class UdpNat {
       stack.udp.sendFrom(far, farPort, guest, guestPort, message, 0, message.length);
       kick();
     });
-    socket.on("error", () => this.#close(key));
+    socket.on("error", (error: NodeJS.ErrnoException) => {
+      this.#close(key);
+      if (error.code !== "ECONNREFUSED") return;
+      stack.udp.answerUnreachable(guest, guestPort, far, farPort);
+      kick();
+    });
     // Connected: only the far side's answers are taken, and its refusals come back as errors.
     socket.connect(farPort, isHost ? "127.0.0.1" : far.toString(), () => {
       for (const data of flow.queue ?? []) socket.send(data);

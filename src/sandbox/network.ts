@@ -67,20 +67,22 @@ function rules(option: string, texts: readonly string[] | undefined): Rule[] {
 }
 
 interface Published {
+  protocol: "tcp" | "udp";
   address: string;
   hostPort: number;
   port: number;
 }
 
 function published(text: string): Published {
-  const match = /^(?:(\d+\.\d+\.\d+\.\d+):)?(\d{1,5}):(\d{1,5})(?:\/tcp)?$/.exec(text);
+  const match = /^(?:(\d+\.\d+\.\d+\.\d+):)?(\d{1,5}):(\d{1,5})(?:\/(tcp|udp))?$/.exec(text);
   const address = match?.[1] ?? "127.0.0.1";
   const hostPort = Number(match?.[2]);
   const port = Number(match?.[3]);
   if (match === null || !isIPv4(address) || hostPort > 65_535 || port < 1 || port > 65_535) {
-    throw new NetcellError("ERR_USAGE", `publish "${text}" must be [ADDR:]HOSTPORT:PORT, in TCP.`);
+    throw new NetcellError("ERR_USAGE", `publish "${text}" must be [ADDR:]HOSTPORT:PORT[/udp].`);
   }
-  return { address, hostPort, port };
+  const protocol = match[4] === "udp" ? "udp" : "tcp";
+  return { protocol, address, hostPort, port };
 }
 
 const toAddr = (text: string): IpAddr => {
@@ -220,9 +222,9 @@ async function openGateway(options: SandboxOptions, plan: GatewayPlan): Promise<
     guest: toAddr(address),
     onRefused: (refusal) => options.onRefused?.(refusal),
   });
-  for (const { address: at, hostPort, port } of plan.publish) {
+  for (const { protocol, address: at, hostPort, port } of plan.publish) {
     try {
-      await gateway.publish(at, hostPort, port);
+      await gateway.publish(protocol, at, hostPort, port);
     } catch (error) {
       gateway.close();
       const code = (error as NodeJS.ErrnoException).code;

@@ -11,7 +11,7 @@ import { type PortOwner, PortTable } from "../stack/ports.ts";
 import type { Stack } from "../stack/stack.ts";
 import type { IcmpError, TransportProtocol } from "../stack/transport.ts";
 import { pseudoSum, sum16 } from "../wire/checksum.ts";
-import { PROTO_UDP } from "../wire/ipv4.ts";
+import { IPV4_HEADER, PROTO_UDP, writeIpv4 } from "../wire/ipv4.ts";
 import {
   checkUdp,
   UDP_CHECKSUM,
@@ -130,6 +130,24 @@ export class UdpProtocol implements TransportProtocol {
     if (typeof path === "number") return path;
     const pkt = this.#stack.allocPacket();
     return this.transmit(path, pkt, srcPort, dstPort, bytes, offset, length, false);
+  }
+
+  /** Tells the sender of an earlier datagram that nobody is there any more: port unreachable, as from `dst`'s side. */
+  answerUnreachable(src: IpAddr, srcPort: number, dst: IpAddr, dstPort: number): void {
+    const path = this.#stack.findRoute(dst, src);
+    if (typeof path === "number") return;
+    const pkt = this.#stack.allocPacket();
+    pkt.l3 = pkt.start;
+    pkt.l4 = pkt.l3 + IPV4_HEADER;
+    pkt.end = pkt.l4 + UDP_HEADER;
+    pkt.nicId = path.nicId;
+    pkt.protocol = PROTO_UDP;
+    pkt.src.set(src);
+    pkt.dst.set(dst);
+    writeIpv4(pkt.bytes, pkt.l3, IPV4_HEADER + UDP_HEADER, 0, 0, 0, pkt.ttl, PROTO_UDP, src, dst);
+    writeUdp(pkt.bytes, pkt.l4, srcPort, dstPort, UDP_HEADER, 0);
+    this.#stack.sendPortUnreachable(pkt);
+    this.#stack.freePacket(pkt);
   }
 
   /** Header in front of a payload that stays where it is. Takes the packet. */
