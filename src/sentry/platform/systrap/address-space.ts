@@ -24,6 +24,8 @@ export class SystrapAddressSpace implements AddressSpace {
   isDead = false;
   /** Waits in the platform's list of spaces with operations not yet posted, or posted and not yet done. */
   isUnsettled = false;
+  /** Mappings are among those: the platform waits for them before it reports the next trap. */
+  mustSettle = false;
   readonly #chunkOffsets: number[];
   #freeSlots: number[] = [];
   #slotCount = 0;
@@ -69,6 +71,7 @@ export class SystrapAddressSpace implements AddressSpace {
   #operate(nr: number, a: number, b: number, c: number, d: number, e: number, f: number): number {
     if (!this.#makeRoom()) return -EIO;
     this.stub.push(L.OP_SYSCALL, nr, a, b, c, d, e, f);
+    this.mustSettle = true;
     this.platform.noteUnsettled(this);
     return 0;
   }
@@ -89,6 +92,7 @@ export class SystrapAddressSpace implements AddressSpace {
   /** Waits for what is posted. False: dead. */
   settle(): boolean {
     if (this.isDead) return false;
+    this.mustSettle = false;
     if (!this.stub.settle() || this.stub.failure !== 0) this.die();
     return !this.isDead;
   }
@@ -210,7 +214,7 @@ export class SystrapAddressSpace implements AddressSpace {
     if (tid <= 0) return;
     context.isInterruptSent = true;
     this.stub.push(L.OP_SYSCALL, SYS_tgkill, this.stub.pid, tid, INTERRUPT_SIGNAL, 0, 0, 0);
-    this.flush();
+    this.platform.noteUnsettled(this);
   }
 
   /** The first context on a runner, for preemption when others wait. */

@@ -176,7 +176,7 @@ export class SystrapPlatform implements Platform {
     for (let i = 0; i < spaces.length; i++) spaces[i].flush();
     for (let i = 0; i < spaces.length; i++) {
       spaces[i].isUnsettled = false;
-      spaces[i].settle();
+      if (spaces[i].mustSettle) spaces[i].settle();
     }
     spaces.length = 0;
   }
