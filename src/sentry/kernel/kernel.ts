@@ -5,6 +5,7 @@
 import { EINTR, ENOSYS, ERESTART_RESTARTBLOCK, ERESTARTSYS } from "../../abi/errno.ts";
 import { REG_RAX } from "../../abi/registers.ts";
 import { SIGKILL } from "../../abi/signal.ts";
+import { SYSCALL_NAMES } from "../../abi/syscall-numbers.ts";
 import { signalStatusWord } from "../../abi/wait.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Limits } from "../../base/limits.ts";
@@ -91,6 +92,10 @@ export class Kernel implements KernelDriver, KernelDeps {
   trace: SyscallTrace | null = null;
   /** Pid 1 while it lives: the parent of orphans. */
   init: ThreadGroup | null = null;
+  /** Signals that wait to be delivered, in all queues. */
+  queuedSignals = 0;
+  /** POSIX timers of all processes. */
+  posixTimers = 0;
   /** Processes that are not zombies. */
   liveGroups = 0;
   #hasStarted = false;
@@ -148,6 +153,8 @@ export class Kernel implements KernelDriver, KernelDeps {
 
   onTrap(context: Context): void {
     const t = context.owner as Task;
+    // What a context reports after its task has left it concerns nobody.
+    if (t.context !== context) return;
     const now = this.clock.monotonicNs();
     this.#enteredNs = now;
     t.utimeNs += now - t.resumedAtNs;
@@ -319,7 +326,10 @@ export class Kernel implements KernelDriver, KernelDeps {
     // Bounded, or a program could make us remember every number there is.
     if (!this.#unknownCalls.has(nr) && this.#unknownCalls.size < 1024) {
       this.#unknownCalls.add(nr);
-      this.log(`system call ${nr} is not implemented (ENOSYS), first asked for by ${t.comm}`);
+      const name = SYSCALL_NAMES[nr] ?? "unknown";
+      this.log(
+        `system call ${name} (${nr}) is not implemented: ENOSYS, first asked for by ${t.comm}`,
+      );
     }
     return -ENOSYS;
   }

@@ -52,10 +52,20 @@ export class SignalSet {
   }
 }
 
+/** How many signals wait in all queues of the sandbox: what one program queues, another cannot. */
+export interface SignalCounter {
+  queuedSignals: number;
+}
+
 export class PendingSignals {
   /** Which signals have at least one entry. */
   readonly set = new SignalSet();
+  readonly #counter: SignalCounter;
   #queue: SigInfo[] = [];
+
+  constructor(counter: SignalCounter) {
+    this.#counter = counter;
+  }
 
   get count(): number {
     return this.#queue.length;
@@ -66,6 +76,7 @@ export class PendingSignals {
     if (info.signo < SIGRTMIN && this.set.has(info.signo)) return false;
     this.set.add(info.signo);
     this.#queue.push(info);
+    this.#counter.queuedSignals++;
     return true;
   }
 
@@ -83,18 +94,15 @@ export class PendingSignals {
   discard(signo: number): void {
     if (!this.set.has(signo)) return;
     this.set.delete(signo);
+    const before = this.#queue.length;
     this.#queue = this.#queue.filter((info) => info.signo !== signo);
+    this.#counter.queuedSignals -= before - this.#queue.length;
   }
 
   clear(): void {
     this.set.set(0, 0);
+    this.#counter.queuedSignals -= this.#queue.length;
     this.#queue.length = 0;
-  }
-
-  /** For a POSIX timer whose signal still waits: the entry that it queued. */
-  find(signo: number, matches: (info: SigInfo) => boolean): SigInfo | null {
-    for (const info of this.#queue) if (info.signo === signo && matches(info)) return info;
-    return null;
   }
 
   #take(signo: number): SigInfo | null {
@@ -112,7 +120,10 @@ export class PendingSignals {
       }
     }
     if (!more) this.set.delete(signo);
-    if (index >= 0) this.#queue.splice(index, 1);
+    if (index >= 0) {
+      this.#queue.splice(index, 1);
+      this.#counter.queuedSignals--;
+    }
     return found;
   }
 }

@@ -1,6 +1,6 @@
 // Starting a process from outside the sandbox: the first program, and every later exec into it.
 
-import { EACCES, EAGAIN, ENOENT, ENOEXEC, ENOTDIR } from "../../abi/errno.ts";
+import { EACCES, EAGAIN, ENOENT, ENOTDIR } from "../../abi/errno.ts";
 import type { ByteString } from "../../base/bytes.ts";
 import type { MemoryManager } from "../mm/memory-manager.ts";
 import { ProcessTimers } from "../time/process-timers.ts";
@@ -113,16 +113,8 @@ function startProgram(t: Task, options: SpawnOptions): number {
 }
 
 function startFile(t: Task, file: FileDescription, path: string, options: SpawnOptions): number {
-  let wait = loadProgram(t, file, path, options.argv, options.envp);
+  const wait = loadProgram(t, file, path, options.argv, options.envp);
   file.decRef();
-  if (wait === -ENOEXEC) {
-    // A script without `#!`: what a shell would do.
-    const shell = openForExec(t, AT_FDCWD, "/bin/sh", 0);
-    if (typeof shell === "number") return -ENOEXEC;
-    const argv = ["/bin/sh", path, ...options.argv.slice(1)];
-    wait = loadProgram(t, shell, "/bin/sh", argv, options.envp);
-    shell.decRef();
-  }
   if (typeof wait === "number") return wait;
   installProgram(t, wait);
   return 0;

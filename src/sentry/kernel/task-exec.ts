@@ -18,6 +18,8 @@ import { killOtherThreads, releaseUserMemory } from "./task-exit.ts";
 
 const AT_FDCWD = -100;
 const COMM_BYTES_MAX = 15;
+/** personality(2). */
+const ADDR_NO_RANDOMIZE = 0x4_0000;
 const EFLAGS_START = 0x202;
 const USER_CS = 0x33;
 const USER_SS = 0x2b;
@@ -56,7 +58,7 @@ export function loadProgram(
     creds,
     secure: false,
     rlimits: t.threadGroup,
-    randomize: true,
+    randomize: (t.personality & ADDR_NO_RANDOMIZE) === 0,
   });
   if (typeof program === "number") return program;
   const context = program.mm.addressSpace.newContext();

@@ -44,6 +44,9 @@ import type { Task } from "./task.ts";
 import { exitTask, groupExit, notifyParentOfChild } from "./task-exit.ts";
 import type { ThreadGroup } from "./thread-group.ts";
 
+/** Real-time signals that may wait in the whole sandbox, whatever RLIMIT_SIGPENDING allows a process. */
+const QUEUED_SIGNALS_MAX = 65_536;
+
 /** A signal to a whole process. 0, or -EAGAIN when the queue of real-time signals is full. */
 export function sendToGroup(group: ThreadGroup, info: SigInfo): number {
   if (group.isZombie) return 0;
@@ -89,7 +92,11 @@ function send(group: ThreadGroup, target: Task | null, info: SigInfo): number {
   }
   if (isDropped(group, target, signo)) return 0;
   const pending = target === null ? group.pending : target.pending;
-  if (signo >= SIGRTMIN && pending.count >= group.rlimit(RLIMIT_SIGPENDING).soft) {
+  const { queuedSignals } = kernel;
+  if (
+    signo >= SIGRTMIN &&
+    (queuedSignals >= QUEUED_SIGNALS_MAX || pending.count >= group.rlimit(RLIMIT_SIGPENDING).soft)
+  ) {
     // Linux still delivers what kill(2) sent, without its information; only sigqueue fails.
     if (info.code < 0) return -EAGAIN;
     if (pending.set.has(signo)) return 0;

@@ -66,7 +66,7 @@ export class Task implements Waiter {
   /** The name that prctl(PR_SET_NAME) and ps speak of: at most 15 bytes. */
   comm: ByteString = "";
   readonly signalMask = new SignalSet();
-  readonly pending = new PendingSignals();
+  readonly pending: PendingSignals;
   /** The mask to come back to after a call with a temporary one (sigsuspend, ppoll...). */
   readonly savedMask = new SignalSet();
   hasSavedMask = false;
@@ -128,6 +128,7 @@ export class Task implements Waiter {
     this.fs = fs;
     this.creds = creds;
     this.context = context;
+    this.pending = new PendingSignals(kernel);
     this.futexWaiter = new FutexWaiter(this);
     this.timer = new Timer(() => kernel.wake(this));
   }

@@ -49,7 +49,7 @@ export class ThreadGroup {
   processGroup: ProcessGroup | null = null;
 
   actions: SignalActions;
-  readonly pending = new PendingSignals();
+  readonly pending: PendingSignals;
   limits: Rlimits;
   readonly timers: ProcessTimers;
 
@@ -105,6 +105,7 @@ export class ThreadGroup {
     this.kernel = kernel;
     this.tgid = tgid;
     this.actions = actions;
+    this.pending = new PendingSignals(kernel);
     this.limits = limits;
     this.timers = timers;
   }

@@ -24,6 +24,8 @@ import type { ThreadGroup } from "../kernel/thread-group.ts";
 import { groupCpuNs } from "./timekeeper.ts";
 
 const DELAY_MAX = 0x7fff_ffff;
+/** An interval shorter than this counts its expiries, but wakes us only so often. */
+const PERIOD_NS_MIN = 100_000;
 /** CPU timers are not looked at more often than this. */
 const TICK_NS_MIN = MS;
 
@@ -45,8 +47,9 @@ export class IntervalTimer {
   }
 
   get remainingNs(): number {
+    if (this.expiryNs === 0) return 0;
     // Linux never shows 0 for an armed timer.
-    return this.expiryNs === 0 ? 0 : Math.max(1, this.expiryNs - this.now());
+    return Math.max(1, this.expiryNs - this.now());
   }
   /** Fires if due; the number of expiries is told at once. */
   check(nowNs: number): void {
@@ -138,7 +141,7 @@ export class ProcessTimers {
         () => clock.monotonicNs(),
         () => {
           sendToGroup(group, new SigInfo(SIGALRM, SI_KERNEL));
-          this.#rearm(timer);
+          this.#rearm(timer, PERIOD_NS_MIN);
         },
       );
       return timer;
@@ -157,7 +160,7 @@ export class ProcessTimers {
     timer.expiryNs = expiryNs;
     timer.intervalNs = intervalNs;
     if (timer.timer !== null) {
-      this.#rearm(timer);
+      this.#rearm(timer, 0);
       return;
     }
     const at = this.#cpu.indexOf(timer);
@@ -165,7 +168,7 @@ export class ProcessTimers {
     if (expiryNs === 0 && at >= 0) this.#cpu.splice(at, 1);
   }
 
-  #rearm(timer: IntervalTimer): void {
+  #rearm(timer: IntervalTimer, delayMinNs: number): void {
     if (timer.timer === null) return;
     if (timer.expiryNs === 0) {
       this.#kernel.timers.disarm(timer.timer);
@@ -173,7 +176,10 @@ export class ProcessTimers {
     }
     // The deadline may be of the wall clock: the queue counts monotonic time.
     const delay = timer.expiryNs - timer.now();
-    this.#kernel.timers.arm(timer.timer, this.#kernel.clock.monotonicNs() + Math.max(0, delay));
+    this.#kernel.timers.arm(
+      timer.timer,
+      this.#kernel.clock.monotonicNs() + Math.max(delayMinNs, delay),
+    );
   }
 
   /** Null: too many. */
@@ -184,7 +190,7 @@ export class ProcessTimers {
     event: { notify: number; signo: number; valueLow: number; valueHigh: number },
     target: Task | null,
   ): PosixTimer | null {
-    if (this.posix.size >= Math.min(this.#kernel.limits.timers, DELAY_MAX)) return null;
+    if (this.#kernel.posixTimers >= this.#kernel.limits.timers) return null;
     while (this.posix.has(this.#nextId)) this.#nextId = (this.#nextId + 1) & DELAY_MAX;
     const id = this.#nextId;
     this.#nextId = (id + 1) & DELAY_MAX;
@@ -192,16 +198,17 @@ export class ProcessTimers {
       this.#onPosixExpiry(self, count);
     });
     this.posix.set(id, timer);
+    this.#kernel.posixTimers++;
     return timer;
   }
 
   deletePosix(timer: PosixTimer): void {
     this.arm(timer, 0, 0);
-    this.posix.delete(timer.id);
+    if (this.posix.delete(timer.id)) this.#kernel.posixTimers--;
   }
 
   #onPosixExpiry(timer: PosixTimer, count: number): void {
-    this.#rearm(timer);
+    this.#rearm(timer, PERIOD_NS_MIN);
     if (timer.notify === SIGEV_NONE) return;
     if (timer.isSignalQueued) {
       timer.missed = Math.min(DELAY_MAX, timer.missed + count);
