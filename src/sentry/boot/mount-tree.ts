@@ -9,7 +9,9 @@ import type { GoferClient } from "../../gofer/index.ts";
 import type { MountSpec, RootEntry } from "../control/protocol.ts";
 import { GoferFileSystem } from "../fs/gofer/gofer-file-system.ts";
 import { OverlayFs } from "../fs/overlay/overlay.ts";
-import { Tmpfs } from "../fs/tmpfs/tmpfs.ts";
+import { ProcFileSystem } from "../fs/proc/proc-file-system.ts";
+import { SysFileSystem } from "../fs/sys/sys-file-system.ts";
+import { Tmpfs, tmpfsType } from "../fs/tmpfs/tmpfs.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { Task } from "../kernel/task.ts";
 import type { FileCounter } from "../vfs/fd-table.ts";
@@ -124,6 +126,14 @@ export interface OwnMount {
   make: (builder: { table: MountTable; kernel: Kernel; tmpfs: TreeBuilder["tmpfs"] }) => FileSystem;
 }
 
+/** What mount(2) can make. */
+function registerTypes(table: MountTable): void {
+  table.register(tmpfsType("tmpfs"));
+  table.register(tmpfsType("ramfs"));
+  table.register({ name: "proc", create: (t, dev) => new ProcFileSystem(dev, t.kernel) });
+  table.register({ name: "sysfs", create: (t, dev) => new SysFileSystem(dev, t.kernel) });
+}
+
 /** Sets kernel.mounts; returns the task that set-up goes on with. */
 export function buildMountTree(
   kernel: Kernel,
@@ -133,6 +143,7 @@ export function buildMountTree(
   own: readonly OwnMount[],
 ): Task {
   const builder = new TreeBuilder(kernel, client);
+  registerTypes(builder.table);
   const [root, ...rest] = plan.mounts;
   if (root === undefined || root.target !== "/")
     throw new Error("the plan has no root file system");
