@@ -51,7 +51,8 @@ describe("programs that are none", () => {
       else if (round < 10) bad.writeBigUInt64LE(0x7fff_ffff_ffff_ffffn, 32);
       else bad.writeBigUInt64LE(0xffff_8000_0000_0000n, 24);
       const r = await cell([file(`absurd${round}`, bad)], ["--timeout", "10s"], { cwd: dir });
-      expect([126, 139, 135, 132, 127]).toContain(r.status);
+      // Some fields are nobody's business (p_paddr): then it runs. What must not happen is 124 or 125.
+      expect([0, 126, 127, 132, 135, 139]).toContain(r.status);
     }
   });
 });

@@ -14,7 +14,9 @@ export class CPrograms {
     const source = fileURLToPath(new URL(`../programs/${name}.c`, import.meta.url));
     const suffix = flags.includes("-static") ? "-static" : "";
     const output = join(this.directory, `${name}${suffix}`);
-    execFileSync("gcc", ["-O2", "-pthread", "-o", output, source, ...flags, "-lm"], { stdio: "pipe" });
+    execFileSync("gcc", ["-O2", "-pthread", "-o", output, source, ...flags, "-lm"], {
+      stdio: "pipe",
+    });
     return output;
   }
   remove(): void {

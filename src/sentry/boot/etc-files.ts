@@ -5,7 +5,8 @@ import { O_CREAT, O_TRUNC, O_WRONLY } from "../../abi/fcntl.ts";
 import { type ByteString, putByteString } from "../../base/bytes.ts";
 import type { Task } from "../kernel/task.ts";
 import { BytesIo } from "../vfs/io.ts";
-import { mkdirAt, unlinkAt } from "../vfs/name-operations.ts";
+import { unlinkAt } from "../vfs/name-operations.ts";
+import { resolve } from "../vfs/resolve.ts";
 import { openAt } from "../vfs/open.ts";
 
 const AT_FDCWD = -100;
@@ -33,7 +34,8 @@ export function writeEtcFiles(t: Task, options: EtcOptions): void {
   const own = address === null ? `127.0.1.1\t${hostname}\n` : `${address}\t${hostname}\n`;
   const hosts = `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n${own}`;
   const resolver = nameServer === null ? "" : `nameserver ${nameServer}\noptions edns0\n`;
-  mkdirAt(t, AT_FDCWD, "/etc", 0o755);
+  // A root without /etc is meant to be bare.
+  if (typeof resolve(t, AT_FDCWD, "/etc", true) === "number") return;
   for (const [path, text] of [
     ["/etc/hosts", hosts],
     ["/etc/hostname", `${hostname}\n`],
