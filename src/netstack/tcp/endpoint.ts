@@ -258,13 +258,12 @@ export class Endpoint implements TcpEndpoint, TcbOwner {
       const error = this.bind(this.localAddr, 0);
       if (error !== 0) return error;
     }
-    // SO_REUSEADDR lets sockets share a port only until one of them listens (tcp_set_state, get_port).
-    const listener = new Listener(this, backlog);
-    this.#listener = listener;
+    // SO_REUSEADDR lets sockets share a port only until one of them listens.
     if (!ctx.ports.endpoints.mayBind(this, this.localAddr, this.localPort)) {
-      this.#listener = null;
       return NetErr.AddressInUse;
     }
+    const listener = new Listener(this, backlog);
+    this.#listener = listener;
     if (this.#tcb !== null) this.#tcb.owner = null;
     this.#tcb = null;
     ctx.listeners.add(listener);

@@ -77,6 +77,8 @@ function onPredicted(tcb: Tcb, seg: Segment): boolean {
   const rcv = tcb.rcv;
   if (seg.seq !== rcv.nxt || (seg.flags & (NOT_PREDICTED | ACK)) !== ACK) return false;
   if (seqDiff(seqAdd(rcv.wup, rcv.wnd), seqAdd(seg.seq, seg.length)) < 0) return false;
+  // An ACK that the fifth step would refuse must not renew TS.Recent.
+  if (seqLt(seg.ack, tcb.snd.una) || seqGt(seg.ack, tcb.snd.nxt)) return false;
   if (tcb.tsOk) {
     if (!seg.options.hasTimestamps || seqLt(seg.options.tsVal, tcb.tsRecent)) return false;
     if (seqLe(seg.seq, rcv.wup)) noteTsRecent(tcb, seg);

@@ -38,7 +38,7 @@ function emulateSacks(
   isDuplicate: boolean,
 ): void {
   const sent = tcb.sent;
-  if (hasAdvanced) {
+  if (hasAdvanced && ackedSegs > 0) {
     const left = sent.sackedOut - (ackedSegs - 1);
     sent.sackedOut = left > 0 ? left : 0;
   } else if (isDuplicate) {

@@ -43,9 +43,11 @@ function isDsack(tcb: Tcb, seg: Segment, start: number, end: number): boolean {
 function tagBlock(tcb: Tcb, start: number, end: number): number {
   const sent = tcb.sent;
   let newSegs = 0;
-  let record: SentRecord | null = sent.head;
+  const hint = sent.sackHint;
+  let record: SentRecord | null = hint !== null && seqLe(hint.seq, start) ? hint : sent.head;
   while (record !== null && seqLe(record.end, start)) record = record.next;
   for (; record !== null && seqLt(record.seq, end); record = record.next) {
+    sent.sackHint = record;
     if ((record.flags & SACKED) !== 0) continue;
     if (!isolate(tcb, record, start, end)) continue;
     if (seqLt(record.seq, start)) continue; // the front part was cut off; the next record is covered

@@ -54,6 +54,8 @@ export class SentList {
   retransOut = 0;
   /** No record before this one is waiting to be retransmitted; null: begin at the head. */
   retransmitHint: SentRecord | null = null;
+  /** Where the last SACK block ended: the next one is usually near. */
+  sackHint: SentRecord | null = null;
   readonly #pool: SentRecordPool;
 
   constructor(pool: SentRecordPool) {
@@ -90,6 +92,7 @@ export class SentList {
     if (this.head === null) this.tail = null;
     else this.head.prev = null;
     if (this.retransmitHint === record) this.retransmitHint = this.head;
+    if (this.sackHint === record) this.sackHint = null;
     this.recordCount--;
     this.#pool.give(record);
   }
