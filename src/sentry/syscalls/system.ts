@@ -376,8 +376,6 @@ export const systemFamily: SyscallFamily = [
   [nr.SYS_syslog, sysSyslog],
   // glibc and others take ENOSYS for "no restartable sequences" and go on without.
   [nr.SYS_rseq, absent],
-  [nr.SYS_io_uring_setup, absent],
-  [nr.SYS_modify_ldt, absent],
   [nr.SYS_acct, forbidden],
   [nr.SYS_bpf, forbidden],
   [nr.SYS_delete_module, forbidden],
