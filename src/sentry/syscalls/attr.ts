@@ -201,7 +201,7 @@ function ftruncate(t: Task, a: SyscallArgs): number {
   if (!file.isWritable) return -EINVAL;
   if (length > FILE_BYTES_MAX) return -EFBIG;
   const result = file.truncate(t, length);
-  if (result >= 0 && inode != null) noteModified(inode);
+  if (result >= 0 && file.path !== null) noteModified(file.path.dentry);
   return result;
 }
 const scratchStat = new Stat();

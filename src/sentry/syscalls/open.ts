@@ -44,7 +44,7 @@ import {
 import { makePipe, PipeFile } from "../fs/pipe/pipe.ts";
 import { BLOCKED, type Task } from "../kernel/task.ts";
 import type { FileDescription } from "../vfs/file-description.ts";
-import { noteFile } from "../vfs/notify.ts";
+import { isWatched, noteFile } from "../vfs/notify.ts";
 import { openAt } from "../vfs/open.ts";
 import { copyInPath } from "../vfs/resolve.ts";
 import type { SyscallArgs } from "./args.ts";
@@ -77,12 +77,7 @@ function openPath(
   if (typeof file === "number") return file;
   if (file instanceof PipeFile && file.isOpening) return waitForOtherEnd(t, file);
   t.syscallState = null;
-  const inode = file.path?.dentry.inode;
-  if (inode != null && file.path !== null) {
-    if (inode.watches !== null || file.path.dentry.parent?.inode?.watches != null) {
-      noteFile(file.path.dentry, IN_OPEN);
-    }
-  }
+  if (file.path !== null && isWatched(file.path.dentry)) noteFile(file.path.dentry, IN_OPEN);
   return newDescriptor(t, file, (flags & O_CLOEXEC) !== 0);
 }
 

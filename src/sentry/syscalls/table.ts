@@ -10,6 +10,7 @@ import { fcntlSyscalls } from "./fcntl.ts";
 import { fileHandleSyscalls } from "./file-handle.ts";
 import { futexFamily } from "./futex.ts";
 import { idsFamily } from "./ids.ts";
+import { inotifySyscalls } from "./inotify.ts";
 import { memfdSyscalls } from "./memfd.ts";
 import { memoryFamily } from "./memory.ts";
 import { mountSyscalls } from "./mount.ts";
@@ -46,6 +47,7 @@ const FAMILIES: readonly SyscallFamily[] = [
   fileHandleSyscalls,
   futexFamily,
   idsFamily,
+  inotifySyscalls,
   memfdSyscalls,
   memoryFamily,
   mountSyscalls,

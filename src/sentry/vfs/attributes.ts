@@ -37,9 +37,7 @@ export function truncateInode(t: Task, inode: Inode, length: number): number {
     change.mask |= ATTR_MODE;
     change.mode = mode & 0o7777;
   }
-  const result = inode.setAttr(t, change);
-  if (result >= 0) noteModified(inode);
-  return result;
+  return inode.setAttr(t, change);
 }
 
 /** truncate(2). */
@@ -51,7 +49,9 @@ export function truncateAt(t: Task, place: Path, length: number): number {
   if ((place.mount.flags & MS_RDONLY) !== 0) return -EROFS;
   const allowed = checkAccess(t.creds, inode, MAY_WRITE);
   if (allowed < 0) return allowed;
-  return truncateInode(t, inode, length);
+  const result = truncateInode(t, inode, length);
+  if (result >= 0) noteModified(place.dentry);
+  return result;
 }
 
 export function chmodAt(t: Task, place: Path, mode: number): number {

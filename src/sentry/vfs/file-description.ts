@@ -20,7 +20,7 @@ import type { DirentSink } from "./dirent-sink.ts";
 import type { FileCounter } from "./fd-table.ts";
 import type { Inode } from "./inode.ts";
 import type { Io } from "./io.ts";
-import { noteFile } from "./notify.ts";
+import { isWatched, noteFile } from "./notify.ts";
 import type { Path } from "./path.ts";
 import type { Stat } from "./stat.ts";
 
@@ -89,7 +89,7 @@ export abstract class FileDescription {
       this.path.mount.openCount--;
       inode.locks?.releaseOwner(this);
       if (this.#countsAsWriter) inode.writerCount--;
-      if (inode.watches !== null) {
+      if (isWatched(this.path.dentry)) {
         noteFile(this.path.dentry, this.#countsAsWriter ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
       }
     }

@@ -16,6 +16,7 @@ import type { ByteString } from "../../base/bytes.ts";
 import { Dentry, type DentryCache } from "./dentry.ts";
 import type { Inode } from "./inode.ts";
 import type { Mount } from "./mount.ts";
+import { Stat } from "./stat.ts";
 
 const cacheOf = (mount: Mount): DentryCache | undefined => mount.namespace?.table.dentries;
 
@@ -45,7 +46,7 @@ export function noteRemoved(mount: Mount, dentry: Dentry): void {
     for (const child of dentry.children.values()) child.cache?.detach(child);
     dentry.children = null;
   }
-  inode.watches?.notify(IN_DELETE_SELF, 0, "");
+  tellLinkGone(inode);
   tell(dir, IN_DELETE, dentry.name, inode, 0);
 }
 
@@ -74,7 +75,7 @@ export function noteMoved(
   } else {
     if (replaced !== null && replaced.inode !== null) {
       replaced.isDeleted = true;
-      replaced.inode.watches?.notify(IN_DELETE_SELF, 0, "");
+      tellLinkGone(replaced.inode);
     }
     if (cached) cache.insert(oldDir, oldName, null);
   }
@@ -89,9 +90,14 @@ export function noteAttributes(dentry: Dentry): void {
   noteFile(dentry, IN_ATTRIB);
 }
 
-/** The bytes changed, whoever's name it was (truncation of an inode). */
-export function noteModified(inode: Inode): void {
-  inode.watches?.notify(IN_MODIFY, 0, "");
+/** The bytes changed, by whatever name. */
+export function noteModified(dentry: Dentry): void {
+  if (isWatched(dentry)) noteFile(dentry, IN_MODIFY);
+}
+
+/** Anyone would hear an event of this file. */
+export function isWatched(dentry: Dentry): boolean {
+  return dentry.inode?.watches != null || dentry.parent?.inode?.watches != null;
 }
 
 /** An event on a file, told to its own watches and to its directory's. */
@@ -103,6 +109,15 @@ export function noteFile(dentry: Dentry, mask: number): void {
   if (dentry.parent !== null && !dentry.isDeleted) {
     dentry.parent.inode?.watches?.notify(bits, 0, dentry.name);
   }
+}
+
+const linkStat = new Stat();
+
+/** A name of the inode is gone: it is deleted, or has a link less. */
+function tellLinkGone(inode: Inode): void {
+  if (inode.watches === null) return;
+  const isDeleted = inode.stat(linkStat) < 0 || linkStat.nlink === 0;
+  inode.watches.notify(isDeleted ? IN_DELETE_SELF : IN_ATTRIB, 0, "");
 }
 
 function tell(dir: Dentry, mask: number, name: ByteString, inode: Inode, cookie: number): void {

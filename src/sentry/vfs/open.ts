@@ -43,7 +43,7 @@ import { truncateInode } from "./attributes.ts";
 import { Dentry } from "./dentry.ts";
 import type { FileDescription } from "./file-description.ts";
 import type { Inode } from "./inode.ts";
-import { noteCreated } from "./notify.ts";
+import { noteCreated, noteModified } from "./notify.ts";
 import { Path } from "./path.ts";
 import { PathFile } from "./path-file.ts";
 import { checkAccess, checkMountWritable, MAY_EXEC, MAY_READ, MAY_WRITE } from "./permissions.ts";
@@ -91,6 +91,7 @@ export function openPlace(t: Task, place: Path, flags: number): FileDescription 
   if ((flags & O_TRUNC) !== 0 && inode.isRegular) {
     const truncated = truncateInode(t, inode, 0);
     if (truncated < 0) return truncated;
+    noteModified(place.dentry);
   }
   return describeOpen(t, place, inode, flags);
 }

@@ -11,6 +11,7 @@ import {
   SEEK_HOLE,
   SEEK_SET,
 } from "../../abi/fcntl.ts";
+import { IN_ACCESS } from "../../abi/inotify.ts";
 import { FIGETBSZ, FIONREAD } from "../../abi/ioctl.ts";
 import type { Task } from "../kernel/task.ts";
 import type { Mappable } from "../mm/mappable.ts";
@@ -18,7 +19,7 @@ import { FILE_BYTES_MAX } from "./attributes.ts";
 import { FileDescription } from "./file-description.ts";
 import type { Inode } from "./inode.ts";
 import type { Io } from "./io.ts";
-import { noteModified } from "./notify.ts";
+import { isWatched, noteFile, noteModified } from "./notify.ts";
 import type { Stat } from "./stat.ts";
 
 /** What an inode with bytes offers. Counts or -errno; offsets are not negative. */
@@ -55,7 +56,10 @@ export class RegularFile extends FileDescription {
   }
   override pread(t: Task, io: Io, offset: number): number {
     const n = this.inode.readBytes(t, io, offset);
-    if (n > 0 && (this.flags & O_NOATIME) === 0) this.inode.touchAccess(t);
+    if (n > 0) {
+      if ((this.flags & O_NOATIME) === 0) this.inode.touchAccess(t);
+      if (this.path !== null && isWatched(this.path.dentry)) noteFile(this.path.dentry, IN_ACCESS);
+    }
     return n;
   }
 
@@ -73,7 +77,7 @@ export class RegularFile extends FileDescription {
     if (io.remaining === 0) return 0;
     if (offset >= FILE_BYTES_MAX) return -EFBIG;
     const n = this.inode.writeBytes(t, io, offset);
-    if (n > 0 && this.inode.watches !== null) noteModified(this.inode);
+    if (n > 0 && this.path !== null) noteModified(this.path.dentry);
     return n;
   }
 
