@@ -29,14 +29,17 @@ const BLOCK_PACKET = 6;
 export class PcapWriter {
   readonly #sink: ByteSink;
   readonly #format: PcapFormat;
+  readonly #packetBuffered: boolean;
   readonly #buffer = new Uint8Array(BUFFER_BYTES);
   #used = 0;
 
-  constructor(sink: ByteSink, format: PcapFormat) {
+  constructor(sink: ByteSink, format: PcapFormat, packetBuffered = false) {
     this.#sink = sink;
     this.#format = format;
+    this.#packetBuffered = packetBuffered;
     if (format === "pcapng") this.#writeNgHeader();
     else this.#writeHeader();
+    if (packetBuffered) this.flush();
   }
 
   /** One frame. realtimeNs: since 1970. */
@@ -49,8 +52,11 @@ export class PcapWriter {
   ): void {
     if (this.#format === "pcapng") {
       this.#writeNgPacket(realtimeNs, bytes, offset, length, direction);
-      return;
-    }
+    } else this.#writePacket(realtimeNs, bytes, offset, length);
+    if (this.#packetBuffered) this.flush();
+  }
+
+  #writePacket(realtimeNs: number, bytes: Uint8Array, offset: number, length: number): void {
     // The clock's doubles are off by up to 128 ns since 1970: rounded, not cut, to whole units.
     const perSecond = this.#format === "ns" ? SECOND : SECOND / 1000;
     const units = Math.round(realtimeNs / (SECOND / perSecond));

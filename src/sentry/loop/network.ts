@@ -66,7 +66,6 @@ export class Network {
   #recorded(link: FdLink, options: NetworkOptions): LinkEndpoint {
     if (options.pcapFormat === null) return link;
     const { files, clock } = options;
-    // Buffered, and written out when the loop has nothing else to do.
     const sink = {
       write(bytes: Uint8Array, offset: number, length: number): void {
         for (let done = 0; done < length; ) {
@@ -76,7 +75,8 @@ export class Network {
         }
       },
     };
-    return new CaptureLink(link, new PcapWriter(sink, options.pcapFormat), clock);
+    // Frame by frame: a sandbox may end at any moment.
+    return new CaptureLink(link, new PcapWriter(sink, options.pcapFormat, true), clock);
   }
 
   /** Lets the loop watch the link. */
