@@ -22,6 +22,8 @@ const ERROR_PROTECTION_KEY = 32;
 
 /** Copied at once when a shared page is written: a fault costs more than copying some neighbours. */
 const COPY_BYTES = 64 * 1024;
+/** A program that writes on and on gets twice as much with each fault, up to this. */
+const COPY_BYTES_MAX = 1024 * 1024;
 /** Pages that turn out to be ours alone are taken back this far on each side of the fault. */
 const TAKE_BACK_BYTES = 4 * 1024 * 1024;
 /** Run length once more is allocated than may be committed. */
@@ -119,13 +121,25 @@ function provideAnonymous(mm: MemoryManager, vma: Vma, addr: number): number {
 /** Zeroed private memory for [start, end), at most 2 MiB, where no PMA is. 0 or FAULT_OOM. */
 export function addFresh(mm: MemoryManager, vma: Vma, start: number, end: number): number {
   const bytes = end - start;
-  const offset = mm.memoryFile.allocate(bytes, bytes === HUGE_BYTES ? HUGE_BYTES : PAGE_BYTES);
+  let offset = bytes < HUGE_BYTES ? continueRun(mm, start, bytes) : -ENOMEM;
+  if (offset < 0) {
+    offset = mm.memoryFile.allocate(bytes, bytes === HUGE_BYTES ? HUGE_BYTES : PAGE_BYTES);
+  }
   if (offset < 0) return FAULT_OOM;
   return install(
     mm,
     new Pma(start, end, mm.memoryFile.fd, offset, true, true, false, false),
     vma.prot,
   );
+}
+
+/** Pages that follow those of the PMA just below, so that the two become one run (a heap that grows). */
+function continueRun(mm: MemoryManager, start: number, bytes: number): number {
+  const i = mm.pmas.indexAbove(start) - 1;
+  if (i < 0) return -ENOMEM;
+  const below = mm.pmas.items[i];
+  if (below.end !== start || !below.owned) return -ENOMEM;
+  return mm.memoryFile.allocateAt(below.offset + below.length, bytes);
 }
 
 /** Adds a new PMA where none is, and maps it. On failure it is gone again, with its pages. */
@@ -160,12 +174,22 @@ function breakCow(mm: MemoryManager, vma: Vma, pma: Pma, addr: number): number {
       page + file.sameSharing(offset, after, true),
     );
   }
-  const unit = file.isTight || (vma.prot & PROT_EXEC) !== 0 ? PAGE_BYTES : COPY_BYTES;
-  const chunk = alignDown(addr, unit);
+  const unit = file.isTight || (vma.prot & PROT_EXEC) !== 0 ? PAGE_BYTES : copyUnit(mm, page);
+  const chunk = unit > COPY_BYTES ? page : alignDown(addr, unit);
   const start = page - file.sameSharingBefore(offset, page - Math.max(low, chunk), false);
   const end = page + file.sameSharing(offset, Math.min(high, chunk + unit) - page, false);
-  if (copyPages(mm, vma, pma, start, end) === 0) return 0;
+  if (copyPages(mm, vma, pma, start, end) === 0) {
+    mm.copiedEnd = end;
+    mm.copiedBytes = unit;
+    return 0;
+  }
   return end - start > PAGE_BYTES ? copyPages(mm, vma, pma, page, page + PAGE_BYTES) : FAULT_OOM;
+}
+
+/** How much to copy at a write to `page`: more when it goes on where the last copy ended. */
+function copyUnit(mm: MemoryManager, page: number): number {
+  if (page !== mm.copiedEnd) return COPY_BYTES;
+  return Math.min(COPY_BYTES_MAX, 2 * mm.copiedBytes);
 }
 
 /** The pages of [start, end) were shared by a fork and are ours alone again: write to them in place. */

@@ -76,6 +76,22 @@ export class MemoryFile {
     return -ENOMEM;
   }
 
+  /**
+   * As allocate, but exactly at `offset`, so that a growing heap stays one run. -ENOMEM when that is
+   * taken, or is the start of another window.
+   */
+  allocateAt(offset: number, bytes: number): number {
+    const index = Math.floor(offset / this.#windowBytes);
+    if (index >= this.#windows.length || (offset & this.#windowMask) === 0) return -ENOMEM;
+    if (!this.#mayGrow(bytes)) return -ENOMEM;
+    const page = this.#pageIn(offset);
+    const count = bytes / PAGE_BYTES;
+    if (!this.#windows[index].takeAt(page, count)) return -ENOMEM;
+    this.allocatedBytes += bytes;
+    if (this.dirtyBytes > 0) this.#clean(index, page, count, true);
+    return offset;
+  }
+
   incRef(offset: number, bytes: number): void {
     const refs = this.#windowAt(offset).refs;
     const first = this.#pageIn(offset);

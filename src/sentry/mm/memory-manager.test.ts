@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import { EFAULT } from "../../abi/errno.ts";
 import { MADV_DONTNEED } from "../../abi/mman.ts";
 import { MemoryFixture, page } from "../testing/memory-fixture.ts";
+import type { PageSpace } from "../testing/page-platform.ts";
 import { adviseMemory } from "./advise.ts";
 import { unmapMemory } from "./map.ts";
 import { FAULT_ACCERR, FAULT_MAPERR, type MemoryManager } from "./memory-manager.ts";
@@ -264,6 +265,24 @@ describe("MemoryManager", () => {
     fixture.platform.store(mm, BASE, 3);
     expect(fixture.memoryFile.allocatedBytes).toBe(before);
     expect(mm.pmas.items.length).toBe(1);
+  });
+
+  it("keeps a heap that grows in small steps one run, also through a fork", () => {
+    const fixture = new MemoryFixture();
+    const mm = fixture.space();
+    for (let i = 0; i < 60; i++) fixture.map(mm, BASE + page(33 * i), page(33));
+    expect(mm.pmas.items.length).toBe(1);
+    for (let i = 0; i < 60 * 33; i++) fixture.platform.store(mm, BASE + page(i), i & 255);
+    const child = mm.fork(fixture.rlimits);
+    if (typeof child === "number") throw new Error("fork failed");
+    const space = child.addressSpace as PageSpace;
+    const before = space.commands;
+    for (let i = 0; i < 60 * 33; i++) fixture.platform.store(child, BASE + page(i), 1);
+    expect(space.commands - before).toBeLessThan(20);
+    for (let i = 0; i < 60 * 33; i++) {
+      expect(fixture.platform.load(mm, BASE + page(i))).toBe(i & 255);
+      expect(fixture.platform.load(child, BASE + page(i))).toBe(1);
+    }
   });
 
   it("grows a stack to RLIMIT_STACK and not into the guard gap below it", () => {

@@ -70,6 +70,9 @@ export class MemoryManager extends UserAccess implements MappingObserver {
   /** membarrier: MEMBARRIER_CMD_REGISTER_* that were done. */
   barrierRegistrations = 0;
   peakResidentBytes = 0;
+  /** Where the last copy for a shared page ended, and its size: a run of them is noticed (fault.ts). */
+  copiedEnd = 0;
+  copiedBytes = 0;
   /** Set by sharedAt. */
   sharedOffset = 0;
 

@@ -55,6 +55,28 @@ export class PageWindow {
     return page;
   }
 
+  /** Takes exactly [page, page+count) if all of it is free. */
+  takeAt(page: number, count: number): boolean {
+    const end = page + count;
+    if (end > this.pages) return false;
+    for (let p = page; p < end; p++) if (this.refs[p] !== 0) return false;
+    let at = page;
+    while (at < end) {
+      // The free block around `at`: its head is `at` with some low bits cleared.
+      let order = 0;
+      while (this.#headOrder[at & -(1 << order)] !== order) order++;
+      const head = at & -(1 << order);
+      const blockEnd = head + (1 << order);
+      this.#unlink(head, order);
+      this.freePages -= 1 << order;
+      if (head < at) this.#insertFree(head, at);
+      at = Math.min(blockEnd, end);
+      if (at < blockEnd) this.#insertFree(at, blockEnd);
+    }
+    this.refs.fill(1, page, end);
+    return true;
+  }
+
   /** Takes back pages whose reference count is 0, joining them with free neighbours. */
   giveBack(page: number, count: number): void {
     this.#insertFree(page, page + count);
