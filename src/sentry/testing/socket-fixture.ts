@@ -32,14 +32,14 @@ export class SocketFixture extends KernelFixture {
   override call(t: Task, nr: number, ...args: number[]): number | null {
     const result = super.call(t, nr, ...args);
     this.settle();
-    return result;
+    return result ?? this.result(t);
   }
   /** Packets to ourselves, and whoever they woke. */
   settle(): void {
-    this.stack.runPending();
-    this.run();
-    this.stack.runPending();
-    this.run();
+    for (let round = 0; round < 64; round++) {
+      this.stack.runPending();
+      this.run();
+    }
   }
 }
 
