@@ -57,8 +57,7 @@
 #define R_TID 8
 #define WORD_IDLE 0
 #define WORD_RESUME 1 /* | slot << 8 */
-#define WORD_HAND_OVER 2
-#define WORD_BUSY 3
+#define WORD_BUSY 2
 
 /* Slot header, in the last 256 bytes of a slot. */
 #define H_OFFSET 0x3f00

@@ -66,14 +66,6 @@ static __attribute__((noreturn)) void wait_for_word(uint64_t block) {
       U32(block + R_SLEEPING) = 0;
       start = now_tsc();
     }
-    if (word == WORD_HAND_OVER) { /* this CPU is the mapper's until it starts us again */
-      __atomic_store_n((uint32_t *)(block + R_SLEEPING), 1, __ATOMIC_SEQ_CST);
-      sc(SYS_futex, CTL_BASE + C_POSTED, 1, 1, 0, 0, 0);
-      while (U32(block + R_WORD) == WORD_HAND_OVER)
-        sc(SYS_futex, block + R_WORD, 0, WORD_HAND_OVER, 0, 0, 0);
-      U32(block + R_SLEEPING) = 0;
-      continue;
-    }
     if ((word & 0xff) != WORD_RESUME) die(3);
     U32(block + R_WORD) = WORD_BUSY;
     resume(block, word >> 8);

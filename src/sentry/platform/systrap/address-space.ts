@@ -180,15 +180,10 @@ export class SystrapAddressSpace implements AddressSpace {
       if (this.settle()) stub.command(runner, word);
       return;
     }
-    // The mapper starts the runner behind the operations. A runner that is awake lends it the CPU it is on:
-    // waking the mapper from here would often put it behind the Sentry's own.
+    // The mapper starts the runner itself, behind the operations.
     const block = L.RUN_BASE + runner * L.RUNNER_BYTES + L.RUNNER_BLOCK;
     stub.push(L.OP_START, 0, block, word, 0, 0, 0, 0);
-    stub.post();
-    this.platform.noteUnsettled(this);
-    // The word first, then the look at whether it sleeps: it does the two in the other order.
-    const isLent = stub.exchange(runner, L.WORD_IDLE, L.WORD_HAND_OVER) && !stub.isAsleep(runner);
-    if (!isLent) stub.wakeMapper();
+    this.flush();
   }
 
   /** A context has stopped: its runner is free for the next. */

@@ -50,8 +50,7 @@ export const R_SLEEPING = 4;
 export const R_TID = 8;
 export const WORD_IDLE = 0;
 export const WORD_RESUME = 1;
-export const WORD_HAND_OVER = 2;
-export const WORD_BUSY = 3;
+export const WORD_BUSY = 2;
 
 export const H_OFFSET = 0x3f00;
 export const H_STATE = 0x00;

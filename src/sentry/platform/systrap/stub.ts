@@ -26,8 +26,15 @@ import {
 import type { SharedArea } from "./shared-area.ts";
 
 export const STUB_AREA_BYTES = CTL_BYTES + RUN_BYTES + CHUNK_BYTES;
-/** Looks at the mapper (about 6 ns each) before the Sentry gives up its CPU: waking it again costs 30 us. */
-const SPINS_BEFORE_WAIT = 4000;
+/**
+ * Looks at the mapper (about 6 ns each) before the Sentry sleeps for it. With few CPUs the mapper needs ours:
+ * the other one is the runner's, which spins. With more it has one of its own, and waking us would cost more.
+ */
+const LOOKS_FEW_CPUS = 200;
+const LOOKS_MANY_CPUS = 5_000;
+export const MANY_CPUS = 4;
+const looksBeforeSleep =
+  host.schedGetAffinity().length >= MANY_CPUS ? LOOKS_MANY_CPUS : LOOKS_FEW_CPUS;
 const WAIT_NS = 2_000_000;
 
 /** { tv_sec, tv_nsec } at a fixed address, for timed futex waits. */
@@ -93,15 +100,23 @@ export class Stub {
     f: number,
   ): void {
     const at = this.offset + C_OPS + this.opCount++ * OP_BYTES;
-    const area = this.area;
-    this.#words[at >> 2] = kind;
-    this.#words[(at >> 2) + 1] = nr;
-    area.setU64(at + 8, a);
-    area.setU64(at + 16, b);
-    area.setU64(at + 24, c);
-    area.setU64(at + 32, d);
-    area.setU64(at + 40, e);
-    area.setU64(at + 48, f);
+    const words = this.#words;
+    let w = at >> 2;
+    words[w++] = kind;
+    words[w++] = nr;
+    // The low word wraps by itself; only addresses, lengths and offsets have a high one.
+    words[w++] = a;
+    words[w++] = a / 0x1_0000_0000;
+    words[w++] = b;
+    words[w++] = b / 0x1_0000_0000;
+    words[w++] = c;
+    words[w++] = c / 0x1_0000_0000;
+    words[w++] = d;
+    words[w++] = 0;
+    words[w++] = e;
+    words[w++] = 0;
+    words[w++] = f;
+    words[w] = f / 0x1_0000_0000;
   }
 
   /** Hands the operations to the mapper, which someone must wake. */
@@ -117,7 +132,7 @@ export class Stub {
 
   /** Waits until everything posted is done. False: the stub has died. */
   settle(): boolean {
-    for (let i = 0; i < SPINS_BEFORE_WAIT; i++) if (this.isSettled) return true;
+    for (let i = 0; i < looksBeforeSleep; i++) if (this.isSettled) return true;
     const words = this.#words;
     const doneWord = this.#ctl + (C_DONE >> 2);
     const doneAddress = this.area.address + this.offset + C_DONE;
@@ -145,9 +160,6 @@ export class Stub {
   #block(runner: number): number {
     return this.#run + ((runner * RUNNER_BYTES + RUNNER_BLOCK) >> 2);
   }
-  isAsleep(runner: number): boolean {
-    return Atomics.load(this.#words, this.#block(runner) + (R_SLEEPING >> 2)) !== 0;
-  }
   tid(runner: number): number {
     return this.#words[this.#block(runner) + (R_TID >> 2)];
   }
@@ -157,10 +169,5 @@ export class Stub {
     Atomics.store(this.#words, block + (R_WORD >> 2), word);
     if (Atomics.load(this.#words, block + (R_SLEEPING >> 2)) !== 0)
       host.futexWake(this.area.address + 4 * block + R_WORD, 1);
-  }
-  /** Replaces the word if it is `expected`: true if it was. */
-  exchange(runner: number, expected: number, word: number): boolean {
-    const at = this.#block(runner) + (R_WORD >> 2);
-    return Atomics.compareExchange(this.#words, at, expected, word) === expected;
   }
 }

@@ -17,7 +17,7 @@ import type { SystrapContext } from "./context.ts";
 import { FpFormat } from "./fp-state.ts";
 import * as L from "./layout.ts";
 import { SharedArea } from "./shared-area.ts";
-import type { Stub } from "./stub.ts";
+import { MANY_CPUS, type Stub } from "./stub.ts";
 import { baseFilter, runnerFilter } from "./stub-filters.ts";
 import { type FrameProbe, StubPool } from "./stub-pool.ts";
 
@@ -35,6 +35,8 @@ const GLOBAL_BYTES = 0x4000;
 const TICKS_PER_NS = 2.5;
 const DEFAULT_RUNNER_SPIN_NS = 20_000;
 const AT_HWCAP = 16;
+/** How often the mapper looks for the next batch before it sleeps (about 20 us), where CPUs abound. */
+const MAPPER_SPINS = 1000;
 const AT_HWCAP2 = 26;
 const HWCAP2_FSGSBASE = 2;
 
@@ -79,6 +81,7 @@ export class SystrapPlatform implements Platform {
     this.#global = this.area.allocate(GLOBAL_BYTES);
     this.#fillGlobal();
     this.setRunnerSpinNs(options.runnerSpinNs ?? DEFAULT_RUNNER_SPIN_NS);
+    if (host.schedGetAffinity().length >= MANY_CPUS) this.#setGlobal(L.G_MAPPER_SPIN, MAPPER_SPINS);
     this.pool = new StubPool(this.area, this.#global, options.maxStubs);
     this.pool.onDeath = (stub) => this.#spaces.get(stub)?.die();
     this.probe = this.pool.probe;
@@ -117,9 +120,6 @@ export class SystrapPlatform implements Platform {
 
   setRunnerSpinNs(spinNs: number): void {
     this.#setGlobal(L.G_RUNNER_SPIN, Math.round(spinNs * TICKS_PER_NS));
-  }
-  setMapperSpins(spins: number): void {
-    this.#setGlobal(L.G_MAPPER_SPIN, spins);
   }
 
   newAddressSpace(): AddressSpace | null {
