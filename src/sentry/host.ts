@@ -7,7 +7,7 @@ export interface HostMemory {
   readonly fd: number;
   /** Bytes per window: 1 GiB. Window i covers [i * windowBytes, (i+1) * windowBytes). */
   readonly windowBytes: number;
-  /** Grows the file as needed and maps window i; the same array every time. */
+  /** Grows the file as needed and maps window i; the same array every time. Empty: the host has no more. */
   window(index: number): Uint8Array;
   /** Gives the pages back to the host (FALLOC_FL_PUNCH_HOLE); they read as zeros afterwards. */
   punch(offset: number, length: number): number;

@@ -18,6 +18,7 @@ import {
 import type { HostMemory } from "../host.ts";
 
 const WINDOW_BYTES = 2 ** 30;
+const NO_WINDOW = new Uint8Array(0);
 
 export class MemfdMemory implements HostMemory {
   readonly fd: number;
@@ -31,18 +32,20 @@ export class MemfdMemory implements HostMemory {
   }
 
   window(index: number): Uint8Array {
-    while (this.#windows.length <= index) this.#mapNext();
+    while (this.#windows.length <= index) if (!this.#mapNext()) return NO_WINDOW;
     return this.#windows[index];
   }
 
-  #mapNext(): void {
+  /** False: the host gives no more. */
+  #mapNext(): boolean {
     const offset = this.#windows.length * WINDOW_BYTES;
     const grown = ftruncate(this.fd, offset + WINDOW_BYTES);
-    if (grown < 0) throw new Error(`the memory file cannot grow (errno ${-grown})`);
+    if (grown < 0) return false;
     const prot = PROT_READ | PROT_WRITE;
     const at = mmap(0, WINDOW_BYTES, prot, MAP_SHARED | MAP_NORESERVE, this.fd, offset);
-    if (at < 0) throw new Error(`the memory file cannot be mapped (errno ${-at})`);
+    if (at < 0) return false;
     this.#windows.push(new Uint8Array(viewAt(at, WINDOW_BYTES)));
+    return true;
   }
 
   punch(offset: number, length: number): number {
