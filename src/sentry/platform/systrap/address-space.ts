@@ -93,7 +93,7 @@ export class SystrapAddressSpace implements AddressSpace {
   settle(): boolean {
     if (this.isDead) return false;
     this.mustSettle = false;
-    if (!this.stub.settle() || this.stub.failure !== 0) this.die();
+    if (!this.stub.settle(this.platform.areAllCpusBusy) || this.stub.failure !== 0) this.die();
     return !this.isDead;
   }
 

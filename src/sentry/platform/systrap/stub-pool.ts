@@ -164,14 +164,14 @@ export class StubPool {
         return stub;
       }
       if (this.#cloning.length === 0) this.reap();
-      else if (!this.#zygote.settle()) return null;
+      else if (!this.#zygote.settle(false)) return null;
     }
     return null;
   }
 
   /** Ends a stub. Its parts of the shared area are freed when the host has reaped it. */
   discard(stub: Stub): void {
-    if (!this.#byPid.has(stub.pid) || !stub.settle()) return;
+    if (!this.#byPid.has(stub.pid) || !stub.settle(false)) return;
     stub.opCount = 0;
     stub.push(L.OP_SYSCALL, SYS_exit_group, 0, 0, 0, 0, 0, 0);
     stub.post();
@@ -214,7 +214,7 @@ export class StubPool {
 
   /** Ends all stubs and the zygote. Only where signals are allowed: tests, and a Sentry not locked down. */
   dispose(): void {
-    if (this.#zygote.settle()) this.#confirm();
+    if (this.#zygote.settle(false)) this.#confirm();
     for (const pid of [...this.#byPid.keys(), this.#zygote.pid]) {
       host.kill(pid, host.SIGKILL);
       host.waitpid(pid, 0);

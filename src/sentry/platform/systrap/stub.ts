@@ -26,15 +26,10 @@ import {
 import type { SharedArea } from "./shared-area.ts";
 
 export const STUB_AREA_BYTES = CTL_BYTES + RUN_BYTES + CHUNK_BYTES;
-/**
- * Looks at the mapper (about 6 ns each) before the Sentry sleeps for it. With few CPUs the mapper needs ours:
- * the other one is the runner's, which spins. With more it has one of its own, and waking us would cost more.
- */
-const LOOKS_FEW_CPUS = 200;
-const LOOKS_MANY_CPUS = 5_000;
-export const MANY_CPUS = 4;
-const looksBeforeSleep =
-  host.schedGetAffinity().length >= MANY_CPUS ? LOOKS_MANY_CPUS : LOOKS_FEW_CPUS;
+/** Looks at the mapper (about 6 ns each) before the Sentry sleeps for it: waking us again may cost 30 us. */
+const LOOKS = 5_000;
+/** As many when all CPUs are taken: then the mapper needs ours. */
+const LOOKS_ALL_BUSY = 200;
 const WAIT_NS = 2_000_000;
 
 /** { tv_sec, tv_nsec } at a fixed address, for timed futex waits. */
@@ -131,8 +126,9 @@ export class Stub {
   }
 
   /** Waits until everything posted is done. False: the stub has died. */
-  settle(): boolean {
-    for (let i = 0; i < looksBeforeSleep; i++) if (this.isSettled) return true;
+  settle(areAllCpusBusy: boolean): boolean {
+    const looks = areAllCpusBusy ? LOOKS_ALL_BUSY : LOOKS;
+    for (let i = 0; i < looks; i++) if (this.isSettled) return true;
     const words = this.#words;
     const doneWord = this.#ctl + (C_DONE >> 2);
     const doneAddress = this.area.address + this.offset + C_DONE;

@@ -17,7 +17,7 @@ import type { SystrapContext } from "./context.ts";
 import { FpFormat } from "./fp-state.ts";
 import * as L from "./layout.ts";
 import { SharedArea } from "./shared-area.ts";
-import { MANY_CPUS, type Stub } from "./stub.ts";
+import type { Stub } from "./stub.ts";
 import { baseFilter, runnerFilter } from "./stub-filters.ts";
 import { type FrameProbe, StubPool } from "./stub-pool.ts";
 
@@ -37,6 +37,7 @@ const DEFAULT_RUNNER_SPIN_NS = 20_000;
 const AT_HWCAP = 16;
 /** How often the mapper looks for the next batch before it sleeps (about 20 us), where CPUs abound. */
 const MAPPER_SPINS = 1000;
+const MANY_CPUS = 4;
 const AT_HWCAP2 = 26;
 const HWCAP2_FSGSBASE = 2;
 
@@ -55,6 +56,8 @@ export class SystrapPlatform implements Platform {
   /** Contexts that wait for a free runner; the loop then calls preempt() now and then. */
   waitingCount = 0;
 
+  /** CPUs this process may use. */
+  readonly #cpus = host.schedGetAffinity().length;
   readonly #global: number;
   readonly #words: Int32Array;
   #running: SystrapContext[] = [];
@@ -81,7 +84,7 @@ export class SystrapPlatform implements Platform {
     this.#global = this.area.allocate(GLOBAL_BYTES);
     this.#fillGlobal();
     this.setRunnerSpinNs(options.runnerSpinNs ?? DEFAULT_RUNNER_SPIN_NS);
-    if (host.schedGetAffinity().length >= MANY_CPUS) this.#setGlobal(L.G_MAPPER_SPIN, MAPPER_SPINS);
+    if (this.#cpus >= MANY_CPUS) this.#setGlobal(L.G_MAPPER_SPIN, MAPPER_SPINS);
     this.pool = new StubPool(this.area, this.#global, options.maxStubs);
     this.pool.onDeath = (stub) => this.#spaces.get(stub)?.die();
     this.probe = this.pool.probe;
@@ -137,6 +140,11 @@ export class SystrapPlatform implements Platform {
 
   get runningCount(): number {
     return this.#running.length + this.#reported.length + this.waitingCount;
+  }
+
+  /** Programs run, or their runners spin, on every CPU but the Sentry's. */
+  get areAllCpusBusy(): boolean {
+    return this.#running.length + 1 >= this.#cpus;
   }
 
   addRunning(context: SystrapContext): void {

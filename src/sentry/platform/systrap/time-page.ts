@@ -81,7 +81,7 @@ export class TimePage {
 }
 
 /** Value of a dynamic symbol in an ELF image of our own making; -1: none. */
-function symbolOffset(elf: Buffer, name: string): number {
+export function symbolOffset(elf: Buffer, name: string): number {
   const sections = Number(elf.readBigUInt64LE(40));
   const count = elf.readUInt16LE(60);
   const at = (i: number, field: number): number =>
