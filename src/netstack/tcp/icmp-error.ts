@@ -20,7 +20,7 @@ import type { TcpContext } from "./context.ts";
 import { flushEvents } from "./on-segment.ts";
 import { retransmitLost } from "./retransmit.ts";
 import { SACKED } from "./sent-list.ts";
-import { SYN_RECEIVED, SYN_SENT, TIME_WAIT } from "./state.ts";
+import { CA_LOSS, SYN_RECEIVED, SYN_SENT, TIME_WAIT } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
 import { closeTcb } from "./transitions.ts";
 import { syncMss } from "./transmit.ts";
@@ -80,6 +80,10 @@ function lowerMss(tcb: Tcb): void {
   for (let r = sent.head; r !== null; r = r.next) {
     if (r.mss > tcb.snd.mss && (r.flags & SACKED) === 0) sent.setLost(r);
   }
-  // Not congestion: the window stays as it is (RFC 1191 6.5), but nothing else may be lost on the way.
+  // Not congestion: the window stays as it is (RFC 1191 6.5). As Linux, the repair runs as Loss without a cut.
+  if (tcb.caState !== CA_LOSS) {
+    tcb.highSeq = tcb.snd.nxt;
+    tcb.caState = CA_LOSS;
+  }
   retransmitLost(tcb, true);
 }

@@ -12,6 +12,7 @@ import { processData } from "./receiver.ts";
 import { schedule } from "./schedule.ts";
 import type { Segment } from "./segment.ts";
 import { output } from "./sender.ts";
+import { EVER_RETRANS } from "./sent-list.ts";
 import {
   CLOSE_WAIT,
   CLOSED,
@@ -116,6 +117,7 @@ function checkRepeatedSyn(tcb: Tcb, seg: Segment): boolean {
   if ((seg.flags & (SYN | ACK | RST)) !== SYN || seg.seq !== tcb.rcv.irs) return true;
   if (!isLimited(tcb)) {
     tcb.ctx.stats.TCPSynRetrans++;
+    if (tcb.sent.head !== null) tcb.sent.head.flags |= EVER_RETRANS;
     transmitSyn(tcb);
   }
   return false;

@@ -5,16 +5,18 @@
 import { seqDiff, seqGe, seqGt, seqLe, seqLt } from "../../base/seqnum.ts";
 
 const FIRST_CAPACITY = 8;
+/** Shared by all that hold nothing: most connections never see disorder, and an array costs 150 bytes. */
+const EMPTY = new Int32Array(0);
 /** Blocks reported recently, newest first (by their start when reported). */
 const RECENT = 4;
 
 export class SeqRanges {
   count = 0;
-  start = new Int32Array(FIRST_CAPACITY);
-  end = new Int32Array(FIRST_CAPACITY);
+  start = EMPTY;
+  end = EMPTY;
   readonly #countMax: number;
   /** A sequence number inside each of the last changed ranges, newest first. */
-  readonly recent = new Int32Array(RECENT);
+  recent = EMPTY;
   recentCount = 0;
 
   constructor(countMax: number) {
@@ -74,6 +76,7 @@ export class SeqRanges {
   }
 
   #remember(start: number, end: number): void {
+    if (this.recent.length === 0) this.recent = new Int32Array(RECENT);
     let n = 0;
     let carried = start;
     // Move-to-front; what lay inside the new range is covered by it.
@@ -90,8 +93,9 @@ export class SeqRanges {
   #insertAt(at: number): boolean {
     if (this.count === this.#countMax) return false;
     if (this.count === this.start.length) {
-      const start = new Int32Array(this.count * 2);
-      const end = new Int32Array(this.count * 2);
+      const capacity = Math.max(FIRST_CAPACITY, this.count * 2);
+      const start = new Int32Array(capacity);
+      const end = new Int32Array(capacity);
       start.set(this.start);
       end.set(this.end);
       this.start = start;

@@ -257,7 +257,20 @@ describe("loss", () => {
     });
     for (const s of h.take()) expect(s.data.length).toBeLessThanOrEqual(960);
     expect(h.tcb.snd.mss).toBe(960);
-    expect(h.tcb.cwnd).toBe(10);
+    h.inject({ flags: ".", seq: 1, ack: 1 + 10 * MSS });
+    expect(h.tcb.cwnd).toBeGreaterThanOrEqual(10);
+    expect(h.tcb.caState).toBe(CA_OPEN);
+  });
+
+  it("tries again when the route is gone for a while", () => {
+    const h = established();
+    Object.assign(h.tcb.route as object, { isValid: false });
+    h.network.findError = NetErr.NetworkUnreachable;
+    h.write("x");
+    expect(h.take()).toEqual([]);
+    h.network.findError = 0;
+    h.advanceMs(1_000);
+    expect(h.take()[0]).toMatchObject({ data: "x" });
   });
 
   it("ICMP errors: out of flight ignored, soft until the connection times out", () => {

@@ -37,7 +37,12 @@ export function output(tcb: Tcb, isMoreComing: boolean): void {
   if (tcb.sent.lostOut > 0) retransmitLost(tcb, false);
   const snd = tcb.snd;
   if (snd.nxt === snd.end && (!snd.finQueued || snd.finSent)) return;
-  if (snd.finSent || currentRoute(tcb) === null) return;
+  if (snd.finSent) return;
+  if (currentRoute(tcb) === null) {
+    // No way there now: what waits is tried again by the persist timer.
+    if (tcb.sent.packetsOut === 0) armPersist(tcb, false);
+    return;
+  }
   sendNew(tcb, isMoreComing);
 }
 

@@ -9,6 +9,7 @@ import { finish } from "./on-segment.ts";
 import { enterLoss } from "./recovery.ts";
 import { reschedule, schedule } from "./schedule.ts";
 import { armPersist, armRetransmit, output } from "./sender.ts";
+import { EVER_RETRANS } from "./sent-list.ts";
 import {
   CLOSED,
   ORPHAN_RETRIES,
@@ -99,6 +100,7 @@ function onSynTimeout(tcb: Tcb): void {
   tcb.ctx.stats.TCPSynRetrans++;
   tcb.ctx.stats.RetransSegs++;
   tcb.totalRetrans++;
+  if (tcb.sent.head !== null) tcb.sent.head.flags |= EVER_RETRANS;
   armRetransmit(tcb);
   transmitSyn(tcb);
 }

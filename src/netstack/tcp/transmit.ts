@@ -18,6 +18,7 @@ import {
   setTcpChecksum,
   TCP_CHECKSUM_OFFSET,
   TCP_HEADER_BYTES,
+  TCP_HEADER_BYTES_MAX,
   TCP_PROTOCOL,
   URG,
 } from "../wire/tcp.ts";
@@ -104,7 +105,8 @@ export function currentMss(tcb: Tcb): number {
 export function burstBytesMax(tcb: Tcb, mss: number): number {
   const route = tcb.route;
   if (route === null || route.gsoBytesMax <= mss) return mss;
-  const room = Math.min(route.gsoBytesMax, IP_PACKET_MAX - IPV6_HEADER_BYTES - 60);
+  const room =
+    Math.min(route.gsoBytesMax, IP_PACKET_MAX) - IPV6_HEADER_BYTES - TCP_HEADER_BYTES_MAX;
   return room <= mss ? mss : room - (room % mss);
 }
 
