@@ -23,6 +23,8 @@ export class HostTerminal implements Waiter {
   readonly #masterEntry = new WaitEntry(this);
   #watchesKeyboard = false;
   #watchesScreen = false;
+  #isPumping = false;
+  #pumpAgain = false;
   #isClosing = false;
   #isFinished = false;
 
@@ -44,9 +46,22 @@ export class HostTerminal implements Waiter {
 
   /** The pair has something for the screen, or room for typed bytes. */
   onReady(_mask: number, _entry: WaitEntry): void {
-    if (this.#isClosing) return;
-    this.#show();
-    this.#type();
+    this.#pump();
+  }
+
+  /** Typing echoes, and showing makes room: both announce themselves back to us while we are at it. */
+  #pump(): void {
+    if (this.#isPumping) {
+      this.#pumpAgain = true;
+      return;
+    }
+    this.#isPumping = true;
+    do {
+      this.#pumpAgain = false;
+      this.#show();
+      if (!this.#isClosing) this.#type();
+    } while (this.#pumpAgain);
+    this.#isPumping = false;
   }
 
   #watchKeyboard(): void {
@@ -66,7 +81,7 @@ export class HostTerminal implements Waiter {
     }
     this.#typedAt = 0;
     this.#typedLength = n;
-    this.#type();
+    this.#pump();
   }
   #type(): void {
     if (this.#typedAt < this.#typedLength) {
@@ -111,7 +126,7 @@ export class HostTerminal implements Waiter {
     this.#poller.watch(this.#screen, POLLOUT, () => {
       this.#poller.unwatch(this.#screen);
       this.#watchesScreen = false;
-      this.#show();
+      this.#pump();
     });
   }
 
@@ -124,7 +139,7 @@ export class HostTerminal implements Waiter {
     this.#pty.masterWaiters.remove(this.#masterEntry);
     this.#pty.line.setStopped(false);
     this.#pty.hangUp();
-    this.#show();
+    this.#pump();
   }
   #finish(): void {
     if (this.#watchesScreen) this.#poller.unwatch(this.#screen);

@@ -1,13 +1,13 @@
 // /proc/PID/fd and fdinfo. The links jump to what is open; what has no name (a pipe, our standard output)
 // is opened again through the description itself.
 
-import { ENOENT, ENXIO } from "../../../abi/errno.ts";
+import { EACCES, ENOENT, ENXIO, EPERM } from "../../../abi/errno.ts";
 import { O_CLOEXEC } from "../../../abi/fcntl.ts";
 import type { ByteString } from "../../../base/bytes.ts";
 import type { Task } from "../../kernel/task.ts";
 import { Dentry } from "../../vfs/dentry.ts";
 import type { FileDescription } from "../../vfs/file-description.ts";
-import { Inode } from "../../vfs/inode.ts";
+import { ATTR_MODE, ATTR_SIZE, type AttrChange, Inode } from "../../vfs/inode.ts";
 import { Mount } from "../../vfs/mount.ts";
 import { displayPath, Path } from "../../vfs/path.ts";
 import { Stat } from "../../vfs/stat.ts";
@@ -18,7 +18,6 @@ import { INO_FD, INO_FDINFO, INOS_PER_TASK, MagicLink, mayInspect, ownedBy } fro
 
 const DT_REG = 8;
 const DT_LNK = 10;
-const EACCES = 13;
 
 /** A canonical descriptor number, or -1. */
 function parseFd(name: ByteString): number {
@@ -44,6 +43,10 @@ class DescriptionInode extends Inode {
   }
   stat(out: Stat): number {
     return this.#file.stat(out);
+  }
+  override setAttr(t: Task, change: AttrChange): number {
+    if (change.mask === ATTR_SIZE) return this.#file.truncate(t, change.size);
+    return (change.mask & ATTR_MODE) !== 0 ? this.#file.chmod(t, change.mode) : -EPERM;
   }
   open(t: Task, _path: Path, flags: number): FileDescription | number {
     return this.#file.refs > 0 ? this.#file.reopen(t, flags) : -ENXIO;
