@@ -2,7 +2,7 @@
 
 import { EACCES, EAGAIN, EBADF, EFAULT, EINVAL, ENOMEM } from "../../abi/errno.ts";
 import * as mman from "../../abi/mman.ts";
-import { FAULT_BUS, FAULT_OOM } from "./fault.ts";
+import { FAULT_BUS, FAULT_OOM } from "./fault-codes.ts";
 import type { MemoryManager } from "./memory-manager.ts";
 import { PAGE_MASK, pageUp } from "./page.ts";
 import { populate } from "./populate.ts";

@@ -3,7 +3,8 @@
 import { EAGAIN, EEXIST, EINVAL, ENOMEM, EPERM } from "../../abi/errno.ts";
 import { PROT_READ, PROT_WRITE } from "../../abi/mman.ts";
 import { RLIMIT_DATA, RLIMIT_MEMLOCK } from "../../abi/resource.ts";
-import { addFresh, copyFromFile, mapFileRun } from "./fault.ts";
+import { addFresh } from "./anonymous.ts";
+import { copyFromFile, mapFileRun } from "./file-pages.ts";
 import { MMAP_MIN_ADDR } from "./layout.ts";
 import type { Mappable } from "./mappable.ts";
 import { isDataMapping, type MemoryManager } from "./memory-manager.ts";

@@ -18,7 +18,7 @@ import { UserAccess } from "./user-access.ts";
 import { VMA_SHARED } from "./vma.ts";
 import { VmaSet } from "./vma-set.ts";
 
-export { FAULT_ACCERR, FAULT_BUS, FAULT_MAPERR, FAULT_OOM } from "./fault.ts";
+export { FAULT_ACCERR, FAULT_BUS, FAULT_MAPERR, FAULT_OOM } from "./fault-codes.ts";
 
 /** Where the address space asks for RLIMIT_AS, DATA, STACK, MEMLOCK: a ThreadGroup is one. */
 export interface RlimitSource {

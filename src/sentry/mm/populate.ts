@@ -1,7 +1,8 @@
 // Backs a range at once: MAP_POPULATE, mlock, MADV_POPULATE_*, MADV_WILLNEED.
 
 import { PROT_WRITE } from "../../abi/mman.ts";
-import { FAULT_ACCERR, FAULT_MAPERR, handleFault } from "./fault.ts";
+import { handleFault } from "./fault.ts";
+import { FAULT_ACCERR, FAULT_MAPERR } from "./fault-codes.ts";
 import type { MemoryManager } from "./memory-manager.ts";
 
 /** As touching each page of [start, end): 0, or the FAULT_* that stopped it. */

@@ -2,7 +2,7 @@
 
 import { EAGAIN, EFAULT, EINVAL, ENOMEM } from "../../abi/errno.ts";
 import { MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE } from "../../abi/mman.ts";
-import { mapInPlatform } from "./fault.ts";
+import { mapInPlatform } from "./install.ts";
 import { MMAP_MIN_ADDR } from "./layout.ts";
 import { mayLock, removeMappings, unmapMemory } from "./map.ts";
 import { isDataMapping, type MemoryManager } from "./memory-manager.ts";
