@@ -69,6 +69,7 @@
 #define H_FS_BASE 0x18
 #define H_GS_BASE 0x20
 #define H_ARCH 0x28
+#define H_CPU 0x38
 #define STATE_FREE 0
 #define STATE_RUNNING 1
 #define STATE_TRAPPED 2

@@ -34,6 +34,13 @@ INLINE uint64_t now_tsc(void) {
   return (uint64_t)hi << 32 | lo;
 }
 
+/* The CPU we are on: Linux keeps it in TSC_AUX. */
+INLINE uint32_t current_cpu(void) {
+  uint32_t lo, hi, aux;
+  asm volatile("rdtscp" : "=a"(lo), "=d"(hi), "=c"(aux));
+  return aux & 0xfff;
+}
+
 void mapper(void) __attribute__((noreturn));
 __attribute__((naked)) static void restorer(void) { asm volatile("mov $15, %eax; syscall"); }
 
@@ -95,6 +102,7 @@ static void on_trap(int sig, siginfo_t *si, void *ucontext) {
   U32(header + H_CODE) = si->si_code;
   U64(header + H_ADDRESS) = (uint64_t)si->si_addr;
   U32(header + H_ARCH) = si->si_arch;
+  U32(header + H_CPU) = current_cpu();
   uint64_t block = U64(header + H_BLOCK);
   if (block < RUN_BASE || block >= RUN_BASE + RUN_BYTES || (block & (RUNNER_BYTES - 1)) != RUNNER_BLOCK) die(5);
   asm volatile("mov %1, %%rsp; mov %0, %%rdi; mov %1, %%rsi; call parked" ::"r"(header), "r"(block)
@@ -204,7 +212,8 @@ __attribute__((used)) long clock_now(const struct time_page *page, int clock) {
   return time_page_read(page, clock, &ns) ? (long)ns : -1;
 }
 __attribute__((used)) long read_tsc(void) { return (long)now_tsc(); }
+__attribute__((used)) int read_cpu(void) { return (int)current_cpu(); }
 
 __attribute__((section(".entry"), naked, used)) void entry(void) {
-  asm volatile("jmp spawn; .balign 16; jmp clock_now; .balign 16; jmp read_tsc; .balign 16");
+  asm volatile("jmp spawn; .balign 16; jmp clock_now; .balign 16; jmp read_tsc; .balign 16; jmp read_cpu; .balign 16");
 }

@@ -122,7 +122,7 @@ export class Loop implements HostPoller {
   /** Spins if that has paid lately, then sleeps. */
   #wait(driver: KernelDriver, now: number): void {
     this.#clock.calibrate?.(now);
-    if (this.#canSpin && this.#spin(driver, now)) return;
+    if (this.#canSpin && !this.#platform.sharesCpu && this.#spin(driver, now)) return;
     this.#sleep(driver);
   }
 
@@ -166,7 +166,8 @@ export class Loop implements HostPoller {
       if (count === 0 && platform.waitingCount > 0) platform.preempt();
       // Short sleeps are what spinning could have saved.
       const slept = this.#clock.monotonicNs() - before;
-      if (slept < SPIN_MAX_NS) this.#spinNs = Math.min(SPIN_MAX_NS, this.#spinNs * 1.5 + 1000);
+      if (slept < SPIN_MAX_NS && !platform.sharesCpu)
+        this.#spinNs = Math.min(SPIN_MAX_NS, this.#spinNs * 1.5 + 1000);
     }
     platform.disarmBell();
   }

@@ -9,6 +9,7 @@ const EEXIST = 17;
 const ENTRY_SPAWN = 0;
 const ENTRY_CLOCK_NOW = 16;
 const ENTRY_READ_TSC = 32;
+const ENTRY_READ_CPU = 48;
 
 function mapBlob(): void {
   const bytes = Buffer.from(STUB_BLOB, "base64");
@@ -46,4 +47,9 @@ export const clockNow = host.functionAt<(page: number, clock: number) => number>
 export const readTsc = host.functionAt<() => number | bigint>(
   REGION_BASE + ENTRY_READ_TSC,
   "int64_t netcell_read_tsc()",
+);
+/** The CPU this thread is on. */
+export const readCpu = host.functionAt<() => number>(
+  REGION_BASE + ENTRY_READ_CPU,
+  "int netcell_read_cpu()",
 );

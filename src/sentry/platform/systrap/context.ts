@@ -50,6 +50,8 @@ export class SystrapContext implements Context {
   /** Runner it is on or was last on. */
   runner = -1;
   isInterruptSent = false;
+  /** The CPU it says it stopped on. */
+  cpu = -1;
   /** Position in the platform's list of running contexts, or -1. */
   runIndex = -1;
 
@@ -137,6 +139,7 @@ export class SystrapContext implements Context {
     this.#gsLow = words[header + (L.H_GS_BASE >> 2)];
     this.#gsHigh = words[header + (L.H_GS_BASE >> 2) + 1];
     this.#hasFp = true;
+    this.cpu = words[header + (L.H_CPU >> 2)];
     const signal = words[header + (L.H_SIGNAL >> 2)];
     if (signal === SIGSYS) {
       if (words[header + (L.H_ARCH >> 2)] === AUDIT_ARCH_X86_64) this.trap = TRAP_SYSCALL;

@@ -61,6 +61,7 @@ export const H_ADDRESS = 0x10;
 export const H_FS_BASE = 0x18;
 export const H_GS_BASE = 0x20;
 export const H_ARCH = 0x28;
+export const H_CPU = 0x38;
 export const STATE_FREE = 0;
 export const STATE_RUNNING = 1;
 export const STATE_TRAPPED = 2;

@@ -13,6 +13,7 @@ import type {
   VdsoImage,
 } from "../platform.ts";
 import { SystrapAddressSpace } from "./address-space.ts";
+import { readCpu } from "./blob.ts";
 import type { SystrapContext } from "./context.ts";
 import { FpFormat } from "./fp-state.ts";
 import * as L from "./layout.ts";
@@ -38,6 +39,8 @@ const AT_HWCAP = 16;
 /** How often the mapper looks for the next batch before it sleeps (about 20 us), where CPUs abound. */
 const MAPPER_SPINS = 1000;
 const MANY_CPUS = 4;
+/** One trap in eight is looked at for the CPU it came from. */
+const CPU_SAMPLE_MASK = 7;
 const AT_HWCAP2 = 26;
 const HWCAP2_FSGSBASE = 2;
 
@@ -121,8 +124,23 @@ export class SystrapPlatform implements Platform {
     assert(at <= L.G_ERRNO_TABLE, "the filters fit in the global page");
   }
 
+  #runnerSpinTicks = 0;
   setRunnerSpinNs(spinNs: number): void {
-    this.#setGlobal(L.G_RUNNER_SPIN, Math.round(spinNs * TICKS_PER_NS));
+    this.#runnerSpinTicks = Math.round(spinNs * TICKS_PER_NS);
+    this.#setGlobal(L.G_RUNNER_SPIN, this.#runnerSpinTicks);
+  }
+
+  #traps = 0;
+  /**
+   * The host has put programs on the Sentry's own CPU (the others are taken): whoever spins keeps the other
+   * from running, so both sleep at once instead.
+   */
+  sharesCpu = false;
+  #noteCpu(cpu: number): void {
+    const isShared = readCpu() === cpu;
+    if (isShared === this.sharesCpu) return;
+    this.sharesCpu = isShared;
+    this.#setGlobal(L.G_RUNNER_SPIN, isShared ? 0 : this.#runnerSpinTicks);
   }
 
   newAddressSpace(): AddressSpace | null {
@@ -227,6 +245,7 @@ export class SystrapPlatform implements Platform {
       context.space.die();
       return this.nextTrap();
     }
+    if ((++this.#traps & CPU_SAMPLE_MASK) === 0) this.#noteCpu(context.cpu);
     this.removeRunning(context);
     context.isRunning = false;
     context.space.runnerFreed(context);
