@@ -1,9 +1,8 @@
-// Making and ending tasks, and their families: clone, fork, exit, process groups, sessions, pidfds
-// (clone(2), _exit(2), setpgid(2), setsid(2), pidfd_open(2), kcmp(2)).
+// Making and ending tasks: clone, fork, exit, and what a thread registers about itself
+// (clone(2), unshare(2), _exit(2), set_tid_address(2), set_robust_list(2)).
 
 import { CAP_SYS_ADMIN, CAP_SYS_PTRACE } from "../../abi/capability.ts";
-import { E2BIG, EACCES, EBADF, EFAULT, EINVAL, EPERM, ESRCH } from "../../abi/errno.ts";
-import { O_NONBLOCK } from "../../abi/fcntl.ts";
+import { E2BIG, EBADF, EFAULT, EINVAL, EPERM, ESRCH } from "../../abi/errno.ts";
 import { ROBUST_LIST_HEAD_BYTES } from "../../abi/futex.ts";
 import {
   CLONE_FILES,
@@ -27,34 +26,19 @@ import {
   SYS_exit_group,
   SYS_fork,
   SYS_get_robust_list,
-  SYS_getpgid,
-  SYS_getpgrp,
-  SYS_getpid,
-  SYS_getppid,
-  SYS_getsid,
-  SYS_gettid,
-  SYS_kcmp,
-  SYS_pidfd_getfd,
-  SYS_pidfd_open,
   SYS_set_robust_list,
   SYS_set_tid_address,
   SYS_setns,
-  SYS_setpgid,
-  SYS_setsid,
   SYS_unshare,
   SYS_vfork,
 } from "../../abi/syscall-numbers.ts";
 import { exitStatusWord } from "../../abi/wait.ts";
 import { u32Le, u64Le } from "../../base/bytes.ts";
-import { PidFd } from "../kernel/pidfd.ts";
-import { ProcessGroup, Session } from "../kernel/process-group.ts";
 import { NO_RESULT, type Task } from "../kernel/task.ts";
 import { type CloneRequest, cloneTask, FORK_REQUEST } from "../kernel/task-clone.ts";
-import { exitTask, groupExit, leaveProcessGroup } from "../kernel/task-exit.ts";
-import type { ThreadGroup } from "../kernel/thread-group.ts";
+import { exitTask, groupExit } from "../kernel/task-exit.ts";
 import type { SyscallArgs } from "./args.ts";
 import type { SyscallFamily } from "./family.ts";
-import { newDescriptor } from "./new-descriptor.ts";
 
 const CLONE_ARGS_BYTES_MIN = 64;
 const CLONE_ARGS_BYTES = 88;
@@ -175,153 +159,6 @@ function sysGetRobustList(t: Task, a: SyscallArgs): number {
   return t.mm.writeU64(a.addr(1), target.robustListHead);
 }
 
-/** pid 0 is the caller; otherwise the process of that id, or null. */
-function processOf(t: Task, pid: number): ThreadGroup | null {
-  return pid === 0 ? t.threadGroup : (t.kernel.findTask(pid)?.threadGroup ?? null);
-}
-
-function sysGetpgid(t: Task, a: SyscallArgs): number {
-  return processOf(t, a.int(0))?.pgid ?? -ESRCH;
-}
-function sysGetsid(t: Task, a: SyscallArgs): number {
-  return processOf(t, a.int(0))?.sid ?? -ESRCH;
-}
-
-function sysSetpgid(t: Task, a: SyscallArgs): number {
-  const self = t.threadGroup;
-  const pid = a.int(0);
-  const pgid = a.int(1) === 0 ? (pid === 0 ? self.tgid : pid) : a.int(1);
-  if (pgid < 0) return -EINVAL;
-  const group = pid === 0 ? self : t.kernel.findGroup(pid);
-  if (group === null || group.processGroup === null) return -ESRCH;
-  const session = group.processGroup.session;
-  if (group !== self) {
-    if (group.parent !== self) return -ESRCH;
-    if (session !== self.processGroup?.session) return -EPERM;
-    if (group.hasExecd) return -EACCES;
-  }
-  if (session.leader === group) return -EPERM;
-  const pids = t.kernel.pids;
-  let target = pids.processGroups.get(pgid);
-  if (pgid !== group.tgid) {
-    if (target === undefined || target.session !== session) return -EPERM;
-  }
-  if (target === group.processGroup) return 0;
-  // Made before the old group is left, which may be the session's last.
-  if (target === undefined) {
-    target = new ProcessGroup(pgid, session);
-    pids.processGroups.set(pgid, target);
-  }
-  leaveProcessGroup(group);
-  group.processGroup = target;
-  target.members.add(group);
-  return 0;
-}
-
-function sysSetsid(t: Task): number {
-  const group = t.threadGroup;
-  const pids = t.kernel.pids;
-  if (pids.processGroups.has(group.tgid)) return -EPERM;
-  leaveProcessGroup(group);
-  const session = new Session(group.tgid, group);
-  const processGroup = new ProcessGroup(group.tgid, session);
-  pids.sessions.set(session.sid, session);
-  pids.processGroups.set(processGroup.pgid, processGroup);
-  processGroup.members.add(group);
-  group.processGroup = processGroup;
-  return session.sid;
-}
-
-function sysPidfdOpen(t: Task, a: SyscallArgs): number {
-  const pid = a.int(0);
-  if ((a.uint(1) & ~O_NONBLOCK) !== 0 || pid <= 0) return -EINVAL;
-  const target = t.kernel.findTask(pid);
-  if (target === null) return -ESRCH;
-  // PIDFD_THREAD is not offered: a thread's id names no process.
-  if (target.threadGroup.tgid !== pid) return -EINVAL;
-  return newDescriptor(t, new PidFd(target.threadGroup, a.int(1)), true);
-}
-
-/** May t look into the other task (ptrace(2), PTRACE_MODE_ATTACH)? */
-export function mayPtrace(t: Task, target: Task): boolean {
-  if (target.threadGroup === t.threadGroup || t.creds.hasCapability(CAP_SYS_PTRACE)) return true;
-  const mine = t.creds;
-  const theirs = target.creds;
-  return (
-    mine.fsuid === theirs.uid &&
-    mine.fsuid === theirs.euid &&
-    mine.fsuid === theirs.suid &&
-    mine.fsgid === theirs.gid &&
-    mine.fsgid === theirs.egid &&
-    mine.fsgid === theirs.sgid &&
-    target.threadGroup.dumpable === 1
-  );
-}
-
-function sysPidfdGetfd(t: Task, a: SyscallArgs): number {
-  if (a.uint(2) !== 0) return -EINVAL;
-  const pidfd = t.fds.get(a.int(0));
-  if (!(pidfd instanceof PidFd)) return -EBADF;
-  const target = pidfd.group.anyTask;
-  if (target === null) return -ESRCH;
-  if (!mayPtrace(t, target)) return -EPERM;
-  const file = target.fds.get(a.int(1));
-  if (file === undefined) return -EBADF;
-  file.incRef();
-  return newDescriptor(t, file, true);
-}
-
-const KCMP_FILE = 0;
-const KCMP_VM = 1;
-const KCMP_FILES = 2;
-const KCMP_FS = 3;
-const KCMP_SIGHAND = 4;
-const KCMP_IO = 5;
-const KCMP_SYSVSEM = 6;
-
-/** Order of objects: any order that stays the same will do. */
-const order = new WeakMap<object, number>();
-let nextOrder = 0;
-function orderOf(object: object): number {
-  let n = order.get(object);
-  if (n === undefined) {
-    n = nextOrder++;
-    order.set(object, n);
-  }
-  return n;
-}
-function compare(a: object, b: object): number {
-  if (a === b) return 0;
-  return orderOf(a) < orderOf(b) ? 1 : 2;
-}
-
-function sysKcmp(t: Task, a: SyscallArgs): number {
-  const first = t.kernel.findTask(a.int(0));
-  const second = t.kernel.findTask(a.int(1));
-  if (first === null || second === null) return -ESRCH;
-  if (!mayPtrace(t, first) || !mayPtrace(t, second)) return -EPERM;
-  switch (a.int(2)) {
-    case KCMP_FILE: {
-      const x = first.fds.get(a.uint(3));
-      const y = second.fds.get(a.uint(4));
-      return x === undefined || y === undefined ? -EBADF : compare(x, y);
-    }
-    case KCMP_VM:
-      return compare(first.mm, second.mm);
-    case KCMP_FILES:
-      return compare(first.fds, second.fds);
-    case KCMP_FS:
-      return compare(first.fs, second.fs);
-    case KCMP_SIGHAND:
-      return compare(first.threadGroup.actions, second.threadGroup.actions);
-    case KCMP_IO:
-    case KCMP_SYSVSEM:
-      return compare(first, second);
-    default:
-      return -EINVAL;
-  }
-}
-
 export const processFamily: SyscallFamily = [
   [SYS_fork, sysFork],
   [SYS_vfork, sysVfork],
@@ -334,15 +171,4 @@ export const processFamily: SyscallFamily = [
   [SYS_set_tid_address, sysSetTidAddress],
   [SYS_set_robust_list, sysSetRobustList],
   [SYS_get_robust_list, sysGetRobustList],
-  [SYS_getpid, (t) => t.threadGroup.tgid],
-  [SYS_gettid, (t) => t.tid],
-  [SYS_getppid, (t) => t.threadGroup.ppid],
-  [SYS_getpgrp, (t) => t.threadGroup.pgid],
-  [SYS_getpgid, sysGetpgid],
-  [SYS_getsid, sysGetsid],
-  [SYS_setpgid, sysSetpgid],
-  [SYS_setsid, sysSetsid],
-  [SYS_pidfd_open, sysPidfdOpen],
-  [SYS_pidfd_getfd, sysPidfdGetfd],
-  [SYS_kcmp, sysKcmp],
 ];

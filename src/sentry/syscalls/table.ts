@@ -11,10 +11,12 @@ import { fileHandleSyscalls } from "./file-handle.ts";
 import { futexFamily } from "./futex.ts";
 import { idsFamily } from "./ids.ts";
 import { inotifySyscalls } from "./inotify.ts";
+import { jobControlFamily } from "./job-control.ts";
 import { memfdSyscalls } from "./memfd.ts";
 import { memoryFamily } from "./memory.ts";
 import { mountSyscalls } from "./mount.ts";
 import { openSyscalls } from "./open.ts";
+import { pidfdFamily } from "./pidfd.ts";
 import { pollFamily } from "./poll.ts";
 import { prctlFamily } from "./prctl.ts";
 import { processFamily } from "./process.ts";
@@ -22,8 +24,10 @@ import { processVmFamily } from "./process-vm.ts";
 import { readWriteSyscalls } from "./read-write.ts";
 import { renameLinkSyscalls } from "./rename-link.ts";
 import { rlimitFamily } from "./rlimit.ts";
+import { schedulingFamily } from "./scheduling.ts";
 import { selectFamily } from "./select.ts";
 import { signalFamily } from "./signal.ts";
+import { signalSendFamily } from "./signal-send.ts";
 import { signalfdFamily } from "./signalfd.ts";
 import { socketFamily } from "./socket.ts";
 import { socketIoFamily } from "./socket-io.ts";
@@ -49,9 +53,11 @@ const FAMILIES: readonly SyscallFamily[] = [
   idsFamily,
   inotifySyscalls,
   memfdSyscalls,
+  jobControlFamily,
   memoryFamily,
   mountSyscalls,
   openSyscalls,
+  pidfdFamily,
   pollFamily,
   prctlFamily,
   processVmFamily,
@@ -59,8 +65,10 @@ const FAMILIES: readonly SyscallFamily[] = [
   readWriteSyscalls,
   renameLinkSyscalls,
   rlimitFamily,
+  schedulingFamily,
   selectFamily,
   signalFamily,
+  signalSendFamily,
   signalfdFamily,
   socketIoFamily,
   socketOptionsFamily,
