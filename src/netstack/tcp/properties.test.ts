@@ -10,7 +10,7 @@ import type { TcpEndpoint } from "../endpoints.ts";
 import { ACK, RST, SYN } from "../wire/tcp.ts";
 import { parseTcpOptions, TcpOptions } from "../wire/tcp-options.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { Pair } from "./testing.ts";
+import { Pair } from "./testing-pair.ts";
 
 interface World {
   seed: number;
