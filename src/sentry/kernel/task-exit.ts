@@ -17,12 +17,8 @@ import { CORE_DUMPED, signalStatusWord, wExitStatus, wifExited, wTermSig } from 
 import type { ProcessGroup } from "./process-group.ts";
 import { releaseRobustList } from "./robust-list.ts";
 import type { Task } from "./task.ts";
-import {
-  checkGroupStopped,
-  releaseStopped,
-  sendKernelSignal,
-  sendToGroup,
-} from "./task-signals.ts";
+import { sendKernelSignal, sendToGroup } from "./task-signals.ts";
+import { checkGroupStopped, releaseStopped } from "./task-stop.ts";
 import type { ThreadGroup } from "./thread-group.ts";
 
 /** Every task of the process leaves at its next chance. status: the word that wait4 will show. */

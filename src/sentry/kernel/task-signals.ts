@@ -11,7 +11,7 @@ import {
 import { POLLIN } from "../../abi/poll.ts";
 import { REG_RAX, REG_RIP } from "../../abi/registers.ts";
 import { RLIMIT_SIGPENDING } from "../../abi/resource.ts";
-import { CLD_CONTINUED, CLD_STOPPED, SI_KERNEL, SigInfo } from "../../abi/siginfo.ts";
+import { SI_KERNEL, SigInfo } from "../../abi/siginfo.ts";
 import {
   SA_NODEFER,
   SA_RESETHAND,
@@ -41,7 +41,8 @@ import {
 } from "./signal-actions.ts";
 import { UNBLOCKABLE_LOW } from "./signal-set.ts";
 import type { Task } from "./task.ts";
-import { exitTask, groupExit, notifyParentOfChild } from "./task-exit.ts";
+import { exitTask, groupExit } from "./task-exit.ts";
+import { continueGroup, enterStop, startGroupStop } from "./task-stop.ts";
 import type { ThreadGroup } from "./thread-group.ts";
 
 /** Real-time signals that may wait in the whole sandbox, whatever RLIMIT_SIGPENDING allows a process. */
@@ -274,46 +275,4 @@ function restartCall(t: Task, context: Context): void {
   const low = regs[2 * REG_RIP] >>> 0;
   regs[2 * REG_RIP] = low - 2;
   if (low < 2) regs[2 * REG_RIP + 1] -= 1;
-}
-
-function startGroupStop(group: ThreadGroup, signo: number): void {
-  group.stoppingSignal = signo;
-  group.continueUnreported = false;
-  for (const task of group.tasks) group.kernel.kick(task);
-}
-
-function enterStop(t: Task): void {
-  t.isStopped = true;
-  checkGroupStopped(t.threadGroup);
-}
-
-/** Also called when a task leaves a group that is stopping: it may have been the last to be waited for. */
-export function checkGroupStopped(group: ThreadGroup): void {
-  if (group.stoppingSignal === 0 || group.isStopped || group.tasks.size === 0) return;
-  for (const task of group.tasks) if (!task.isStopped) return;
-  group.isStopped = true;
-  group.stopSignal = group.stoppingSignal;
-  group.stopUnreported = true;
-  notifyParentOfChild(group, CLD_STOPPED, group.stopSignal);
-}
-
-export function continueGroup(group: ThreadGroup): void {
-  if (group.stoppingSignal === 0) return;
-  group.stoppingSignal = 0;
-  const wasStopped = group.isStopped;
-  group.isStopped = false;
-  group.stopUnreported = false;
-  releaseStopped(group);
-  if (!wasStopped) return;
-  group.continueUnreported = true;
-  notifyParentOfChild(group, CLD_CONTINUED, SIGCONT);
-}
-
-/** Stopped tasks go on (or, when the group exits, go). */
-export function releaseStopped(group: ThreadGroup): void {
-  for (const task of group.tasks) {
-    if (!task.isStopped) continue;
-    task.isStopped = false;
-    group.kernel.makeReady(task);
-  }
 }
