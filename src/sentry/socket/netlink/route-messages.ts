@@ -179,7 +179,7 @@ function putAddress(w: NetlinkWriter, nic: InterfaceView, a: AddressView): void 
   w.attribute(IFA_ADDRESS, address);
   if (a.addr.isV4) {
     w.attribute(IFA_LOCAL, address);
-    if (a.broadcast !== 0) {
+    if (a.broadcast !== 0 && !nic.isLoopback) {
       const broadcast = new Uint8Array(4);
       setU32(broadcast, 0, a.broadcast);
       w.attribute(IFA_BROADCAST, broadcast);
