@@ -10,13 +10,14 @@ const root = resolve(here, "../../..");
 /** Runs a module in a Node process of its own, which locks itself in and then runs `body`. */
 function runLocked(body: string): { status: number | null; signal: string | null; out: string } {
   const source = `
-    import { lockSentry } from "./lockdown.ts";
+    import { closeInherited, lockSentry } from "./lockdown.ts";
     import * as host from "../../host/index.ts";
     import fs from "node:fs";
     const note = (...words) => host.write(1, new TextEncoder().encode(words.join(" ") + "\\n"), 0, words.join(" ").length + 1);
     const before = host.memfdCreate("netcell-test");
     const passwd = fs.openSync("/etc/passwd");
-    lockSentry({ keepFds: [0, 1, 2] });
+    closeInherited([0, 1, 2]);
+    lockSentry();
     ${body}
     process.exit(0);`;
   const bundle = buildSync({

@@ -159,11 +159,14 @@ function sentryFilter(pid: number): Uint8Array {
   });
 }
 
-/** Closes what is open by path, and sockets, but for `keep`; Node's own pipes and event descriptors stay. */
-function closeOthers(keep: ReadonlySet<number>): void {
+/**
+ * At the start of the process, before anything is received: closes what we inherited by path, and sockets, but
+ * for `keep`. Node's own pipes and event descriptors stay.
+ */
+export function closeInherited(keep: readonly number[]): void {
   for (const name of readdirSync("/proc/self/fd")) {
     const fd = Number(name);
-    if (keep.has(fd)) continue;
+    if (keep.includes(fd)) continue;
     let target: string;
     try {
       target = readlinkSync(`/proc/self/fd/${fd}`);
@@ -175,19 +178,11 @@ function closeOthers(keep: ReadonlySet<number>): void {
   }
 }
 
-export interface LockdownOptions {
-  /** Descriptors that stay open: link, gofer, control, stdio, pcap. */
-  keepFds: readonly number[];
-  /** Whether other descriptors are closed; default true. */
-  closesOthers?: boolean;
-}
-
 /**
  * Cannot be undone. Throws when the host does not enforce it: a Sentry that is not locked must not go on.
  * Everything that opens, clones a process or changes privileges comes before.
  */
-export function lockSentry(options: LockdownOptions): void {
-  if (options.closesOthers !== false) closeOthers(new Set(options.keepFds));
+export function lockSentry(): void {
   const must = (what: string, result: number): void => {
     if (result < 0) throw new Error(`the Sentry cannot be locked in: ${what} (errno ${-result})`);
   };

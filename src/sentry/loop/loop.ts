@@ -3,7 +3,7 @@
 // trap; how long is learned from how often spinning paid. With nothing to do it sits in one epoll_wait
 // without a timer.
 
-import { EINTR } from "../../abi/errno.ts";
+import { EINTR, EPERM } from "../../abi/errno.ts";
 import { POLLIN } from "../../abi/poll.ts";
 import type { Clock } from "../../base/clock.ts";
 import * as host from "../../host/index.ts";
@@ -60,6 +60,8 @@ export class Loop implements HostPoller {
 
   watch(fd: number, mask: number, handler: (ready: number) => void): void {
     const r = this.#epoll.add(fd, mask, fd);
+    // Regular files are always ready: nobody ever waits for them.
+    if (r === -EPERM) return;
     if (r < 0) throw new Error(`descriptor ${fd} cannot be watched (errno ${-r})`);
     this.#watches[fd] = { fd, handler };
   }

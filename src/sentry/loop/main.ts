@@ -5,10 +5,13 @@ import { DEFAULT_LIMITS } from "../../base/limits.ts";
 import { SIGKILL, setParentDeathSignal, setProcessName } from "../../host/process.ts";
 import { SENTRY_FD, type SentryConfig } from "../control/protocol.ts";
 import { ControlSocket } from "./control-socket.ts";
+import { closeInherited } from "./lockdown.ts";
 import { SentryProcess } from "./sentry-process.ts";
 
 setProcessName("netcell-sentry");
 setParentDeathSignal(SIGKILL);
+
+closeInherited([0, 1, 2, ...Object.values(SENTRY_FD)]);
 
 const control = new ControlSocket(SENTRY_FD.control);
 

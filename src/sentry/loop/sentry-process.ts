@@ -12,6 +12,7 @@ import { buildMountTree, type OwnMount } from "../boot/mount-tree.ts";
 import { SENTRY_FD, type SentryConfig, type ToSentry } from "../control/protocol.ts";
 import { DevFileSystem, registerDevices } from "../fs/dev/dev-file-system.ts";
 import { DevptsFileSystem } from "../fs/devpts/devpts-file-system.ts";
+import type { NetSource } from "../fs/proc/net-source.ts";
 import { ProcFileSystem } from "../fs/proc/proc-file-system.ts";
 import { SysFileSystem } from "../fs/sys/sys-file-system.ts";
 import type { KernelDriver } from "../kernel/driver.ts";
@@ -19,6 +20,8 @@ import { Kernel } from "../kernel/kernel.ts";
 import { MemoryFile } from "../mm/memory-file.ts";
 import type { Context } from "../platform/platform.ts";
 import { SystrapPlatform } from "../platform/systrap/index.ts";
+import { StackView } from "../socket/inet/stack-view.ts";
+import { socketTableOf } from "../socket/socket-table.ts";
 import { buildSyscallTable } from "../syscalls/table.ts";
 import { FileCounter } from "../vfs/fd-table.ts";
 import type { ControlSocket } from "./control-socket.ts";
@@ -26,6 +29,7 @@ import { GoferSocket } from "./gofer-transport.ts";
 import { HostClock } from "./host-clock.ts";
 import { DescriptorFiles } from "./host-files.ts";
 import { MemfdMemory } from "./host-memory.ts";
+import { lockSentry } from "./lockdown.ts";
 import { Loop } from "./loop.ts";
 import { Network } from "./network.ts";
 import { Programs } from "./programs.ts";
@@ -38,22 +42,34 @@ const DEVPTS_DEV = 15;
 /** Bytes of /dev/shm, as container engines give it. */
 const SHM_BYTES = 64 * 1024 * 1024;
 
+/** What /proc/net and /sys/class/net read. */
+function netSource(kernel: Kernel): NetSource {
+  const { stack } = kernel;
+  return {
+    view: new StackView(stack),
+    sockets: () => socketTableOf(kernel).sockets,
+    ipCounters: () => ({ ...stack.counters }),
+    tcpCounters: () => ({ ...stack.tcp.stats }),
+  };
+}
+
 /** The kernel's own file systems, in every sandbox. */
 function ownMounts(kernel: Kernel, devpts: DevptsFileSystem): OwnMount[] {
   const { clock } = kernel;
+  const net = netSource(kernel);
   const strict = MS_NOSUID | MS_NOEXEC | MS_NODEV;
   return [
     {
       target: "/proc",
       source: "proc",
       flags: strict,
-      make: ({ table }) => new ProcFileSystem(table.allocateDev(), kernel, { net: null }),
+      make: ({ table }) => new ProcFileSystem(table.allocateDev(), kernel, { net }),
     },
     {
       target: "/sys",
       source: "sysfs",
       flags: strict,
-      make: ({ table }) => new SysFileSystem(table.allocateDev(), kernel, null),
+      make: ({ table }) => new SysFileSystem(table.allocateDev(), kernel, net),
     },
     {
       target: "/dev",
@@ -130,8 +146,9 @@ export class SentryProcess implements KernelDriver {
     this.#programs = new Programs(this.#kernel, counter, devpts, bootTask, send);
   }
 
-  /** Until the monitor goes, or the last program has ended and nobody can start another. */
+  /** Until the monitor goes. Locked in before the first program can be started. */
   run(): void {
+    lockSentry();
     this.#network.watch(this.#loop);
     this.#loop.watch(SENTRY_FD.control, POLLIN, () => this.#readControl());
     // Spawn requests may have come together with the configuration.
