@@ -5,3 +5,4 @@ export { DescriptorFiles } from "./host-files.ts";
 export { MemfdMemory } from "./host-memory.ts";
 export { Loop, type LoopClock } from "./loop.ts";
 export { SecureRng } from "./secure-rng.ts";
+export { VirtualClock } from "./virtual-clock.ts";
