@@ -23,6 +23,12 @@ export abstract class Io {
   abstract zeroOut(length: number): number;
 }
 
+/** A loop for what is tiny: a view and a call cost as much as some 64 bytes. */
+function copyBytes(dst: Uint8Array, to: number, src: Uint8Array, from: number, n: number): void {
+  if (n > 64) dst.set(src.subarray(from, from + n), to);
+  else for (let i = 0; i < n; i++) dst[to + i] = src[from + i];
+}
+
 export class BytesIo extends Io {
   spanBytes: Uint8Array;
   spanOffset: number;
@@ -37,13 +43,13 @@ export class BytesIo extends Io {
   copyOut(src: Uint8Array, srcOffset: number, length: number): number {
     const n = Math.min(length, this.remaining);
     if (n < 0) return -EFAULT;
-    for (let i = 0; i < n; i++) this.spanBytes[this.spanOffset + i] = src[srcOffset + i];
+    copyBytes(this.spanBytes, this.spanOffset, src, srcOffset, n);
     this.advance(n);
     return n;
   }
   copyIn(dst: Uint8Array, dstOffset: number, length: number): number {
     const n = Math.min(length, this.remaining);
-    for (let i = 0; i < n; i++) dst[dstOffset + i] = this.spanBytes[this.spanOffset + i];
+    copyBytes(dst, dstOffset, this.spanBytes, this.spanOffset, n);
     this.advance(n);
     return n;
   }
