@@ -161,12 +161,22 @@ describe("the end of a sandbox", () => {
       out += c.toString();
     });
     const sentry = all.find((p) => p.name === "netcell-sentry") as HostProcess;
-    // The shell and sleep have a stub each; the one that is not the shell's may be either: kill the newest.
-    const stubs = await until(() => {
-      const found = descendants(sentry.pid).filter((p) => p.name === "netcell-stub");
-      return found.length >= 2 ? found : null;
+    // Spare stubs wait for work too: newest first, until one was somebody's.
+    let isOver = false;
+    void ended(monitor).then(() => {
+      isOver = true;
     });
-    process.kill(Math.max(...stubs.map((p) => p.pid)), "SIGKILL");
+    const isSeen = (): boolean => isOver || out.includes("status");
+    const tried = new Set<number>();
+    while (!isSeen()) {
+      const pids = descendants(sentry.pid)
+        .filter((p) => p.name === "netcell-stub" && !tried.has(p.pid))
+        .map((p) => p.pid);
+      const newest = Math.max(...pids);
+      tried.add(newest);
+      process.kill(newest, "SIGKILL");
+      await until(isSeen, 500).catch(() => {});
+    }
     const status = await ended(monitor);
     expect(
       await allGone(

@@ -15,6 +15,7 @@ import type { Stack } from "../../netstack/index.ts";
 import type { HostFiles, HostPoller } from "../host.ts";
 import type { MemoryFile } from "../mm/memory-file.ts";
 import {
+  type AddressSpace,
   type Context,
   type Platform,
   TRAP_DEAD,
@@ -122,6 +123,15 @@ export class Kernel implements KernelDriver, KernelDeps {
     this.initExitKillsAll = deps.initExitKillsAll ?? false;
     this.time = new Timekeeper(deps.clock);
     this.futexes = new FutexTable(this);
+    deps.platform.onAddressSpaceDeath = (space) => this.#onAddressSpaceDeath(space);
+  }
+
+  /** Who sleeps in a system call would never trap again, and never know. */
+  #onAddressSpaceDeath(space: AddressSpace): void {
+    for (const t of this.pids.tasks.values()) {
+      if (t.context?.addressSpace !== space) continue;
+      groupExit(t.threadGroup, signalStatusWord(SIGKILL, false));
+    }
   }
 
   /** The sandbox's mount tree. Set once, before the first spawn. */

@@ -83,6 +83,8 @@ export interface Platform {
   nextTrap(): Context | null;
   /** Contexts that are running now. */
   readonly runningCount: number;
+  /** Told once when an address space has died; its running contexts trap with TRAP_DEAD, others never run again. */
+  onAddressSpaceDeath: ((space: AddressSpace) => void) | null;
   /** ELF image of the vDSO (mapped read-only + exec by the loader), and the host descriptor that holds
    *  its data page followed by its image, each page aligned. */
   readonly vdso: VdsoImage | null;

@@ -113,6 +113,7 @@ export class FakeAddressSpace implements AddressSpace {
 }
 
 export class FakePlatform implements Platform {
+  onAddressSpaceDeath: ((space: AddressSpace) => void) | null = null;
   readonly minAddress = 0x10000;
   readonly maxAddress = 0x7fff_ffff_f000;
   readonly vdso: VdsoImage | null = null;

@@ -232,5 +232,6 @@ export class SystrapAddressSpace implements AddressSpace {
     for (const context of this.#waiting) this.platform.report(context, TRAP_DEAD);
     this.#runners.fill(null);
     this.#waiting.length = 0;
+    this.platform.onAddressSpaceDeath?.(this);
   }
 }
