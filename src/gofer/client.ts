@@ -58,7 +58,7 @@ export class GoferClient {
   /** Where the last answer's attributes stand: replyBytes[attrOffset ...]. */
   readonly replyBytes: Uint8Array;
   attrOffset = 0;
-  /** Of the last ATTACH, or of the last directory walked. */
+  /** Of the last ATTACH, or of the directory last listed. */
   handle = 0;
   treeFlags = 0;
   /** WALK: entries found, from walkOffset, walkStride apart: u32 handle, attributes. Why it stopped. */
@@ -110,16 +110,24 @@ export class GoferClient {
     return r;
   }
 
-  /** A batch: calls `onEntry` for each; atEnd says whether there is more. restart: from the beginning. */
+  /**
+   * A batch: calls `onEntry` for each; atEnd says whether there is more. name: a directory in the one that
+   * the handle stands for, walked to and listed in one go (`handle` is its handle then); "": that one
+   * itself. restart: from the beginning.
+   */
   readDir(
     handle: number,
+    name: ByteString,
     restart: boolean,
     onEntry: (name: ByteString, attrOffset: number) => void,
   ): number {
-    this.#begin(OP_READDIR, handle).u32(restart ? 1 : 0);
+    this.#begin(OP_READDIR, handle)
+      .u32(restart ? 1 : 0)
+      .string(name);
     const r = this.#call(OP_READDIR);
     if (r < 0) return r;
     this.atEnd = this.#in.u32() !== 0;
+    this.handle = this.#in.u32();
     for (let i = 0; i < r; i++) {
       const at = this.#in.take(ATTR_BYTES);
       const name = this.#in.string(NAME_BYTES_MAX);

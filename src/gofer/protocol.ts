@@ -8,7 +8,8 @@
 //   ATTACH   (handle: tree id)                             -> u32 handle, u32 tree flags, attributes
 //   WALK     u16 n, n strings                              -> i32 why it stopped (0: all found), then for
 //            each found (result of them) u32 handle (0: not a directory), attributes
-//   READDIR  u32 1 to start over                           -> u32 1 at the end, result x (attributes, string)
+//   READDIR  u32 1 to start over, string ("": the handle's -> u32 1 at the end, u32 handle of what is listed,
+//            own directory; else one of its directories)      result x (attributes, string)
 //   READLINK string                                        -> string
 //   OPEN     u32 access, string ("" for a tree of one file)-> attributes; the descriptor
 //   CREATE   u32 mode, u32 uid, u32 gid, string            -> attributes; the descriptor (O_RDWR|O_EXCL)
@@ -22,7 +23,7 @@
 //   STATFS                                                 -> u64 type, bsize, blocks, bfree, files, ffree, namelen
 
 export const GOFER_MAGIC = 0x6e63676f;
-export const GOFER_VERSION = 1;
+export const GOFER_VERSION = 2;
 export const MESSAGE_BYTES_MAX = 65_536;
 export const HEADER_BYTES = 16;
 export const ATTR_BYTES = 144;

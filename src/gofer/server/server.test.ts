@@ -109,7 +109,7 @@ describe("a served tree", () => {
     const names = new Set<string>();
     let batches = 0;
     do {
-      const r = s.client.readDir(handle, batches === 0, (name, at) => {
+      const r = s.client.readDir(handle, "", batches === 0, (name, at) => {
         names.add(name);
         expect(u16Le(s.client.replyBytes, at + 28) & 0o170000).not.toBe(0);
       });
@@ -120,12 +120,28 @@ describe("a served tree", () => {
     expect(batches).toBeGreaterThan(1);
   });
 
+  it("walks to a directory and lists it in one request", () => {
+    const s = serve({ exclude: ["hidden"] });
+    mkdirSync(join(dir, "hidden"));
+    const names: string[] = [];
+    expect(s.client.readDir(s.root, "sub", true, (name) => names.push(name))).toBe(1);
+    expect(names).toEqual(["deep"]);
+    expect(s.client.open(s.client.handle, "deep", 0)).toBe(-EACCES);
+    expect(s.client.readDir(s.client.handle, "deep", true, (name) => names.push(name))).toBe(1);
+    expect(textOf(s.client.open(s.client.handle, "leaf", 0))).toBe("leaf");
+    for (const name of ["plain", "outdir"])
+      expect(s.client.readDir(s.root, name, true, () => {})).toBe(-ENOTDIR);
+    for (const name of ["hidden", "none"])
+      expect(s.client.readDir(s.root, name, true, () => {})).toBe(-ENOENT);
+    expect(s.client.readDir(s.root, "..", true, () => {})).toBe(-EINVAL);
+  });
+
   it("can be one file", () => {
     const s = serve({ hostPath: join(dir, "plain") });
     expect(textOf(s.client.open(s.root, "", 0))).toBe("hello");
     expect(s.client.open(s.root, "sub", 0)).toBe(-ENOENT);
     expect(s.client.walk(s.root, ["out"], 0)).toBe(0);
-    expect(s.client.readDir(s.root, true, () => {})).toBe(-ENOTDIR);
+    expect(s.client.readDir(s.root, "", true, () => {})).toBe(-ENOTDIR);
   });
 
   it("hides excluded names in look-ups, listings, opening and reading links", () => {
@@ -140,7 +156,7 @@ describe("a served tree", () => {
     expect(s.client.open(s.root, "shadow-", 0)).toBe(-ENOENT);
     expect(s.client.readlink(s.root, "out")).toBe(-ENOENT);
     const names: string[] = [];
-    s.client.readDir(s.root, true, (name) => names.push(name));
+    s.client.readDir(s.root, "", true, (name) => names.push(name));
     expect(names.sort()).toEqual(["inner", "outdir", "plain", "ssl", "sub"]);
   });
 
@@ -191,7 +207,7 @@ describe("a hostile client", () => {
     const s = serve({}, 16);
     const first = walkTo(s, "d0");
     for (let i = 1; i < 40; i++) expect(walkTo(s, `d${i}`)).toBeGreaterThan(0);
-    expect(s.client.readDir(first, true, () => {})).toBe(-ESTALE);
+    expect(s.client.readDir(first, "", true, () => {})).toBe(-ESTALE);
     expect(walkTo(s, "sub")).toBeGreaterThan(0);
     expect(s.client.walk(0xffff_ffff, ["sub"], 0)).toBe(-ESTALE);
     expect(s.client.attach(8)).toBe(-ENOENT);

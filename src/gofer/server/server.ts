@@ -76,7 +76,8 @@ import { DirNode, NodeTable, type Tree } from "./node-table.ts";
 import { isPseudoFileSystem, Resolver, statxDevice, statxIsRegular, statxMode } from "./resolve.ts";
 
 const DIRENT_NAME = 19;
-const LIST_BYTES = 32_768;
+/** Entries on their way into a reply. */
+const listBuffer = new Uint8Array(32_768);
 
 export class GoferServer {
   readonly #nodes: NodeTable;
@@ -221,14 +222,12 @@ export class GoferServer {
       if (stop !== 0 || node === null) continue;
       let child: DirNode | null = null;
       if ((statxMode() & S_IFMT) === S_IFDIR) {
-        const rules = this.#resolver.rules;
-        const fd = this.#resolver.openDir(node, name);
-        if (fd < 0) {
-          stop = fd;
+        const opened = this.#openNode(node, name);
+        if (typeof opened === "number") {
+          stop = opened;
           continue;
         }
-        child = new DirNode(fd, node.tree, rules, statxDevice());
-        this.#nodes.add(child);
+        child = opened;
       }
       out.u32(child === null ? 0 : child.handle).raw(statxBuffer, 0, ATTR_BYTES);
       found++;
@@ -239,15 +238,35 @@ export class GoferServer {
     return found;
   }
 
+  /** A node for a directory that the resolver has just seen. */
+  #openNode(parent: DirNode, name: ByteString): DirNode | number {
+    const rules = this.#resolver.rules;
+    const fd = this.#resolver.openDir(parent, name);
+    if (fd < 0) return fd;
+    const node = new DirNode(fd, parent.tree, rules, statxDevice());
+    this.#nodes.add(node);
+    return node;
+  }
+
   /** "" is the file itself in a tree of one file. */
   #nameOf(node: DirNode, name: ByteString): ByteString {
     return name === "" && node.tree.fileName !== null ? node.tree.fileName : name;
   }
 
-  #readDir(node: DirNode): number {
+  #readDir(start: DirNode): number {
     const restart = this.#request.u32() !== 0;
+    const name = this.#request.string(NAME_BYTES_MAX + 1);
     if (!this.#request.isDone) return -EPROTO;
-    if (node.tree.fileName !== null) return -ENOTDIR;
+    if (start.tree.fileName !== null) return -ENOTDIR;
+    let node: DirNode = start;
+    if (name !== "") {
+      const r = this.#resolver.stat(start, name);
+      if (r < 0) return r;
+      if ((statxMode() & S_IFMT) !== S_IFDIR) return -ENOTDIR;
+      const opened = this.#openNode(start, name);
+      if (typeof opened === "number") return opened;
+      node = opened;
+    }
     if (restart || node.listFd < 0) {
       if (!restart) return -ESTALE;
       // "." of an O_PATH descriptor: the same directory, opened for reading.
@@ -255,33 +274,44 @@ export class GoferServer {
       if (fd < 0) return fd;
       this.#nodes.beginListing(node, fd);
     }
-    const out = this.#out.u32(0);
-    let count = 0;
-    for (;;) {
-      if (node.pending === null) {
-        const bytes = new Uint8Array(LIST_BYTES);
-        const n = getDents(node.listFd, bytes);
-        if (n < 0) return n;
-        if (n === 0) {
-          this.#nodes.endListing(node);
-          setU32Le(this.reply, HEADER_BYTES, 1);
-          return count;
-        }
-        node.pending = bytes.subarray(0, n);
-        node.pendingAt = 0;
+    this.#out.u32(0).u32(node.handle);
+    let count = node.pending === null ? 0 : this.#listEntries(node, node.pending);
+    while (node.pending === null) {
+      const n = getDents(node.listFd, listBuffer);
+      if (n < 0) return n;
+      if (n === 0) {
+        this.#nodes.endListing(node);
+        setU32Le(this.reply, HEADER_BYTES, 1);
+        break;
       }
-      while (node.pendingAt < node.pending.length) {
-        if (out.room() < ATTR_BYTES + 2 + NAME_BYTES_MAX) return count;
-        const at = node.pendingAt;
-        node.pendingAt += u16Le(node.pending, at + 16);
-        const name = nulTerminated(node.pending, at + DIRENT_NAME);
-        // What has gone since, or is hidden, is not listed.
-        if (name === "." || name === ".." || this.#resolver.stat(node, name) < 0) continue;
-        out.raw(statxBuffer, 0, ATTR_BYTES).string(name);
-        count++;
-      }
-      node.pending = null;
+      node.pendingAt = 0;
+      count += this.#listEntries(node, listBuffer.subarray(0, n));
     }
+    return count;
+  }
+
+  /** Puts entries into the reply from pendingAt on; what finds no room is left in node.pending. */
+  #listEntries(node: DirNode, entries: Uint8Array): number {
+    const out = this.#out;
+    let count = 0;
+    while (node.pendingAt < entries.length) {
+      if (out.room() < ATTR_BYTES + 2 + NAME_BYTES_MAX) {
+        if (node.pending === null) {
+          node.pending = entries.slice(node.pendingAt);
+          node.pendingAt = 0;
+        }
+        return count;
+      }
+      const at = node.pendingAt;
+      node.pendingAt += u16Le(entries, at + 16);
+      const name = nulTerminated(entries, at + DIRENT_NAME);
+      // What has gone since, or is hidden, is not listed.
+      if (name === "." || name === ".." || this.#resolver.stat(node, name) < 0) continue;
+      out.raw(statxBuffer, 0, ATTR_BYTES).string(name);
+      count++;
+    }
+    node.pending = null;
+    return count;
   }
 
   #readlink(node: DirNode): number {

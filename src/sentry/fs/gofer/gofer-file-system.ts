@@ -24,7 +24,7 @@ export interface GoferMountOptions {
 
 const IDLE_DESCRIPTORS_MAX = 512;
 /** Entries of directories kept; past it the directories listed longest ago forget what nobody uses. */
-const CACHED_ENTRIES_MAX = 100_000;
+const CACHED_ENTRIES_MAX = 250_000;
 /** In "shared" mode attributes learned this recently are not asked for again (one system call's worth). */
 const SHARED_TTL_NS = 1_000_000;
 

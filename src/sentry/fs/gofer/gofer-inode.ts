@@ -247,13 +247,18 @@ export class GoferInode extends Inode {
     for (;;) {
       let last = 0;
       const batch: number[] = [];
-      const r = this.request((handle) =>
-        client.readDir(handle, restart, (name, at) => {
-          names.push(name);
-          batch.push(at);
-          last = at + ATTR_BYTES;
-        }),
-      );
+      const onEntry = (name: ByteString, at: number): void => {
+        names.push(name);
+        batch.push(at);
+        last = at + ATTR_BYTES;
+      };
+      const { parent } = this;
+      // Without a handle yet: walked to and listed in one request.
+      const r =
+        this.handle === 0 && restart && parent !== null
+          ? parent.request((handle) => client.readDir(handle, this.name, true, onEntry))
+          : this.request((handle) => client.readDir(handle, "", restart, onEntry));
+      if (r >= 0) this.handle = client.handle;
       // Between two batches the handle went stale: from the beginning.
       if (r === -ESTALE || (r < 0 && !restart)) return r;
       if (r < 0) return r;
