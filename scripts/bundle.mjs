@@ -1,15 +1,16 @@
 // One file per process into dist/bin: a sandbox starts three Node processes, and reading one file instead
 // of hundreds is most of what their start costs us. koffi stays outside (it brings machine code along).
+import { chmodSync, mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { build } from "esbuild";
 
 await build({
   entryPoints: {
-    netcell: "src/cli/main.ts",
-    sentry: "src/sentry/loop/main.ts",
-    gofer: "src/gofer/server/main.ts",
-    "../bench/main": "bench/main.ts",
+    "bin/netcell": "src/cli/main.ts",
+    "bin/sentry": "src/sentry/loop/main.ts",
+    "bin/gofer": "src/gofer/server/main.ts",
+    "bench/main": "bench/main.ts",
   },
-  outdir: "dist/bin",
+  outdir: "dist",
   bundle: true,
   platform: "node",
   format: "esm",
@@ -21,3 +22,9 @@ await build({
   },
   logLevel: "warning",
 });
+
+// npm links a package's commands where it is installed, not in its own checkout: for `npx netcell` there.
+chmodSync("dist/bin/netcell.js", 0o755);
+mkdirSync("node_modules/.bin", { recursive: true });
+rmSync("node_modules/.bin/netcell", { force: true });
+symlinkSync("../../dist/bin/netcell.js", "node_modules/.bin/netcell");

@@ -85,7 +85,7 @@ except OSError as e:
     const r = await cell(["/usr/bin/python3", "-c", code]);
     expect(r.stdout).toBe("ConnectionRefusedError True\n");
     expect(r.stderr).toMatch(
-      new RegExp(`netcell: refused tcp .*:${port} .*allow with --allow host:${port}`),
+      new RegExp(`netcell: refused tcp .*:${port}: .*allow with --allow host:${port}`),
     );
   });
 

@@ -6,8 +6,8 @@ import { type ByteString, putByteString } from "../../base/bytes.ts";
 import type { Task } from "../kernel/task.ts";
 import { BytesIo } from "../vfs/io.ts";
 import { unlinkAt } from "../vfs/name-operations.ts";
-import { resolve } from "../vfs/resolve.ts";
 import { openAt } from "../vfs/open.ts";
+import { resolve } from "../vfs/resolve.ts";
 
 const AT_FDCWD = -100;
 

@@ -86,5 +86,11 @@ export type FromSentry =
   | { type: "spawned"; id: number; pid: number }
   /** errno of execve, and what it concerns. */
   | { type: "spawnFailed"; id: number; errno: number; reason: string }
-  | { type: "exited"; id: number; exitCode: number | null; signal: number | null; coreDumped: boolean }
+  | {
+      type: "exited";
+      id: number;
+      exitCode: number | null;
+      signal: number | null;
+      coreDumped: boolean;
+    }
   | { type: "fatal"; message: string };
