@@ -62,6 +62,8 @@ export interface KernelDeps {
 /** For --strace: called around every system call. Null costs one comparison. */
 export interface SyscallTrace {
   enter(t: Task, nr: number, args: SyscallArgs): void;
+  /** The task sleeps in the call; again after each wake that led to nothing. */
+  blocked(t: Task): void;
   /** result as the program sees it, or -ERESTART* when a signal will decide. */
   exit(t: Task, nr: number, result: number): void;
 }
@@ -230,6 +232,7 @@ export class Kernel implements KernelDriver, KernelDeps {
     const handler = this.syscalls[t.syscallNr];
     const result = handler === undefined ? this.#unknownCall(t) : handler(t, this.#args);
     if (result === BLOCKED) {
+      if (this.trace !== null) this.trace.blocked(t);
       t.voluntarySwitches++;
       t.stimeNs += this.clock.monotonicNs() - this.#enteredNs;
       return;

@@ -22,6 +22,7 @@ import type { Context } from "../platform/platform.ts";
 import { SystrapPlatform } from "../platform/systrap/index.ts";
 import { StackView } from "../socket/inet/stack-view.ts";
 import { socketTableOf } from "../socket/socket-table.ts";
+import { Strace } from "../syscalls/strace.ts";
 import { buildSyscallTable } from "../syscalls/table.ts";
 import { FileCounter } from "../vfs/fd-table.ts";
 import type { ControlSocket } from "./control-socket.ts";
@@ -119,7 +120,7 @@ export class SentryProcess implements KernelDriver {
     };
     this.#kernel = new Kernel({
       platform,
-      memoryFile: new MemoryFile(memory, limits.memoryBytes),
+      memoryFile: new MemoryFile(memory, limits.memoryBytes, platform),
       clock,
       rng,
       limits,
@@ -131,6 +132,7 @@ export class SentryProcess implements KernelDriver {
       syscalls: buildSyscallTable(),
       cpus: config.cpus,
     });
+    if (config.strace) this.#kernel.trace = new Strace((line) => this.#log(line));
     const counter = new FileCounter(limits.files);
     const devpts = new DevptsFileSystem(DEVPTS_DEV, clock);
     const client = new GoferClient(new GoferSocket(SENTRY_FD.gofer));
