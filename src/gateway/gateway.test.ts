@@ -322,7 +322,7 @@ describe("UDP", () => {
     endpoint.connect(WORLD, 9);
     endpoint.send(buffer, 0, 1, null, 0);
     await guest.until(() => (endpoint.readiness() & Ready.Error) !== 0);
-    expect(endpoint.takeError()).toBe(NetErr.ConnectionRefused);
+    expect(endpoint.takeError()).toBe(NetErr.HostUnreachable);
     expect(refusals[0]).toMatchObject({ protocol: "udp", suggestedRule: "udp:192.0.2.80:9" });
     const dead = await bindUdp(() => {});
     await new Promise<void>((done) => (servers.pop() as UdpSocket).close(() => done()));

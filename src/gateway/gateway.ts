@@ -11,6 +11,7 @@ import { type IpAddr, type LinkEndpoint, Stack } from "../netstack/index.ts";
 import { DnsServer, type Resolve } from "./dns.ts";
 import { NameTable } from "./name-table.ts";
 import { Policy } from "./policy.ts";
+import { answerProhibited } from "./prohibited.ts";
 import type { Rule } from "./rule.ts";
 import { serveDnsOverTcp } from "./tcp-dns.ts";
 import { TcpNat } from "./tcp-nat.ts";
@@ -118,7 +119,8 @@ export class Gateway {
         // Echoes beyond the router would need a raw socket of the host: not carried, and said so.
         const reason = verdict.allowed ? "echo beyond the router is not carried" : verdict.reason;
         this.#refused("icmp", address, 0, reason, verdict.suggestedRule);
-        return false;
+        answerProhibited(this.stack, pkt);
+        return true;
       },
     });
     serveDnsOverTcp(this.stack, router, dns, () => this.kick());

@@ -4,6 +4,7 @@
 import { createSocket, type Socket } from "node:dgram";
 import type { IpAddr, PacketBuffer, Stack } from "../netstack/index.ts";
 import type { Policy } from "./policy.ts";
+import { answerProhibited } from "./prohibited.ts";
 
 const IDLE_MS = 60_000;
 const SWEEP_MS = 10_000;
@@ -67,7 +68,8 @@ export class UdpNat {
       const verdict = policy.check({ protocol: "udp", address, port: dstPort, names, isHost });
       if (!verdict.allowed) {
         this.#o.refused(address, dstPort, verdict.reason, verdict.suggestedRule);
-        return false;
+        answerProhibited(this.#o.stack, pkt);
+        return true;
       }
       flow = this.#open(key, pkt.src.clone(), srcPort, pkt.dst.clone(), dstPort, isHost);
     } else {

@@ -1,0 +1,11 @@
+// How the gateway says no to a datagram or a ping: ICMP "communication administratively prohibited" (RFC 1812
+// 5.2.7.1), which programs see as EHOSTUNREACH at once. TCP is refused with a reset instead.
+
+import type { PacketBuffer, Stack } from "../netstack/index.ts";
+
+const UNREACHABLE = 3;
+const ADMINISTRATIVELY_PROHIBITED = 13;
+
+export function answerProhibited(stack: Stack, pkt: PacketBuffer): void {
+  stack.icmp.sendError(pkt, UNREACHABLE, ADMINISTRATIVELY_PROHIBITED, 0);
+}
