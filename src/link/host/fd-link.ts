@@ -6,7 +6,14 @@
 import { EAGAIN, EINTR } from "../../abi/errno.ts";
 import { close, read, write } from "../../host/libc.ts";
 import { GatherWriter } from "../../host/tun.ts";
-import { HEADROOM, type LinkEndpoint, type LinkSink, PacketBuffer } from "../../netstack/index.ts";
+import {
+  completeChecksum,
+  GSO_NONE,
+  HEADROOM,
+  type LinkEndpoint,
+  type LinkSink,
+  PacketBuffer,
+} from "../../netstack/index.ts";
 import { FrameStream, writeStreamHeader } from "../frame-stream.ts";
 import { FRAME_MAX, readVirtioNet, VNET_HEADER, writeVirtioNet } from "../virtio-net.ts";
 
@@ -114,6 +121,9 @@ export class FdLink implements LinkEndpoint {
   send(pkt: PacketBuffer): boolean {
     if (this.isOver) return false;
     const isStream = this.#kind === "stream";
+    // A frame no larger than the MTU costs little to sum, and whoever captures on the device sees it whole;
+    // one that the kernel cuts up must leave the sums to the kernel as well.
+    if (!isStream && pkt.gsoType === GSO_NONE) completeChecksum(pkt);
     const at = isStream ? writeStreamHeader(pkt) : pkt.start - VNET_HEADER;
     if (!isStream) writeVirtioNet(pkt.bytes, at, pkt);
     let linear = pkt.end - at;
