@@ -1,6 +1,7 @@
-// The sandbox's clock on the host's time. Monotonic time starts with the sandbox. Both the kernel and the
-// programs' vDSO read the time stamp counter through one time page; calibrate(), called when the loop is awake
-// anyway, steers the page towards the host's clock: never back, and by at most 500 ppm unless far off.
+// The sandbox's clock on the host's time. Monotonic time starts with the sandbox, at one second. Both the
+// kernel and the programs' vDSO read the time stamp counter through one time page; calibrate(), called when
+// the loop is awake anyway, steers the page towards the host's clock: never back, and by at most 500 ppm
+// unless far off.
 // Where the counter cannot be trusted the page says so, and programs ask by system call.
 
 import { readFileSync } from "node:fs";
@@ -25,6 +26,8 @@ const SLEW_PPM_MAX = 500n;
 const STEP_NS = BigInt(20 * MS);
 const BASELINE_MAX_NS = BigInt(64 * SECOND);
 const SAMPLE_TRIES = 5;
+/** No machine runs programs in its first second: ping takes a time of 0 s for one that was never set. */
+const START_NS = BigInt(SECOND);
 
 interface Sample {
   tsc: bigint;
@@ -45,13 +48,13 @@ export class HostClock implements Clock {
   constructor(trustTsc: boolean = isTscStable()) {
     this.#isTscUsed = trustTsc;
     this.#baseline = sample();
-    this.#originNs = this.#baseline.monotonicNs;
+    this.#originNs = this.#baseline.monotonicNs - START_NS;
     this.#originNumberNs = Number(this.#originNs);
     this.#parameters = {
       mode: trustTsc ? TIME_MODE_TSC : TIME_MODE_SYSCALL,
       tscBase: this.#baseline.tsc,
       multiplier: 0n,
-      monotonicNs: 0n,
+      monotonicNs: START_NS,
       realtimeNs: 0n,
       boottimeNs: 0n,
     };
