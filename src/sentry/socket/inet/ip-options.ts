@@ -21,6 +21,7 @@ import {
   IP_RECVERR,
   IP_RECVTOS,
   IP_RECVTTL,
+  IP_RETOPTS,
   IP_TOS,
   IP_TRANSPARENT,
   IP_TTL,
@@ -39,6 +40,8 @@ export class IpState {
   receivePktInfo = false;
   receiveTtl = false;
   receiveTos = false;
+  /** Kept only: a packet's options are not passed up, so there is never one to tell of. */
+  receiveOptions = false;
   receivePktInfo6 = false;
   receiveHopLimit = false;
   receiveTclass = false;
@@ -103,6 +106,9 @@ function setInteger(t: Task, s: InetSocket, name: number, value: number): number
       return 0;
     case IP_RECVTOS:
       s.ip.receiveTos = on;
+      return 0;
+    case IP_RETOPTS:
+      s.ip.receiveOptions = on;
       return 0;
     case IP_HDRINCL:
       if (s.type !== SOCK_RAW) return -ENOPROTOOPT;
@@ -227,6 +233,8 @@ function getInteger(s: InetSocket, name: number): number {
       return Number(s.ip.receiveTtl);
     case IP_RECVTOS:
       return Number(s.ip.receiveTos);
+    case IP_RETOPTS:
+      return Number(s.ip.receiveOptions);
     case IP_HDRINCL:
       return s.type === SOCK_RAW ? Number(s.ip.includeHeader) : -ENOPROTOOPT;
     case IP_BIND_ADDRESS_NO_PORT:
