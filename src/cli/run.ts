@@ -4,6 +4,7 @@ import { exitStatusOf, NetcellError } from "../sandbox/errors.ts";
 import type { Refusal } from "../sandbox/options.ts";
 import { type Process, shellStatus } from "../sandbox/process.ts";
 import { Sandbox } from "../sandbox/sandbox.ts";
+import { passThrough } from "../sandbox/terminal.ts";
 import { type RunFlags, sandboxOptions, spawnOptions } from "./run-options.ts";
 
 const FORWARDED = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const;
@@ -24,14 +25,14 @@ function joinTerminal(child: Process): () => void {
   const onData = (chunk: Buffer): void => {
     child.stdin?.write(chunk);
   };
-  if (stdin.isTTY) stdin.setRawMode(true);
+  const restore = stdin.isTTY ? passThrough(stdin) : null;
   stdin.on("data", onData);
   stdin.on("end", () => child.stdin?.end());
   stdout.on("resize", onResize);
   return () => {
     stdin.off("data", onData);
     stdout.off("resize", onResize);
-    if (stdin.isTTY) stdin.setRawMode(false);
+    restore?.();
     stdin.pause();
   };
 }

@@ -1,10 +1,45 @@
+import { constants, openSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { EAGAIN, EBADF } from "../abi/errno.ts";
+import { EAGAIN, EBADF, ENOTTY } from "../abi/errno.ts";
 import { POLLHUP, POLLIN } from "../abi/poll.ts";
+import { SYS_ioctl } from "../abi/syscall-numbers.ts";
 import { Epoll } from "./epoll.ts";
 import * as host from "./libc.ts";
 import { getpid, schedGetAffinity } from "./process.ts";
+import { clearOutputProcessing } from "./terminal.ts";
 import * as unix from "./unix-socket.ts";
+
+const ioctl = (fd: number, request: number, argument: number): number =>
+  host.sys(SYS_ioctl, fd, request, argument, 0, 0, 0);
+
+describe("clearOutputProcessing", () => {
+  it("stops a terminal from adding carriage returns", () => {
+    const fds: number[] = [];
+    const master = openSync("/dev/ptmx", constants.O_RDWR | constants.O_NOCTTY);
+    fds.push(master);
+    const unlock = new Int32Array(1);
+    const TIOCSPTLCK = 0x40045431;
+    const TIOCGPTPEER = 0x5441;
+    expect(ioctl(master, TIOCSPTLCK, host.addressOf(new Uint8Array(unlock.buffer)))).toBe(0);
+    const slave = ioctl(master, TIOCGPTPEER, constants.O_RDWR | constants.O_NOCTTY);
+    fds.push(slave);
+    const shows = (): string => {
+      host.write(slave, Uint8Array.from([97, 10]), 0, 2);
+      const seen = new Uint8Array(8);
+      return String.fromCharCode(...seen.subarray(0, host.read(master, seen, 0, 8)));
+    };
+    expect(shows()).toBe("a\r\n");
+    expect(clearOutputProcessing(slave)).toBe(0);
+    expect(shows()).toBe("a\n");
+    for (const fd of fds) host.close(fd);
+  });
+
+  it("is ENOTTY elsewhere", () => {
+    const fd = host.memfdCreate("test");
+    expect(clearOutputProcessing(fd)).toBe(-ENOTTY);
+    host.close(fd);
+  });
+});
 
 describe("libc", () => {
   it("returns -errno and reads and writes at an offset of an array", () => {
