@@ -2,6 +2,7 @@
 // The command line: verbs, flags and exit statuses; everything it does goes through the library.
 // Data on stdout, everything else on stderr; one sentence per error.
 
+import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { exitStatusOf, NetcellError } from "../sandbox/errors.ts";
 import { doctor } from "./doctor.ts";
@@ -13,11 +14,18 @@ const collect = (value: string, previous: string[] | undefined): string[] => [
   value,
 ];
 
+/** package.json stands two levels up from here, in the repository as in the package. */
+function version(): string {
+  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}
+
 function program(): Command {
   const netcell = new Command("netcell")
     .description(
       "Runs unmodified Linux programs on a kernel and a TCP/IP stack written in TypeScript",
     )
+    .version(version(), "-V, --version", "say which netcell this is")
     .enablePositionalOptions()
     .configureOutput({ writeErr: () => {} })
     .exitOverride();
