@@ -116,8 +116,10 @@ export interface TcpEndpointOptions extends CommonOptions {
   windowClampBytes: number;
   notsentLowatBytes: number;
   oobInline: boolean;
-  /** "cubic", "reno". */
+  /** "cubic", "reno", "bbr"; "": the stack's default. */
   congestion: string;
+  /** SO_MAX_PACING_RATE in bytes per second; 0: none. */
+  maxPacingRate: number;
 }
 
 /** Flags of write(). */

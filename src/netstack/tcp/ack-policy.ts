@@ -38,7 +38,12 @@ export function ackSent(tcb: Tcb): void {
 }
 
 export function enterQuickAck(tcb: Tcb): void {
-  tcb.quickAcks = QUICK_ACKS;
+  enterQuickAckFor(tcb, QUICK_ACKS);
+}
+
+/** At least the next `acks` ACKs are not delayed. */
+export function enterQuickAckFor(tcb: Tcb, acks: number): void {
+  if (tcb.quickAcks < acks) tcb.quickAcks = acks;
   tcb.isPingPong = false;
 }
 

@@ -15,6 +15,7 @@ import { RingPool } from "./ring-pool.ts";
 import { Secrets } from "./secrets.ts";
 import { Segment } from "./segment.ts";
 import { SentRecordPool } from "./sent-list.ts";
+import { TcpSettings } from "./settings.ts";
 import { TcpStats } from "./stats.ts";
 import type { Tcb } from "./tcb.ts";
 import { TcpPorts } from "./tcp-ports.ts";
@@ -34,6 +35,7 @@ export class TcpContext {
   readonly rng: Rng;
   readonly limits: Limits;
   readonly stats = new TcpStats();
+  readonly settings = new TcpSettings();
   readonly rings: RingPool;
   readonly records = new SentRecordPool();
   readonly demux: Demux;

@@ -13,6 +13,7 @@ import { sendAck } from "./ack-policy.ts";
 import { makeCongestionControl } from "./congestion/congestion.ts";
 import { RENO } from "./congestion/reno.ts";
 import type { TcpContext } from "./context.ts";
+import { acceptEcnSyn, acceptEcnSynAck } from "./ecn.ts";
 import type { Listener } from "./listener.ts";
 import { PendingForward } from "./pending-forward.ts";
 import { processData } from "./receiver.ts";
@@ -36,7 +37,12 @@ import { enterEstablished, onReset } from "./transitions.ts";
 import { advertisedMss, replyReset, syncMss, transmitSyn } from "./transmit.ts";
 
 export function newTcb(ctx: TcpContext, options: TcpEndpointOptions, route: Route): Tcb {
-  const tcb = new Tcb(ctx, options, makeCongestionControl(options.congestion) ?? RENO, onTimer);
+  const tcb = new Tcb(
+    ctx,
+    options,
+    makeCongestionControl(options.congestion || ctx.settings.congestion) ?? RENO,
+    onTimer,
+  );
   tcb.route = route;
   return tcb;
 }
@@ -49,7 +55,7 @@ function install(tcb: Tcb, issFloor: number | null): void {
   tcb.tsOffset = ctx.secrets.timestampOffset(tcb.local, tcb.remote, tcb.ports);
   snd.una = snd.iss;
   snd.nxt = seqAdd(snd.iss, 1);
-  snd.base = snd.end = snd.pushSeq = snd.smallEnd = tcb.cwndUsageSeq = snd.nxt;
+  snd.base = snd.end = snd.pushSeq = snd.smallEnd = tcb.cwndUsageSeq = tcb.maxSentSeq = snd.nxt;
   snd.up = snd.iss;
   rcv.bufferBytes = tcb.options.receiveBufferBytes;
   rcv.advertisedMss = advertisedMss(tcb);
@@ -108,6 +114,7 @@ export function onListen(ctx: TcpContext, seg: Segment, issFloor: number | null)
   tcb.ports = (seg.dstPort << 16) | seg.srcPort;
   install(tcb, issFloor);
   acceptSyn(tcb, seg);
+  acceptEcnSyn(tcb, seg);
   tcb.isPassive = tcb.isHalfOpen = true;
   setState(tcb, SYN_RECEIVED);
   ctx.halfOpenCount++;
@@ -181,6 +188,8 @@ export function onSynSent(tcb: Tcb, seg: Segment): void {
   }
   if ((seg.flags & SYN) === 0) return;
   acceptSyn(tcb, seg);
+  if (hasAck) acceptEcnSynAck(tcb, seg);
+  else acceptEcnSyn(tcb, seg);
   if (!hasAck) {
     // Simultaneous open: the SYN goes again, now with an ACK.
     setState(tcb, SYN_RECEIVED);

@@ -85,5 +85,5 @@ function lowerMss(tcb: Tcb): void {
     tcb.highSeq = tcb.snd.nxt;
     tcb.caState = CA_LOSS;
   }
-  retransmitLost(tcb, true);
+  retransmitLost(tcb);
 }

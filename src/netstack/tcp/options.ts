@@ -36,6 +36,7 @@ export function defaultOptions(): TcpEndpointOptions {
     windowClampBytes: 0,
     notsentLowatBytes: 0,
     oobInline: false,
-    congestion: "cubic",
+    congestion: "",
+    maxPacingRate: 0,
   };
 }

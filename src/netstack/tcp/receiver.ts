@@ -5,6 +5,7 @@ import { seqAdd, seqDiff, seqGe, seqGt, seqLe, seqLt, seqMax } from "../../base/
 import { Ready } from "../readiness.ts";
 import { FIN, URG } from "../wire/tcp.ts";
 import { enterQuickAck, scheduleAck } from "./ack-policy.ts";
+import { receiveEcnMark } from "./ecn.ts";
 import type { Segment } from "./segment.ts";
 import { CLOSE_WAIT, CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, SYN_RECEIVED } from "./state.ts";
 import {
@@ -75,6 +76,7 @@ export function processText(tcb: Tcb, seg: Segment): void {
     tcb.isAckNow = true;
     return;
   }
+  if (tcb.ecnOk) receiveEcnMark(tcb, seg);
   tcb.dataSegsIn++;
   tcb.lastReceivedMs = ctx.nowMs;
   if (seq !== rcv.nxt) {

@@ -2,27 +2,31 @@
 
 import { seqAdd, seqDiff, seqGe, seqMin } from "../../base/seqnum.ts";
 import { ACK, FIN, PSH } from "../wire/tcp.ts";
-import { armRetransmit } from "./sender.ts";
+import { isInReduction } from "./prr.ts";
+import { rateOnSend } from "./rate.ts";
+import { armRetransmit, isPacedNow } from "./sender.ts";
 import { HAS_FIN, HAS_SYN, LOST, RETRANS, SACKED, type SentRecord } from "./sent-list.ts";
-import { CA_LOSS, CA_RECOVERY, SENT_RECORDS_MAX } from "./state.ts";
+import { CA_LOSS, CA_RECOVERY, RTX_REORDER, SENT_RECORDS_MAX } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
 import { burstBytesMax, currentMss, transmit } from "./transmit.ts";
+import { noteRetransmission } from "./undo.ts";
 
-/** `isForced`: the first one goes whatever cwnd says (fast retransmit, timeout). */
-export function retransmitLost(tcb: Tcb, isForced: boolean): void {
+export function retransmitLost(tcb: Tcb): void {
   const sent = tcb.sent;
-  let force = isForced;
   let record = sent.retransmitHint ?? sent.head;
-  while (record !== null) {
+  let mustRearm = false;
+  while (record !== null && sent.retransOut < sent.lostOut) {
     if ((record.flags & (LOST | RETRANS | SACKED)) === LOST) {
-      const room = force ? 1 : tcb.cwnd - sent.inFlight;
-      if (room <= 0) break;
+      const room = tcb.cwnd - sent.inFlight;
+      if (room <= 0 || isPacedNow(tcb)) break;
       if (!retransmitRecord(tcb, record, room)) break;
-      force = false;
+      if (isInReduction(tcb)) tcb.loss.prrOut += record.segs;
+      if (record === sent.head && tcb.rtxKind !== RTX_REORDER) mustRearm = true;
     }
     record = record.next;
   }
   sent.retransmitHint = record;
+  if (mustRearm) armRetransmit(tcb);
 }
 
 /** Sends up to `room` segments of a record again, cutting it there. False: the peer's window ends before. */
@@ -54,8 +58,8 @@ export function retransmitRecord(tcb: Tcb, record: SentRecord, room: number): bo
   ctx.stats.RetransSegs += record.segs;
   if (tcb.caState === CA_RECOVERY) ctx.stats.TCPFastRetrans += record.segs;
   else if (tcb.caState === CA_LOSS) ctx.stats.TCPSlowStartRetrans += record.segs;
+  noteRetransmission(tcb, record.segs);
+  rateOnSend(tcb, record, false);
   transmit(tcb, record.seq, length, flags, mss);
-  // RFC 6298 5.1, and Linux: the timer restarts when the oldest segment goes again.
-  if (record === sent.head) armRetransmit(tcb);
   return true;
 }

@@ -1,8 +1,10 @@
 // Round-trip time and retransmission timeout (RFC 6298), with Linux's refinements: the variance looks at
 // the worst deviation of each window of data and never falls below 200 ms, so RTO >= SRTT + 200 ms.
 
-import { seqGt } from "../../base/seqnum.ts";
+import { seqDiff, seqGt } from "../../base/seqnum.ts";
 import { RTO_INITIAL_US, RTO_MAX_US, RTO_MIN_US } from "./state.ts";
+
+const MIN_RTT_WINDOW_MS = 300_000;
 
 export class RttEstimator {
   /** 0: no sample yet. */
@@ -16,11 +18,11 @@ export class RttEstimator {
   #windowEnd = 0;
   rtoUs = RTO_INITIAL_US;
   minRttUs = 0;
+  #minRttMs = 0;
 
   /** Karn's rule is the caller's: no sample from a retransmitted segment unless timestamps prove it. */
   sample(rttUs: number, una: number, nxt: number): void {
     const m = rttUs < 1 ? 1 : rttUs;
-    if (this.minRttUs === 0 || m < this.minRttUs) this.minRttUs = m;
     if (this.srttUs === 0) {
       this.srttUs = m;
       this.mdevUs = m >> 1;
@@ -31,6 +33,16 @@ export class RttEstimator {
     }
     const rto = this.srttUs + this.rtoVarUs;
     this.rtoUs = rto > RTO_MAX_US ? RTO_MAX_US : rto | 0;
+  }
+
+  /** The least RTT of the last five minutes; a sample that a delayed ACK may have stretched cannot raise it. */
+  sampleMin(rttUs: number, nowMs: number, mayBeDelayed: boolean): void {
+    const m = rttUs < 1 ? 1 : rttUs;
+    const isStale = seqDiff(nowMs, this.#minRttMs) > MIN_RTT_WINDOW_MS;
+    if (this.minRttUs !== 0 && mayBeDelayed && m > this.minRttUs) return;
+    if (this.minRttUs !== 0 && m > this.minRttUs && !isStale) return;
+    this.minRttUs = m;
+    this.#minRttMs = nowMs;
   }
 
   #smooth(m: number, una: number, nxt: number): void {

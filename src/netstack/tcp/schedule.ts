@@ -9,7 +9,7 @@ export function schedule(tcb: Tcb, deadlineNs: number): void {
 }
 
 export function reschedule(tcb: Tcb): void {
-  const next = Math.min(tcb.rtxNs, tcb.ackNs, tcb.keepNs, tcb.lifeNs);
+  const next = Math.min(tcb.rtxNs, tcb.ackNs, tcb.keepNs, tcb.lifeNs, tcb.paceNs);
   if (next === Number.POSITIVE_INFINITY) tcb.ctx.timers.disarm(tcb.timer);
   else schedule(tcb, next);
 }

@@ -10,8 +10,8 @@ const lengths = (segs: Seg[]): number[] => segs.map((s) => s.data.length);
 const big = (n: number): string => "x".repeat(n);
 
 /** cwnd full: ten segments out. */
-function tenOut(syn: Partial<Seg> = { sackOk: true }): Harness {
-  const h = established({ syn });
+function tenOut(syn: Partial<Seg> = { sackOk: true }, rttMs = 0): Harness {
+  const h = established({ syn, rttMs });
   h.write(big(30 * MSS));
   expect(h.take().length).toBe(10);
   return h;
@@ -119,7 +119,7 @@ describe("what may go", () => {
     const h = established({ gsoBytesMax: 65_000, syn: { sackOk: true, wscale: 7 } });
     h.ep.options.sendBufferBytes = 1 << 20;
     h.write(big(200_000));
-    expect(lengths(h.take())).toEqual([10 * MSS]);
+    expect(lengths(h.take())).toEqual([5 * MSS, 5 * MSS]);
     h.inject({ flags: ".", seq: 1, ack: 1 + 10 * MSS, wnd: 60_000 });
     h.inject({ flags: ".", seq: 1, ack: 1 + 30 * MSS, wnd: 60_000 });
     for (const n of lengths(h.take())) expect(n % MSS).toBe(0);
@@ -153,9 +153,10 @@ describe("what may go", () => {
 
 describe("loss", () => {
   it("SACK: three segments SACKed above a hole retransmit it at once and cut the window once", () => {
-    const h = tenOut();
+    const h = tenOut({ sackOk: true }, 100);
     const sack = (to: number): void =>
       h.inject({ flags: ".", seq: 1, ack: 1, sack: [[1 + MSS, 1 + to * MSS]] });
+    h.advanceMs(100);
     sack(2);
     sack(3);
     // Limited transmit (RFC 3042): each of the first two lets one new segment out.
@@ -163,7 +164,8 @@ describe("loss", () => {
     sack(4);
     expect(h.take().map((s) => s.seq)).toEqual([1]);
     expect(h.tcb.caState).toBe(CA_RECOVERY);
-    const { cwnd } = h.tcb;
+    // PRR leads the flight down to ssthresh; there cwnd arrives at the end.
+    const cwnd = h.tcb.ssthresh;
     expect(cwnd).toBe(7);
     h.inject({ flags: ".", seq: 1, ack: 1 + 12 * MSS });
     expect(h.tcb.caState).toBe(CA_OPEN);
@@ -190,15 +192,23 @@ describe("loss", () => {
 
   it("NewReno: three duplicate ACKs, then a partial ACK retransmits the next hole (RFC 6582)", () => {
     const h = tenOut({ sackOk: false });
+    // The first ACK with data's sequence number counts as a window update.
+    h.inject({ flags: ".", seq: 1, ack: 1 });
     for (let i = 0; i < 3; i++) h.inject({ flags: ".", seq: 1, ack: 1 });
     expect(h.take().map((s) => (s.seq - 1) / MSS)).toEqual([10, 11, 0]);
     h.inject({ flags: ".", seq: 1, ack: 1 + 4 * MSS });
-    expect(h.take().map((s) => (s.seq - 1) / MSS)).toContain(4);
+    expect([h.tcb.sent.lostOut, h.tcb.sent.inFlight]).toEqual([1, h.tcb.ssthresh]);
+    // PRR holds the flight at ssthresh: the next duplicate lets the hole's segment go.
+    h.inject({ flags: ".", seq: 1, ack: 1 + 4 * MSS });
+    expect(h.take().map((s) => (s.seq - 1) / MSS)).toEqual([4]);
     expect(h.tcb.caState).toBe(CA_RECOVERY);
   });
 
   it("RTO: at 1 s before a sample could shorten it, doubling, one segment; Karn takes no sample", () => {
-    const h = tenOut();
+    const h = established({ syn: { sackOk: true } });
+    h.tcp.settings.earlyRetrans = 0;
+    h.write(big(30 * MSS));
+    h.take();
     const { rtoUs } = h.tcb.rtt;
     expect(rtoUs).toBe(200_001);
     h.advanceMs(201);
@@ -209,9 +219,9 @@ describe("loss", () => {
     h.advanceMs(2);
     expect(h.take().map((s) => s.seq)).toEqual([1]);
     h.inject({ flags: ".", seq: 1, ack: 1 + MSS });
-    expect(h.tcb.rtt.rtoUs).toBe(rtoUs);
-    expect(h.tcb.backoff).toBe(0);
-    expect(h.take().length).toBe(2);
+    // The back-off stays until a valid sample comes; F-RTO tries new data (RFC 5682 2.1 step 2b).
+    expect([h.tcb.rtt.rtoUs, h.tcb.backoff]).toEqual([rtoUs, 2]);
+    expect(h.take().map((s) => s.seq)).toEqual([1 + 10 * MSS, 1 + 11 * MSS]);
   });
 
   it("RTO with a SACKed head: the peer reneged, its SACKs are forgotten (RFC 2018 8)", () => {

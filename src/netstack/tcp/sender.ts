@@ -3,7 +3,8 @@
 
 import { seqAdd, seqDiff, seqGe, seqGt, seqLe } from "../../base/seqnum.ts";
 import { ACK, FIN, PSH } from "../wire/tcp.ts";
-import { retransmitLost } from "./retransmit.ts";
+import { isInReduction } from "./prr.ts";
+import { rateOnSend } from "./rate.ts";
 import { schedule } from "./schedule.ts";
 import { HAS_FIN } from "./sent-list.ts";
 import {
@@ -16,10 +17,16 @@ import {
   INITIAL_CWND,
   LAST_ACK,
   RTO_MIN_US,
+  RTX_CORK,
+  RTX_PERSIST,
+  RTX_REORDER,
+  RTX_RETRANSMIT,
+  RTX_TLP,
   SENT_RECORDS_MAX,
   SSTHRESH_INFINITE,
 } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
+import { scheduleProbe } from "./tlp.ts";
 import { burstBytesMax, currentMss, currentRoute, transmit } from "./transmit.ts";
 
 const NEVER = Number.POSITIVE_INFINITY;
@@ -31,10 +38,9 @@ const maySendData = (state: number): boolean =>
   state === LAST_ACK ||
   state === CLOSING;
 
-/** Everything that may go now goes: lost segments first, then new data, then a FIN. */
+/** Everything new that may go now goes: data, then a FIN. Lost segments go when an ACK or a timer says so. */
 export function output(tcb: Tcb, isMoreComing: boolean): void {
   if (!maySendData(tcb.state)) return;
-  if (tcb.sent.lostOut > 0) retransmitLost(tcb, false);
   const snd = tcb.snd;
   if (snd.nxt === snd.end && (!snd.finQueued || snd.finSent)) return;
   if (snd.finSent) return;
@@ -53,9 +59,13 @@ function sendNew(tcb: Tcb, isMoreComing: boolean): void {
   const burst = burstBytesMax(tcb, mss);
   if (sent.packetsOut === 0) restartAfterIdle(tcb);
   let isCwndLimited = false;
+  const sentBefore = snd.nxt;
   for (;;) {
     const available = seqDiff(snd.end, snd.nxt);
-    const room = tcb.cwnd - sent.inFlight;
+    const halfCwnd = tcb.cwnd > 1 ? tcb.cwnd >> 1 : 1;
+    let room = tcb.cwnd - sent.inFlight;
+    if (room > halfCwnd) room = halfCwnd;
+    if (available > 0 && isPacedNow(tcb)) break;
     if (room <= 0 || sent.recordCount >= SENT_RECORDS_MAX) {
       isCwndLimited = true;
       break;
@@ -75,8 +85,50 @@ function sendNew(tcb: Tcb, isMoreComing: boolean): void {
     emit(tcb, fitRing(tcb, length, mss), mss);
     if (snd.finSent) break;
   }
-  noteCwndUse(tcb, isCwndLimited);
+  if (sent.inFlight >= tcb.cwnd) isCwndLimited = true;
+  const hasSent = snd.nxt !== sentBefore;
+  if (hasSent || isCwndLimited) noteCwndUse(tcb, isCwndLimited);
+  if (hasSent) scheduleProbe(tcb, false);
   if (sent.packetsOut === 0) armPersist(tcb, isMoreComing);
+}
+
+/** RFC 5682 step 2b and the like: new data at once, Nagle aside. */
+export function outputUnpaced(tcb: Tcb): void {
+  tcb.isPushForced = true;
+  output(tcb, false);
+  tcb.isPushForced = false;
+}
+
+/** RFC 8985 7.3: one segment of new data, whatever cwnd says; the peer's window holds. */
+export function sendProbe(tcb: Tcb): void {
+  const snd = tcb.snd;
+  const available = seqDiff(snd.end, snd.nxt);
+  if (available <= 0) {
+    if (snd.finQueued && !snd.finSent && currentRoute(tcb) !== null) emit(tcb, 0, currentMss(tcb));
+    return;
+  }
+  if (currentRoute(tcb) === null) return;
+  const mss = currentMss(tcb);
+  const usable = seqDiff(seqAdd(snd.una, snd.wnd), snd.nxt);
+  const length = Math.min(available, mss);
+  if (length > usable) return;
+  emit(tcb, fitRing(tcb, length, mss), mss);
+}
+
+/** Pacing (tcp_pacing_*_ratio): is it too early for more data? Then the timer stands for it. */
+export function isPacedNow(tcb: Tcb): boolean {
+  const { ctx } = tcb;
+  if (tcb.nextSendNs <= ctx.nowNs) return false;
+  if (
+    !ctx.settings.isPaced &&
+    tcb.options.maxPacingRate === 0 &&
+    tcb.congestion.control === undefined
+  ) {
+    return false;
+  }
+  tcb.paceNs = tcb.nextSendNs;
+  schedule(tcb, tcb.paceNs);
+  return true;
 }
 
 /** How much of `length` may go: whole segments always, a smaller last one by Nagle and SWS avoidance. */
@@ -123,7 +175,7 @@ function emit(tcb: Tcb, length: number, mss: number): void {
   let end = dataEnd;
   let recordFlags = 0;
   if (dataEnd === snd.end) {
-    if (length > 0) flags |= PSH;
+    if (length > 0 && snd.pushSeq === snd.end) flags |= PSH;
     if (snd.finQueued) {
       flags |= FIN;
       end = seqAdd(end, 1);
@@ -132,7 +184,11 @@ function emit(tcb: Tcb, length: number, mss: number): void {
     }
   }
   if (length > 0 && length < mss) snd.smallEnd = dataEnd;
-  const record = tcb.sent.append(seq, end, mss, recordFlags, tcb.ctx.nowUs);
+  const { sent, ctx } = tcb;
+  const wasIdle = sent.packetsOut === 0;
+  const record = sent.append(seq, end, mss, recordFlags, ctx.nowUs);
+  rateOnSend(tcb, record, wasIdle);
+  if (isInReduction(tcb)) tcb.loss.prrOut += record.segs;
   snd.nxt = end;
   tcb.bytesSent += length;
   tcb.lastSentMs = tcb.ctx.nowMs;
@@ -141,15 +197,34 @@ function emit(tcb: Tcb, length: number, mss: number): void {
     // Data that follows what was received soon: an interactive exchange, ACKs can ride along.
     if (seqDiff(tcb.ctx.nowMs, tcb.lastReceivedMs) < 40) tcb.isPingPong = true;
   }
-  if (tcb.isPersist || tcb.rtxNs === NEVER) armRetransmit(tcb);
+  if (wasIdle || tcb.rtxNs === NEVER || tcb.rtxKind >= RTX_PERSIST) armRetransmit(tcb);
+  else if (tcb.rtxKind === RTX_TLP) rearmRetransmit(tcb);
   transmit(tcb, seq, length, flags, mss);
 }
 
 export function armRetransmit(tcb: Tcb): void {
-  tcb.isPersist = false;
-  tcb.isCorkTimer = false;
-  const rtoUs = Math.min(tcb.rtt.rtoUs * 2 ** tcb.backoff, 120_000_000);
-  tcb.rtxNs = tcb.ctx.nowNs + rtoUs * 1_000;
+  tcb.rtxKind = RTX_RETRANSMIT;
+  tcb.rtxNs = tcb.ctx.nowNs + backedOffUs(tcb) * 1_000;
+  schedule(tcb, tcb.rtxNs);
+}
+
+const backedOffUs = (tcb: Tcb): number =>
+  Math.min(tcb.rtt.rtoUs * 2 ** tcb.backoff, tcb.ctx.settings.rtoMaxUs);
+
+/** RFC 6298 5.3; after a probe or reordering timer the time since the oldest was sent counts. */
+export function rearmRetransmit(tcb: Tcb): void {
+  const { sent, ctx } = tcb;
+  const head = sent.head;
+  if (head === null) {
+    tcb.rtxNs = NEVER;
+    return;
+  }
+  let us = backedOffUs(tcb);
+  if (tcb.rtxKind === RTX_REORDER || tcb.rtxKind === RTX_TLP) {
+    us = Math.max(1_000, us - seqDiff(ctx.nowUs, head.sentUs));
+  }
+  tcb.rtxKind = RTX_RETRANSMIT;
+  tcb.rtxNs = ctx.nowNs + us * 1_000;
   schedule(tcb, tcb.rtxNs);
 }
 
@@ -157,12 +232,11 @@ export function armRetransmit(tcb: Tcb): void {
 export function armPersist(tcb: Tcb, isMoreComing: boolean): void {
   const snd = tcb.snd;
   if (seqDiff(snd.end, snd.nxt) <= 0) return;
-  if (tcb.isPersist && tcb.rtxNs !== NEVER) return;
+  if (tcb.rtxKind === RTX_PERSIST && tcb.rtxNs !== NEVER) return;
   const ctx = tcb.ctx;
   const available = seqDiff(snd.end, snd.nxt);
   const isHeldByUser = (tcb.options.cork || isMoreComing) && available <= snd.wnd;
-  tcb.isPersist = true;
-  tcb.isCorkTimer = isHeldByUser;
+  tcb.rtxKind = isHeldByUser ? RTX_CORK : RTX_PERSIST;
   const waitUs = Math.max(tcb.rtt.rtoUs, RTO_MIN_US) * 2 ** tcb.backoff;
   tcb.rtxNs = ctx.nowNs + (isHeldByUser ? CORK_NS : Math.min(waitUs, 120_000_000) * 1_000);
   schedule(tcb, tcb.rtxNs);
@@ -173,7 +247,8 @@ function restartAfterIdle(tcb: Tcb): void {
   const idleUs = seqDiff(tcb.ctx.nowMs, tcb.lastSentMs) * 1_000;
   if (tcb.bytesSent === 0 || idleUs <= tcb.rtt.rtoUs) return;
   tcb.congestion.onRestart(tcb, idleUs);
-  if (tcb.caState !== CA_OPEN) return;
+  const { slowStartAfterIdle } = tcb.ctx.settings;
+  if (slowStartAfterIdle === 0 || tcb.caState !== CA_OPEN) return;
   const restart = Math.min(INITIAL_CWND, tcb.cwnd);
   if (tcb.ssthresh !== SSTHRESH_INFINITE) {
     tcb.ssthresh = Math.max(tcb.ssthresh, (tcb.cwnd >> 1) + (tcb.cwnd >> 2));
@@ -187,7 +262,7 @@ function restartAfterIdle(tcb: Tcb): void {
 function noteCwndUse(tcb: Tcb, isCwndLimited: boolean): void {
   const out = tcb.sent.packetsOut;
   const isNewRound = seqGe(tcb.snd.una, tcb.cwndUsageSeq);
-  if (isNewRound || out > tcb.maxPacketsOut || (isCwndLimited && !tcb.isCwndLimited)) {
+  if (isNewRound || isCwndLimited || (!tcb.isCwndLimited && out > tcb.maxPacketsOut)) {
     tcb.isCwndLimited = isCwndLimited;
     tcb.maxPacketsOut = out;
     tcb.cwndUsageSeq = tcb.snd.nxt;

@@ -24,6 +24,16 @@ export class SentRecord {
   sentUs = 0;
   prev: SentRecord | null = null;
   next: SentRecord | null = null;
+  /** Neighbours by time of the last sending (RFC 8985 looks at these only). */
+  older: SentRecord | null = null;
+  newer: SentRecord | null = null;
+  isInTimeOrder = false;
+  /** Delivery rate: what the connection's counters said when it was sent. */
+  txDelivered = 0;
+  txDeliveredUs = 0;
+  txFirstUs = 0;
+  isTxAppLimited = false;
+  isRateCounted = true;
 }
 
 /** Spare records of all connections. */
@@ -56,6 +66,13 @@ export class SentList {
   retransmitHint: SentRecord | null = null;
   /** Where the last SACK block ended: the next one is usually near. */
   sackHint: SentRecord | null = null;
+  /** Sent longest ago and last, of those neither SACKed nor taken for lost. */
+  oldest: SentRecord | null = null;
+  newest: SentRecord | null = null;
+  /** Segments ever taken for lost; PRR looks at the difference over an ACK. */
+  lostEver = 0;
+  /** Retransmissions that were taken for lost again. */
+  lostRetransmissions = 0;
   readonly #pool: SentRecordPool;
 
   constructor(pool: SentRecordPool) {
@@ -81,13 +98,34 @@ export class SentList {
     this.tail = record;
     this.recordCount++;
     this.packetsOut += record.segs;
+    this.#linkNewest(record);
     return record;
+  }
+
+  #linkNewest(record: SentRecord): void {
+    record.isInTimeOrder = true;
+    record.older = this.newest;
+    record.newer = null;
+    if (this.newest === null) this.oldest = record;
+    else this.newest.newer = record;
+    this.newest = record;
+  }
+
+  #unlinkTime(record: SentRecord): void {
+    if (!record.isInTimeOrder) return;
+    record.isInTimeOrder = false;
+    if (record.older === null) this.oldest = record.newer;
+    else record.older.newer = record.newer;
+    if (record.newer === null) this.newest = record.older;
+    else record.newer.older = record.older;
+    record.older = record.newer = null;
   }
 
   /** Takes a wholly acknowledged head out. */
   removeHead(): void {
     const record = this.head as SentRecord;
     this.uncount(record, record.segs);
+    this.#unlinkTime(record);
     this.head = record.next;
     if (this.head === null) this.tail = null;
     else this.head.prev = null;
@@ -115,6 +153,19 @@ export class SentList {
     rest.mss = record.mss;
     rest.flags = record.flags;
     rest.sentUs = record.sentUs;
+    rest.txDelivered = record.txDelivered;
+    rest.txDeliveredUs = record.txDeliveredUs;
+    rest.txFirstUs = record.txFirstUs;
+    rest.isTxAppLimited = record.isTxAppLimited;
+    rest.isRateCounted = record.isRateCounted;
+    if (record.isInTimeOrder) {
+      rest.isInTimeOrder = true;
+      rest.older = record;
+      rest.newer = record.newer;
+      if (record.newer === null) this.newest = rest;
+      else record.newer.older = rest;
+      record.newer = rest;
+    }
     rest.segs = segmentsOf(seqDiff(rest.end, seq), rest.mss);
     record.flags &= ~HAS_FIN;
     record.end = seq;
@@ -131,38 +182,85 @@ export class SentList {
   }
 
   setSacked(record: SentRecord): void {
-    if ((record.flags & LOST) !== 0) this.lostOut -= record.segs;
-    if ((record.flags & RETRANS) !== 0) this.retransOut -= record.segs;
-    record.flags = (record.flags & ~(LOST | RETRANS)) | SACKED;
+    this.#unlinkTime(record);
+    if ((record.flags & LOST) !== 0) {
+      this.lostOut -= record.segs;
+      if ((record.flags & RETRANS) !== 0) this.retransOut -= record.segs;
+      record.flags &= ~(LOST | RETRANS);
+    }
+    // A retransmission of what was never taken for lost (a probe) is believed to be under way still.
+    record.flags |= SACKED;
     this.sackedOut += record.segs;
   }
 
+  /** A DSACK shows the retransmission to have arrived as well. */
+  clearRetransmitted(record: SentRecord): void {
+    if ((record.flags & RETRANS) === 0) return;
+    record.flags &= ~RETRANS;
+    this.retransOut -= record.segs;
+  }
+
+  /** Lost, or, when a retransmission was under way, lost again. */
   setLost(record: SentRecord): void {
-    if ((record.flags & (LOST | SACKED)) !== 0) return;
-    record.flags |= LOST;
-    this.lostOut += record.segs;
+    if ((record.flags & SACKED) !== 0) return;
+    if ((record.flags & LOST) !== 0) {
+      if ((record.flags & RETRANS) === 0) return;
+      record.flags &= ~RETRANS;
+      this.retransOut -= record.segs;
+      this.lostRetransmissions += record.segs;
+    } else {
+      record.flags |= LOST;
+      this.lostOut += record.segs;
+    }
+    this.lostEver += record.segs;
+    this.#unlinkTime(record);
     const hint = this.retransmitHint;
     if (hint === null || seqDiff(record.seq, hint.seq) < 0) this.retransmitHint = record;
   }
 
+  /** `record` has just been sent again. */
   setRetransmitted(record: SentRecord, sentUs: number): void {
     if ((record.flags & RETRANS) === 0) this.retransOut += record.segs;
     record.flags |= RETRANS | EVER_RETRANS;
     record.sentUs = sentUs;
+    this.#unlinkTime(record);
+    this.#linkNewest(record);
   }
 
-  /** After a timeout: everything not SACKed is lost, and no retransmission is trusted to be under way. */
-  markAllLost(forgetSacks: boolean): void {
-    this.lostOut = 0;
-    this.retransOut = 0;
-    if (forgetSacks) this.sackedOut = 0;
+  /** The peer threw away what it had SACKed (RFC 2018 8). */
+  forgetSacks(): void {
     for (let r = this.head; r !== null; r = r.next) {
-      r.flags &= forgetSacks ? ~(RETRANS | SACKED) : ~RETRANS;
-      if ((r.flags & SACKED) !== 0) continue;
-      r.flags |= LOST;
-      this.lostOut += r.segs;
+      if ((r.flags & SACKED) === 0) continue;
+      r.flags &= ~SACKED;
+      this.sackedOut -= r.segs;
     }
-    this.retransmitHint = this.head;
+    this.sackedOut = 0;
+  }
+
+  /** The losses turn out to have been none. */
+  unmarkLost(): void {
+    for (let r = this.head; r !== null; r = r.next) {
+      if ((r.flags & LOST) === 0) continue;
+      r.flags &= ~LOST;
+      if (!r.isInTimeOrder) this.#linkOldest(r);
+    }
+    this.lostOut = 0;
+    this.retransmitHint = null;
+  }
+
+  #linkOldest(record: SentRecord): void {
+    let at = this.oldest;
+    while (at !== null && seqDiff(at.sentUs, record.sentUs) <= 0) at = at.newer;
+    if (at === null) {
+      this.#linkNewest(record);
+      return;
+    }
+    record.isInTimeOrder = true;
+    record.newer = at;
+    record.older = at.older;
+    if (at.older === null) this.oldest = record;
+    else at.older.newer = record;
+    at.older = record;
   }
 
   clear(): void {

@@ -35,6 +35,13 @@ export const CA_CWR = 2;
 export const CA_RECOVERY = 3;
 export const CA_LOSS = 4;
 
+/** What the one retransmission timer waits for. */
+export const RTX_RETRANSMIT = 0;
+export const RTX_REORDER = 1;
+export const RTX_TLP = 2;
+export const RTX_PERSIST = 3;
+export const RTX_CORK = 4;
+
 const MS = 1_000_000;
 const SECOND = 1_000_000_000;
 

@@ -10,6 +10,7 @@ import type { Route } from "../stack/transport.ts";
 import type { CongestionControl } from "./congestion/congestion.ts";
 import type { TcpContext } from "./context.ts";
 import type { Listener } from "./listener.ts";
+import { LossState } from "./loss-state.ts";
 import { SeqRanges } from "./ranges.ts";
 import { Ring } from "./ring.ts";
 import { RttEstimator } from "./rtt.ts";
@@ -154,7 +155,17 @@ export class Tcb {
   isCwndLimited = false;
   maxPacketsOut = 0;
   cwndUsageSeq = 0;
-  reordering = 3;
+  reordering: number;
+  readonly loss = new LossState();
+  // ECN (RFC 3168).
+  ecnAsked = false;
+  ecnOk = false;
+  isCwrWanted = false;
+  isEceDemanded = false;
+  isEctSeen = false;
+  isEctNext = false;
+  /** Highest sequence number ever sent: what begins here is no retransmission. */
+  maxSentSeq = 0;
   /** Right edge of the highest SACKed range. */
   highSacked = 0;
 
@@ -162,8 +173,11 @@ export class Tcb {
   readonly timer: Timer;
   /** Retransmission or, when nothing is in flight, the persist timer. */
   rtxNs = NEVER;
-  isPersist = false;
-  isCorkTimer = false;
+  /** RTX_*: what rtxNs stands for. */
+  rtxKind = 0;
+  /** Pacing: when the next data may leave, and the timer for it. */
+  nextSendNs = 0;
+  paceNs = NEVER;
   ackNs = NEVER;
   keepNs = NEVER;
   /** End of TIME_WAIT, FIN_WAIT_2 of an orphan, or of a forward request's patience. */
@@ -240,6 +254,7 @@ export class Tcb {
   ) {
     this.ctx = ctx;
     this.options = options;
+    this.reordering = ctx.settings.reordering;
     this.congestion = congestion;
     this.sendRing = new Ring(ctx.rings);
     this.receiveRing = new Ring(ctx.rings);

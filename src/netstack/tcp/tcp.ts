@@ -14,6 +14,7 @@ import type { ForwardHandler } from "./forwarder.ts";
 import { onListen } from "./handshake.ts";
 import { handleIcmpError } from "./icmp-error.ts";
 import { onSegment } from "./on-segment.ts";
+import type { TcpSettings } from "./settings.ts";
 import type { TcpStats } from "./stats.ts";
 import { closeTcb } from "./transitions.ts";
 
@@ -28,6 +29,10 @@ export class TcpProtocol implements TransportProtocol {
     this.context = new TcpContext(network, resources, Endpoint.ofTcb);
   }
 
+  /** The sysctls of this stack's TCP. */
+  get settings(): TcpSettings {
+    return this.context.settings;
+  }
   get stats(): TcpStats {
     return this.context.stats;
   }

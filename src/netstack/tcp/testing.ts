@@ -281,6 +281,8 @@ export interface OpenOptions extends HarnessOptions {
   /** Options of the peer's SYN-ACK. */
   syn?: Partial<Seg>;
   setup?: (ep: Endpoint) => void;
+  /** Time between our SYN and the SYN-ACK; 0 unless given. */
+  rttMs?: number;
 }
 
 /** Actively opened: next segments are seq 1 on both sides. */
@@ -290,6 +292,7 @@ export function established(options: OpenOptions = {}): Harness {
   options.setup?.(h.ep);
   h.ep.connect(REMOTE, h.peerPort);
   h.take();
+  h.advanceMs(options.rttMs ?? 0);
   h.inject({ flags: "S.", seq: 0, ack: 1, mss: 1460, wnd: 65_535, ...options.syn });
   h.take();
   return h;

@@ -6,7 +6,8 @@ import { NetErr } from "../net-error.ts";
 import { ACK } from "../wire/tcp.ts";
 import { sendAck } from "./ack-policy.ts";
 import { finish } from "./on-segment.ts";
-import { enterLoss } from "./recovery.ts";
+import { enterLoss, onReorderTimer } from "./recovery.ts";
+import { retransmitLost, retransmitRecord } from "./retransmit.ts";
 import { reschedule, schedule } from "./schedule.ts";
 import { armPersist, armRetransmit, output } from "./sender.ts";
 import { EVER_RETRANS } from "./sent-list.ts";
@@ -16,6 +17,10 @@ import {
   RETRIES2,
   RTO_MAX_US,
   RTO_MIN_US,
+  RTX_CORK,
+  RTX_PERSIST,
+  RTX_REORDER,
+  RTX_TLP,
   SYN_ACK_RETRIES,
   SYN_RECEIVED,
   SYN_RETRIES,
@@ -23,6 +28,7 @@ import {
   TIME_WAIT,
 } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
+import { onProbeTimer } from "./tlp.ts";
 import { abortTcb, closeTcb } from "./transitions.ts";
 import { transmit, transmitSyn } from "./transmit.ts";
 
@@ -34,10 +40,11 @@ export function onTimer(tcb: Tcb): void {
   const now = ctx.nowNs;
   if (tcb.lifeNs <= now) onLifeOver(tcb);
   if (tcb.ackNs <= now && tcb.isAckPending) onDelayedAck(tcb);
-  if (tcb.rtxNs <= now) {
-    if (tcb.isPersist) onPersist(tcb);
-    else onRetransmit(tcb);
+  if (tcb.paceNs <= now) {
+    tcb.paceNs = NEVER;
+    if (tcb.sent.lostOut > tcb.sent.retransOut) retransmitLost(tcb);
   }
+  if (tcb.rtxNs <= now) onTransmitTimer(tcb);
   if (tcb.keepNs <= now) onKeepalive(tcb);
   if (tcb.state === CLOSED) {
     finish(tcb);
@@ -45,6 +52,24 @@ export function onTimer(tcb: Tcb): void {
   }
   finish(tcb);
   reschedule(tcb);
+}
+
+function onTransmitTimer(tcb: Tcb): void {
+  tcb.rtxNs = NEVER;
+  switch (tcb.rtxKind) {
+    case RTX_REORDER:
+      onReorderTimer(tcb);
+      break;
+    case RTX_TLP:
+      onProbeTimer(tcb);
+      break;
+    case RTX_PERSIST:
+    case RTX_CORK:
+      onPersist(tcb);
+      break;
+    default:
+      onRetransmit(tcb);
+  }
 }
 
 function onLifeOver(tcb: Tcb): void {
@@ -61,7 +86,6 @@ function onDelayedAck(tcb: Tcb): void {
 }
 
 function onRetransmit(tcb: Tcb): void {
-  tcb.rtxNs = NEVER;
   if (tcb.sent.packetsOut === 0) return;
   if (tcb.state === SYN_SENT || tcb.state === SYN_RECEIVED) {
     onSynTimeout(tcb);
@@ -79,6 +103,7 @@ function onRetransmit(tcb: Tcb): void {
   ctx.stats.TCPTimeouts++;
   enterLoss(tcb);
   tcb.retransmits++;
+  if (tcb.sent.head !== null) retransmitRecord(tcb, tcb.sent.head, 1);
   if (tcb.backoff < 20) tcb.backoff++;
   armRetransmit(tcb);
 }
@@ -127,12 +152,10 @@ function giveUp(tcb: Tcb): void {
 
 /** Nothing in flight, data waiting: for the user's cork, or for the peer's window. */
 function onPersist(tcb: Tcb): void {
-  tcb.rtxNs = NEVER;
-  tcb.isPersist = false;
   const { snd, ctx } = tcb;
   if (tcb.sent.packetsOut > 0 || seqDiff(snd.end, snd.nxt) <= 0) return;
-  if (tcb.isCorkTimer) {
-    tcb.isCorkTimer = false;
+  if (tcb.rtxKind === RTX_CORK) {
+    tcb.rtxKind = RTX_PERSIST;
     forceOutput(tcb);
     return;
   }

@@ -13,6 +13,7 @@ import {
   ACK,
   encodeTcp,
   FIN,
+  PSH,
   RST,
   SYN,
   setTcpChecksum,
@@ -33,6 +34,7 @@ import {
 } from "../wire/tcp-options.ts";
 import { ackSent } from "./ack-policy.ts";
 import type { TcpContext } from "./context.ts";
+import { ECN_MASK, ECT_0, sendEcnFlags, synEcnFlags } from "./ecn.ts";
 import type { Segment } from "./segment.ts";
 import { MSS_MIN } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
@@ -101,13 +103,37 @@ export function currentMss(tcb: Tcb): number {
   return mss;
 }
 
+/** Pacing: the next data waits as long as this much takes at the pacing rate. */
+function paceAfter(tcb: Tcb, length: number): void {
+  const rate = tcb.loss.pacingRate;
+  if (rate === Number.POSITIVE_INFINITY || tcb.dataSegsOut < 10) return;
+  const now = tcb.ctx.nowNs;
+  const ns = (length * 1_000_000_000) / rate;
+  // Time by which the last departure was late counts for this one, up to half.
+  const late = tcb.nextSendNs > 0 && now > tcb.nextSendNs ? now - tcb.nextSendNs : 0;
+  tcb.nextSendNs = now + Math.ceil(ns - Math.min(ns / 2, late));
+}
+
+/** Linux's tcp_tso_autosize: about a millisecond's worth of data, more on short paths. */
+function autosizeSegs(tcb: Tcb, mss: number, gsoMax: number): number {
+  const { minTsoSegs, tsoRttLog } = tcb.ctx.settings;
+  let bytes = tcb.loss.pacingRate / 1024;
+  const r = tcb.rtt.minRttUs >>> tsoRttLog;
+  if (r < 32) bytes += gsoMax / 2 ** r;
+  if (bytes > gsoMax) bytes = gsoMax;
+  return Math.max(Math.floor(bytes / mss), minTsoSegs);
+}
+
 /** The most payload one packet may carry: many segments when the link segments for us. */
 export function burstBytesMax(tcb: Tcb, mss: number): number {
   const route = tcb.route;
   if (route === null || route.gsoBytesMax <= mss) return mss;
+  const auto = autosizeSegs(tcb, mss, route.gsoBytesMax) * mss;
   const room =
     Math.min(route.gsoBytesMax, IP_PACKET_MAX) - IPV6_HEADER_BYTES - TCP_HEADER_BYTES_MAX;
-  return room <= mss ? mss : room - (room % mss);
+  if (room <= mss) return mss;
+  const most = room - (room % mss);
+  return auto < most ? auto : most;
 }
 
 /** RFC 9293 3.4: an ACK must carry SND.NXT, but never beyond a window that was taken back. */
@@ -137,7 +163,13 @@ export function transmit(
   const blocks = sackBlockCount(tcb);
   if (blocks > 0 && (flags & RST) === 0) at = writeSackBlocks(tcb, b, at, blocks);
   let urgent = 0;
-  let allFlags = flags;
+  let allFlags = length > mss ? flags | PSH : flags;
+  if (tcb.ecnOk && (flags & RST) === 0) allFlags |= sendEcnFlags(tcb, seq, length);
+  if (length > 0) {
+    const end = seqAdd(seq, length);
+    if (seqGt(end, tcb.maxSentSeq)) tcb.maxSentSeq = end;
+    paceAfter(tcb, length);
+  }
   if (tcb.snd.isUrgent && seqGt(tcb.snd.up, seq)) {
     const distance = seqDiff(tcb.snd.up, seq);
     urgent = distance > 0xffff ? 0xffff : distance;
@@ -224,7 +256,8 @@ export function transmitSyn(tcb: Tcb): void {
   if (tcb.wscaleOk) at += writeWindowScale(b, at, tcb.rcv.wscale);
   // RFC 7323 2.2: the window in a SYN is never scaled.
   const window = Math.min(tcb.rcv.wnd, 65_535);
-  const flags = isAnswer ? SYN | ACK : SYN;
+  const flags = (isAnswer ? SYN | ACK : SYN) | synEcnFlags(tcb, isAnswer);
+  tcb.isEctNext = false;
   encodeTcp(b, off, tcb.ports, tcb.snd.iss, isAnswer ? tcb.rcv.nxt : 0, at - off, flags, window, 0);
   pkt.end = at;
   tcb.rcv.wup = tcb.rcv.nxt;
@@ -297,7 +330,7 @@ function send(
   let dontFragment = true;
   if (tcb !== null) {
     pkt.ttl = tcb.options.ttl > 0 ? tcb.options.ttl : 64;
-    pkt.tos = tcb.options.tos;
+    pkt.tos = tcb.isEctNext ? (tcb.options.tos & ~ECN_MASK) | ECT_0 : tcb.options.tos & ~ECN_MASK;
     dontFragment = tcb.options.mtuDiscover !== 0;
   }
   ctx.stats.OutSegs++;

@@ -14,6 +14,12 @@ export interface CongestionControl {
   /** A loss: the new ssthresh (RFC 5681 equation 4 or its like), at least 2. */
   ssthreshAfterLoss(tcb: Tcb): number;
   onTimeout(tcb: Tcb): void;
+  /** An ACK of new data with its RTT in microseconds (-1: none). */
+  onSample?(tcb: Tcb, rttUs: number): void;
+  /** A reduction turns out to have been needless. */
+  onUndo?(tcb: Tcb): void;
+  /** Takes the window into its own hands: called instead of onAck and of PRR. */
+  control?(tcb: Tcb, delivered: number): void;
   /** Nothing was in flight for `idleUs` and now sending begins again. */
   onRestart(tcb: Tcb, idleUs: number): void;
 }

@@ -1,0 +1,79 @@
+// Explicit congestion notification (RFC 3168 6.1): negotiation, the receiver's echo (ECE until CWR) and the
+// sender's answer (one reduction per window, then CWR). Marks are in the low two bits of the TOS octet.
+
+import { seqGe } from "../../base/seqnum.ts";
+import { ACK, CWR, ECE, SYN } from "../wire/tcp.ts";
+import { enterQuickAckFor } from "./ack-policy.ts";
+import { $ack, F_ECE } from "./ack-state.ts";
+import type { Segment } from "./segment.ts";
+import type { Tcb } from "./tcb.ts";
+
+export const ECT_1 = 1;
+export const ECT_0 = 2;
+export const CE = 3;
+export const ECN_MASK = 3;
+
+/** 6.1.1: our SYN asks when the administrator or the algorithm wants it. */
+export const asksForEcn = (tcb: Tcb): boolean => {
+  const { ecn, ecnFallback } = tcb.ctx.settings;
+  if (ecn !== 1 && ecn !== 4 && ecn !== 3) return false;
+  // 6.1.1.1: a SYN that was lost may have been dropped for its flags.
+  return tcb.retransmits === 0 || ecnFallback === 0;
+};
+
+/** 6.1.1: the peer's SYN asks with ECE and CWR both. */
+export function acceptEcnSyn(tcb: Tcb, seg: Segment): void {
+  const isAsked = (seg.flags & (ECE | CWR)) === (ECE | CWR);
+  tcb.ecnOk = isAsked && tcb.ctx.settings.ecn !== 0;
+}
+
+/** 6.1.1: the peer's SYN-ACK agrees with ECE alone; a reflected SYN is no agreement. */
+export function acceptEcnSynAck(tcb: Tcb, seg: Segment): void {
+  tcb.ecnOk = tcb.ecnAsked && (seg.flags & (ECE | CWR)) === ECE;
+}
+
+/** Flags of our SYN or SYN-ACK. */
+export function synEcnFlags(tcb: Tcb, isAnswer: boolean): number {
+  if (isAnswer) return tcb.ecnOk && (tcb.retransmits === 0 || !tcb.isPassive) ? ECE : 0;
+  tcb.ecnAsked = asksForEcn(tcb);
+  return tcb.ecnAsked ? ECE | CWR : 0;
+}
+
+/** 6.1.2, 6.1.3: flags and ECT of an outgoing segment; only new data is ECN-capable (6.1.5). */
+export function sendEcnFlags(tcb: Tcb, seq: number, length: number): number {
+  let flags = 0;
+  tcb.isEctNext = false;
+  if (length > 0 && seqGe(seq, tcb.maxSentSeq)) {
+    tcb.isEctNext = true;
+    if (tcb.isCwrWanted) {
+      tcb.isCwrWanted = false;
+      flags |= CWR;
+    }
+  }
+  if (tcb.isEceDemanded) flags |= ECE;
+  return flags;
+}
+
+/** 6.1.2: the peer saw a mark. */
+export function receiveEcnEcho(tcb: Tcb, seg: Segment): void {
+  if ((seg.flags & (ECE | SYN | ACK)) === (ECE | ACK)) $ack.flags |= F_ECE;
+  if ((seg.flags & CWR) !== 0) {
+    tcb.isEceDemanded = false;
+    // The peer's window may be down to one segment: do not delay its ACK.
+    if (seg.length > 0) tcb.isAckNow = true;
+  }
+}
+
+/** 6.1.3: data arrived; a mark is echoed in every ACK until CWR comes. */
+export function receiveEcnMark(tcb: Tcb, seg: Segment): void {
+  const mark = seg.pkt === null ? 0 : seg.pkt.tos & ECN_MASK;
+  if (mark === 0) {
+    // Marked before and not now: a retransmission, the window may be small.
+    if (tcb.isEctSeen) enterQuickAckFor(tcb, 2);
+    return;
+  }
+  tcb.isEctSeen = true;
+  if (mark !== CE || tcb.isEceDemanded) return;
+  enterQuickAckFor(tcb, 2);
+  tcb.isEceDemanded = true;
+}
