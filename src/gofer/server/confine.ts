@@ -3,8 +3,8 @@
 // system call filter on every thread of the process.
 
 import { O_PATH } from "../../abi/fcntl.ts";
-import { SYS_capset } from "../../abi/syscall-numbers.ts";
-import { setU32Le } from "../../base/bytes.ts";
+import { SYS_capget, SYS_capset } from "../../abi/syscall-numbers.ts";
+import { setU32Le, u32Le } from "../../base/bytes.ts";
 import { openAt } from "../../host/fs-at.ts";
 import { type LandlockTree, restrictToTrees } from "../../host/landlock.ts";
 import { close } from "../../host/libc.ts";
@@ -46,18 +46,30 @@ export function confine(server: GoferServer, installFilter: (() => number) | nul
 function dropCapabilities(anyWritable: boolean): number {
   if (process.geteuid?.() !== 0) return 0;
   const keep = CAP_DAC_READ_SEARCH | (anyWritable ? CAP_CHOWN | CAP_DAC_OVERRIDE | CAP_FOWNER : 0);
-  process.setgroups?.([]);
+  dropGroups();
   const header = new Uint8Array(8);
   setU32Le(header, 0, CAP_VERSION_3);
   const data = new Uint8Array(24);
   const put = (kept: number): number => {
+    data.fill(0);
     setU32Le(data, 0, kept);
     setU32Le(data, 4, kept);
     return sys(SYS_capset, addressOf(header), addressOf(data), 0, 0, 0, 0);
   };
-  // In a container root may not have all of these: then keep what there is to keep, none.
-  if (put(keep) === 0) return keep;
+  // In a container root may have few of these, or none.
+  const held = sys(SYS_capget, addressOf(header), addressOf(data), 0, 0, 0, 0);
+  const kept = held === 0 ? keep & u32Le(data, 4) : 0;
+  if (put(kept) === 0) return kept;
   return put(0) === 0 ? 0 : -1;
+}
+
+function dropGroups(): void {
+  try {
+    process.setgroups?.([]);
+  } catch (error) {
+    // A root without CAP_SETGID keeps its groups, like any other user.
+    if ((error as NodeJS.ErrnoException).code !== "EPERM") throw error;
+  }
 }
 
 function restrict(
