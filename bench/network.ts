@@ -32,13 +32,18 @@ async function figure(argv: readonly string[], cwd: string): Promise<number> {
 
 /** Starts and waits for its first line. */
 async function server(argv: readonly string[], cwd: string): Promise<ChildProcess> {
-  const child = spawn(argv[0], argv.slice(1), { cwd, stdio: ["ignore", "pipe", "inherit"] });
+  // A process group of its own: stop() ends what the command started as well.
+  const child = spawn(argv[0], argv.slice(1), {
+    cwd,
+    stdio: ["ignore", "pipe", "inherit"],
+    detached: true,
+  });
   await new Promise((go) => child.stdout?.once("data", go));
   return child;
 }
 
 async function stop(child: ChildProcess): Promise<void> {
-  child.kill("SIGTERM");
+  if (child.pid !== undefined) process.kill(-child.pid, "SIGTERM");
   if (child.exitCode === null && child.signalCode === null) {
     await new Promise((go) => child.once("exit", go));
   }
@@ -157,7 +162,6 @@ server { listen 8080; root ${dir}/www; } }`,
     const rr = await figure(lab.out([net, "rr", addr, String(PORT), String(RR_ROUNDS)]), dir);
     const load = [net, "http", addr, "8080", String(HTTP_CONNECTIONS), String(HTTP_SECONDS)];
     const http = await figure(lab.out(load), dir);
-    execFileSync("pkill", ["-f", conf], { stdio: "ignore" });
     await stop(up);
     return [rr, http];
   };
