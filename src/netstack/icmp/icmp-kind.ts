@@ -24,6 +24,16 @@ import {
   UNREACHABLE_PORT,
   UNREACHABLE_PROTOCOL,
 } from "../wire/icmp.ts";
+import {
+  ICMP6_PACKET_TOO_BIG,
+  ICMP6_PARAMETER_PROBLEM,
+  ICMP6_TIME_EXCEEDED,
+  ICMP6_UNREACHABLE,
+  PROBLEM6_NEXT_HEADER,
+  UNREACHABLE6_ADMIN,
+  UNREACHABLE6_NO_ROUTE,
+  UNREACHABLE6_PORT,
+} from "../wire/icmpv6.ts";
 
 /** 0: not an error that endpoints hear of (source quench is ignored, RFC 6633; redirects too). */
 export function icmpKind(type: number, code: number): number {
@@ -44,6 +54,29 @@ export function icmpKind(type: number, code: number): number {
     case UNREACHABLE_NET_PROHIBITED:
     case UNREACHABLE_HOST_PROHIBITED:
     case UNREACHABLE_ADMIN:
+      return ICMP_KIND_ADMIN_PROHIBITED;
+    default:
+      return ICMP_KIND_HOST_UNREACHABLE;
+  }
+}
+
+/** As icmpKind, of ICMPv6 (RFC 4443; Linux's icmpv6_err_convert). */
+export function icmp6Kind(type: number, code: number): number {
+  if (type === ICMP6_PACKET_TOO_BIG) return ICMP_KIND_PACKET_TOO_BIG;
+  if (type === ICMP6_TIME_EXCEEDED) return ICMP_KIND_TIME_EXCEEDED;
+  if (type === ICMP6_PARAMETER_PROBLEM) {
+    const unknownNext = code === PROBLEM6_NEXT_HEADER;
+    return unknownNext ? ICMP_KIND_PROTOCOL_UNREACHABLE : ICMP_KIND_PARAMETER_PROBLEM;
+  }
+  if (type !== ICMP6_UNREACHABLE) return 0;
+  switch (code) {
+    case UNREACHABLE6_NO_ROUTE:
+      return ICMP_KIND_NET_UNREACHABLE;
+    case UNREACHABLE6_PORT:
+      return ICMP_KIND_PORT_UNREACHABLE;
+    case UNREACHABLE6_ADMIN:
+    case 5:
+    case 6:
       return ICMP_KIND_ADMIN_PROHIBITED;
     default:
       return ICMP_KIND_HOST_UNREACHABLE;

@@ -3,7 +3,6 @@
 // after checking that they quote something of ours (RFC 5927).
 
 import { u16 } from "../../base/bytes.ts";
-import { IpAddr } from "../ip-addr.ts";
 import type { PacketBuffer } from "../stack/packet-buffer.ts";
 import { nextLowerPlateau } from "../stack/path-mtu.ts";
 import type { Stack } from "../stack/stack.ts";
@@ -46,6 +45,7 @@ import {
 } from "../wire/ipv4.ts";
 import { icmpKind } from "./icmp-kind.ts";
 import { PingTable } from "./ping-endpoint.ts";
+import { dispatchIcmpError, newIcmpError } from "./quoted.ts";
 import { RateLimit } from "./rate-limit.ts";
 
 /** RFC 1812 4.3.2.3: as much of the packet as fits in 576 bytes. */
@@ -63,19 +63,7 @@ export class IcmpProtocol implements TransportProtocol {
   readonly #stack: Stack;
   readonly #limit: RateLimit;
   #forwarder: IcmpForwarder | null = null;
-  readonly #error: IcmpError & { from: IpAddr; src: IpAddr; dst: IpAddr } = {
-    kind: 0,
-    type: 0,
-    code: 0,
-    mtu: 0,
-    from: new IpAddr(),
-    src: new IpAddr(),
-    dst: new IpAddr(),
-    protocol: 0,
-    bytes: new Uint8Array(0),
-    l4: 0,
-    end: 0,
-  };
+  readonly #error = newIcmpError();
 
   constructor(stack: Stack) {
     this.#stack = stack;
@@ -212,23 +200,7 @@ export class IcmpProtocol implements TransportProtocol {
       const told = icmpNextMtu(b, pkt.l4);
       error.mtu = told === 0 ? nextLowerPlateau(ipv4Total(b, o)) : told;
     }
-    this.#dispatch(error);
-  }
-
-  #dispatch(error: IcmpError): void {
-    const stack = this.#stack;
-    const protocol = stack.protocols[error.protocol];
-    if (error.kind === ICMP_KIND_PACKET_TOO_BIG) {
-      const believed = protocol === null || (protocol.mayHaveSent?.(error) ?? true);
-      if (!believed) {
-        stack.counters.dropIcmpUnrelated++;
-        return;
-      }
-      const route = stack.findRoute(null, error.dst);
-      if (typeof route !== "number") stack.pathMtu.lower(error.dst, error.mtu, route.mtu);
-    }
-    stack.raw.onIcmpError(error);
-    protocol?.onIcmpError(error);
+    dispatchIcmpError(this.#stack, error);
   }
 
   /** A neighbour did not answer: tells the sender of the packet (IP header at pkt.l3), as an error from ourselves. */
@@ -248,7 +220,7 @@ export class IcmpProtocol implements TransportProtocol {
     error.bytes = b;
     error.l4 = o + ipv4HeaderBytes(b, o);
     error.end = pkt.end;
-    if (error.end - error.l4 >= 8) this.#dispatch(error);
+    if (error.end - error.l4 >= 8) dispatchIcmpError(this.#stack, error);
   }
 
   /** Answers an inbound packet (l3, l4, src, dst set) with an error; `rest` is the header's second word. */

@@ -5,6 +5,7 @@ import type { Family, IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
 import { DatagramBase } from "../stack/datagram-endpoint.ts";
 import type { PacketBuffer } from "../stack/packet-buffer.ts";
+import { ipHeaderBytes } from "../stack/path.ts";
 import { type PortProbe, PortTable } from "../stack/ports.ts";
 import type { Stack } from "../stack/stack.ts";
 import type { IcmpError } from "../stack/transport.ts";
@@ -16,7 +17,8 @@ import {
   setIcmpChecksum,
   setIcmpEchoId,
 } from "../wire/icmp.ts";
-import { IPV4_HEADER, PROTO_ICMP } from "../wire/ipv4.ts";
+import { finishIcmp6, ICMP6_ECHO } from "../wire/icmpv6.ts";
+import { IPV4_HEADER, PROTO_ICMP, PROTO_ICMPV6 } from "../wire/ipv4.ts";
 import { hardError } from "./icmp-kind.ts";
 
 const IP_MAX = 65_535;
@@ -30,8 +32,6 @@ export class PingTable {
   }
 
   open(family: Family): PingEndpoint | NetError {
-    // ICMPv6 echo comes with IPv6.
-    if (family !== 4) return NetErr.NotSupported;
     if (!this.#stack.countEndpoint()) return NetErr.NoBuffers;
     return new PingEndpoint(this.#stack, family);
   }
@@ -56,14 +56,20 @@ export class PingTable {
   }
 
   #sender(error: IcmpError): PingEndpoint | null {
-    if (error.bytes[error.l4] !== ICMP_ECHO) return null;
+    const echo = error.dst.isV4 ? ICMP_ECHO : ICMP6_ECHO;
+    if (error.bytes[error.l4] !== echo) return null;
     return this.ports.at(icmpEchoId(error.bytes, error.l4))?.[0] ?? null;
   }
 }
 
 export class PingEndpoint extends DatagramBase implements PortProbe {
+  readonly #table: PingTable;
+  readonly #echo: number;
+
   constructor(stack: Stack, family: Family) {
     super(stack, family);
+    this.#table = family === 4 ? stack.icmp.pings : stack.icmp6.pings;
+    this.#echo = family === 4 ? ICMP_ECHO : ICMP6_ECHO;
   }
 
   accepts(pkt: PacketBuffer): boolean {
@@ -79,11 +85,11 @@ export class PingEndpoint extends DatagramBase implements PortProbe {
   }
 
   isPortFree(port: number): boolean {
-    return this.stack.icmp.pings.ports.at(port) === null;
+    return this.#table.ports.at(port) === null;
   }
 
   bind(addr: IpAddr, port: number): NetError | 0 {
-    if (this.localPort !== 0) return NetErr.InvalidArgument;
+    if (this.localPort !== 0 || addr.family !== this.family) return NetErr.InvalidArgument;
     if (!addr.isUnspecified && !this.stack.mayBindAddress(addr, this.options.boundNicId)) {
       return NetErr.AddressNotAvailable;
     }
@@ -95,6 +101,7 @@ export class PingEndpoint extends DatagramBase implements PortProbe {
   }
 
   connect(addr: IpAddr, _port: number): NetError | 0 {
+    if (addr.family !== this.family) return NetErr.InvalidArgument;
     this.dropPath();
     const path = this.pathTo(addr);
     if (path === null) return this.pathError;
@@ -122,10 +129,12 @@ export class PingEndpoint extends DatagramBase implements PortProbe {
   ): number {
     const refused = this.sendCheck(addr);
     if (refused < 0) return refused;
-    if (length < ICMP_HEADER || src[offset] !== ICMP_ECHO || src[offset + 1] !== 0) {
+    if (length < ICMP_HEADER || src[offset] !== this.#echo || src[offset + 1] !== 0) {
       return NetErr.InvalidArgument;
     }
-    if (length > IP_MAX - IPV4_HEADER) return NetErr.MessageTooLong;
+    if (addr !== null && addr.family !== this.family) return NetErr.InvalidArgument;
+    const header = this.family === 4 ? IPV4_HEADER : 0;
+    if (length > IP_MAX - header) return NetErr.MessageTooLong;
     const path = this.pathTo(addr ?? this.remoteAddr);
     if (path === null) return this.pathError;
     if (path.isBroadcast && !this.options.broadcast) return NetErr.NotPermitted;
@@ -139,30 +148,37 @@ export class PingEndpoint extends DatagramBase implements PortProbe {
     pkt.end = pkt.start + length;
     pkt.l4 = pkt.start;
     // Only what was checked goes out, whatever the memory says by now.
-    pkt.bytes[pkt.l4] = ICMP_ECHO;
+    pkt.bytes[pkt.l4] = this.#echo;
     pkt.bytes[pkt.l4 + 1] = 0;
     setIcmpEchoId(pkt.bytes, pkt.l4, this.localPort);
-    setIcmpChecksum(pkt.bytes, pkt.l4, 0);
-    setIcmpChecksum(pkt.bytes, pkt.l4, checksum(pkt.bytes, pkt.l4, length));
-    pkt.protocol = PROTO_ICMP;
+    if (this.family === 4) {
+      setIcmpChecksum(pkt.bytes, pkt.l4, 0);
+      setIcmpChecksum(pkt.bytes, pkt.l4, checksum(pkt.bytes, pkt.l4, length));
+      pkt.protocol = PROTO_ICMP;
+      stack.counters.icmpOutMsgs++;
+      stack.counters.icmpOutEchos++;
+    } else {
+      finishIcmp6(pkt.bytes, pkt.l4, length, path.src, path.dst);
+      pkt.protocol = PROTO_ICMPV6;
+      stack.counters.icmp6OutMsgs++;
+      stack.counters.icmp6OutEchos++;
+    }
     pkt.ttl = path.isMulticast ? this.options.multicastTtl : this.options.ttl;
     pkt.tos = this.options.tos;
-    stack.counters.icmpOutMsgs++;
-    stack.counters.icmpOutEchos++;
-    const df = this.dontFragment(path, IPV4_HEADER + length);
+    const df = this.dontFragment(path, ipHeaderBytes(path) + length);
     const result = stack.sendPacket(path, pkt, df);
     stack.runPending();
     return result < 0 ? result : length;
   }
 
   protected unregister(): void {
-    if (this.localPort !== 0) this.stack.icmp.pings.ports.remove(this, this.localPort);
+    if (this.localPort !== 0) this.#table.ports.remove(this, this.localPort);
   }
 
   #takeId(wanted: number): NetError | 0 {
     const id = wanted !== 0 ? wanted : this.stack.ephemeral.pickAny(this);
     if (id === 0) return NetErr.WouldBlock;
     this.localPort = id;
-    return this.stack.icmp.pings.ports.add(this, id);
+    return this.#table.ports.add(this, id);
   }
 }

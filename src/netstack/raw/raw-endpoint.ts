@@ -1,4 +1,4 @@
-// One raw IPv4 endpoint. Without includeHeader the stack writes the IP header; with it (IP_HDRINCL) the
+// One raw endpoint (raw(7); ipv6(7): no header is received, ICMPv6 gets its checksum). Without includeHeader the stack writes the IP header; with it (IP_HDRINCL) the
 // user does, and the stack fills what Linux fills: total length, checksum, and source and ID when zero.
 
 import { i32, setU16, setU32, u16 } from "../../base/bytes.ts";
@@ -7,18 +7,21 @@ import { type Family, IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
 import { DatagramBase } from "../stack/datagram-endpoint.ts";
 import type { PacketBuffer } from "../stack/packet-buffer.ts";
-import type { Path } from "../stack/path.ts";
+import { ipHeaderBytes, type Path } from "../stack/path.ts";
 import type { Stack } from "../stack/stack.ts";
 import { ICMP_KIND_PACKET_TOO_BIG, type IcmpError } from "../stack/transport.ts";
-import { icmpType } from "../wire/icmp.ts";
+import { ICMP_HEADER, icmpType } from "../wire/icmp.ts";
+import { finishIcmp6 } from "../wire/icmpv6.ts";
 import {
   IPV4_DST,
   IPV4_HEADER,
   IPV4_SRC,
   ipv4HeaderBytes,
   PROTO_ICMP,
+  PROTO_ICMPV6,
   resizeIpv4,
 } from "../wire/ipv4.ts";
+import { checkIpv6, IPV6_HEADER } from "../wire/ipv6.ts";
 
 const IP_MAX = 65_535;
 /** IPPROTO_RAW implies IP_HDRINCL and receives nothing. */
@@ -47,7 +50,7 @@ export class RawEndpoint extends DatagramBase {
     return type > 31 || ((this.icmpFilter >>> type) & 1) === 0;
   }
   onPacket(pkt: PacketBuffer): void {
-    this.enqueue(pkt, pkt.l3, pkt.end, 0);
+    this.enqueue(pkt, this.family === 4 ? pkt.l3 : pkt.l4, pkt.end, 0);
   }
   onIcmpError(error: IcmpError): void {
     if (!this.isConnected && !this.options.receiveErrors) return;
@@ -90,7 +93,8 @@ export class RawEndpoint extends DatagramBase {
   ): number {
     const refused = this.sendCheck(addr);
     if (refused < 0) return refused;
-    const header = this.includeHeader ? 0 : IPV4_HEADER;
+    if (addr !== null && addr.family !== this.family) return NetErr.InvalidArgument;
+    const header = this.includeHeader || this.family === 6 ? 0 : IPV4_HEADER;
     if (length + header > IP_MAX) return NetErr.MessageTooLong;
     const path = this.pathTo(addr ?? this.remoteAddr);
     if (path === null) return this.pathError;
@@ -106,7 +110,11 @@ export class RawEndpoint extends DatagramBase {
     if (this.includeHeader) result = this.#sendOwnHeader(path, pkt, length);
     else {
       pkt.l4 = pkt.start;
-      result = stack.sendPacket(path, pkt, this.dontFragment(path, length + IPV4_HEADER));
+      if (this.family === 6 && this.protocol === PROTO_ICMPV6 && length >= ICMP_HEADER) {
+        finishIcmp6(pkt.bytes, pkt.l4, length, path.src, path.dst);
+      }
+      const df = this.dontFragment(path, length + ipHeaderBytes(path));
+      result = stack.sendPacket(path, pkt, df);
     }
     stack.runPending();
     return result < 0 ? result : length;
@@ -115,6 +123,7 @@ export class RawEndpoint extends DatagramBase {
   #sendOwnHeader(path: Path, pkt: PacketBuffer, length: number): NetError | 0 {
     const b = pkt.bytes;
     const o = pkt.start;
+    if (this.family === 6) return this.#sendOwnHeader6(path, pkt, length);
     const header = ipv4HeaderBytes(b, o);
     const bad = length < IPV4_HEADER || b[o] >>> 4 !== 4 || header < IPV4_HEADER || header > length;
     if (bad || length > path.mtu) {
@@ -129,6 +138,17 @@ export class RawEndpoint extends DatagramBase {
     pkt.l4 = o + header;
     pkt.protocol = b[o + 9];
     this.stack.ipv4.sendWithHeader(path, pkt);
+    return 0;
+  }
+
+  #sendOwnHeader6(path: Path, pkt: PacketBuffer, length: number): NetError | 0 {
+    const bad = !checkIpv6(pkt.bytes, pkt.start, length);
+    if (bad || length > path.mtu) {
+      this.stack.freePacket(pkt);
+      return bad ? NetErr.InvalidArgument : NetErr.MessageTooLong;
+    }
+    pkt.l4 = pkt.start + IPV6_HEADER;
+    this.stack.ipv6.sendWithHeader(path, pkt);
     return 0;
   }
 

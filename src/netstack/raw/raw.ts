@@ -1,4 +1,4 @@
-// Raw IPv4 endpoints (raw(7)): every packet of one protocol, header included, to everyone who asked for it.
+// Raw endpoints (raw(7)): every packet of one protocol to everyone who asked for it, of IPv4 with its header.
 
 import type { Family } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
@@ -17,8 +17,6 @@ export class RawProtocol {
   }
 
   open(family: Family, protocol: number): RawEndpoint | NetError {
-    // Raw IPv6 comes with IPv6.
-    if (family !== 4) return NetErr.NotSupported;
     if (protocol < 0 || protocol > 255) return NetErr.InvalidArgument;
     if (!this.#stack.countEndpoint()) return NetErr.NoBuffers;
     const endpoint = new RawEndpoint(this.#stack, family, protocol);
@@ -42,14 +40,23 @@ export class RawProtocol {
     if (this.#count === 0) return false;
     const list = this.#byProtocol[pkt.protocol];
     if (list === null) return false;
-    for (let i = 0; i < list.length; i++) if (list[i].accepts(pkt)) list[i].onPacket(pkt);
-    return list.length > 0;
+    const family = pkt.src.family;
+    let wanted = false;
+    for (let i = 0; i < list.length; i++) {
+      if (list[i].family !== family) continue;
+      wanted = true;
+      if (list[i].accepts(pkt)) list[i].onPacket(pkt);
+    }
+    return wanted;
   }
 
   onIcmpError(error: IcmpError): void {
     if (this.#count === 0) return;
     const list = this.#byProtocol[error.protocol];
     if (list === null) return;
-    for (let i = 0; i < list.length; i++) list[i].onIcmpError(error);
+    const family = error.src.family;
+    for (let i = 0; i < list.length; i++) {
+      if (list[i].family === family) list[i].onIcmpError(error);
+    }
   }
 }

@@ -26,6 +26,28 @@ export class Counters {
   ipFragFails = 0;
   ipFragCreates = 0;
 
+  ip6InReceives = 0;
+  ip6InDelivers = 0;
+  ip6InHdrErrors = 0;
+  ip6InAddrErrors = 0;
+  ip6InUnknownProtos = 0;
+  ip6InDiscards = 0;
+  ip6InTruncatedPkts = 0;
+  ip6InOctets = 0;
+  ip6InMcastPkts = 0;
+  ip6OutRequests = 0;
+  ip6OutOctets = 0;
+  ip6OutDiscards = 0;
+  ip6OutNoRoutes = 0;
+  ip6ReasmTimeout = 0;
+  ip6ReasmReqds = 0;
+  ip6ReasmOKs = 0;
+  ip6ReasmFails = 0;
+  ip6ReasmOverlaps = 0;
+  ip6FragOKs = 0;
+  ip6FragFails = 0;
+  ip6FragCreates = 0;
+
   icmpInMsgs = 0;
   icmpInErrors = 0;
   icmpInCsumErrors = 0;
@@ -44,6 +66,35 @@ export class Counters {
   icmpOutParmProbs = 0;
   icmpOutEchos = 0;
   icmpOutEchoReps = 0;
+
+  icmp6InMsgs = 0;
+  icmp6InErrors = 0;
+  icmp6InCsumErrors = 0;
+  icmp6InDestUnreachs = 0;
+  icmp6InPktTooBigs = 0;
+  icmp6InTimeExcds = 0;
+  icmp6InParmProblems = 0;
+  icmp6InEchos = 0;
+  icmp6InEchoReplies = 0;
+  icmp6InRouterSolicits = 0;
+  icmp6InRouterAdvertisements = 0;
+  icmp6InNeighborSolicits = 0;
+  icmp6InNeighborAdvertisements = 0;
+  icmp6InRedirects = 0;
+  icmp6InGroupMembQueries = 0;
+  icmp6OutMsgs = 0;
+  icmp6OutErrors = 0;
+  icmp6OutRateLimited = 0;
+  icmp6OutDestUnreachs = 0;
+  icmp6OutPktTooBigs = 0;
+  icmp6OutTimeExcds = 0;
+  icmp6OutParmProblems = 0;
+  icmp6OutEchos = 0;
+  icmp6OutEchoReplies = 0;
+  icmp6OutRouterSolicits = 0;
+  icmp6OutNeighborSolicits = 0;
+  icmp6OutNeighborAdvertisements = 0;
+  icmp6OutMLDv2Reports = 0;
 
   udpInDatagrams = 0;
   udpNoPorts = 0;
@@ -65,8 +116,16 @@ export class Counters {
   dropNotForUs = 0;
   dropUnknownEtherType = 0;
   dropArpBad = 0;
+  /** A Neighbour Discovery message that breaks a rule of RFC 4861, or has an option that does. */
+  dropNdpBad = 0;
+  /** Somebody else has an address that we wanted, or have. */
+  ndpConflicts = 0;
+  igmpInQueries = 0;
+  igmpOutReports = 0;
+  /** An IPv6 packet where IPv6 is off. */
+  dropIpv6Off = 0;
   dropNicDown = 0;
-  /** IPv4 version, lengths or checksum. */
+  /** Version, lengths or checksum. */
   dropIpHeader = 0;
   dropIpOptions = 0;
   /** A source that no packet may have: multicast, broadcast, loopback on the wire, our own (LAND). */

@@ -214,7 +214,9 @@ export abstract class DatagramBase implements DatagramEndpoint {
     if (this.#writeShut) return NetErr.BrokenPipe;
     if (this.#error !== 0) return this.takeError();
     if (addr === null && !this.isConnected) return NetErr.DestinationRequired;
-    if (addr !== null && this.family === IPV4 && !addr.isV4) return NetErr.NotSupported;
+    if (addr === null) return 0;
+    if (this.family === IPV4 && !addr.isV4) return NetErr.NotSupported;
+    if (this.family === IPV6 && addr.isV4 && this.options.v6Only) return NetErr.NetworkUnreachable;
     return 0;
   }
 

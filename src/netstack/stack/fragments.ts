@@ -1,41 +1,33 @@
-// Reassembly of IPv4 fragments (RFC 791 3.2, RFC 815's job done plainly; RFC 1858, 3128, 5722's rule).
-// Any overlap drops the whole datagram and whatever of it still comes; an exact duplicate is ignored.
-// Bytes held have a quota with the oldest thrown out first; a datagram lives 30 s.
+// Reassembly of fragments, the part that both families share (RFC 791 3.2, 815's job done plainly; 5722's
+// rule). Any overlap drops the whole datagram and whatever of it still comes; an exact duplicate is
+// ignored. Bytes held have a quota per family with the oldest thrown out first. What a fragment looks
+// like is fragments-ipv4.ts' and fragments-ipv6.ts' business.
 
-import { type Clock, SECOND } from "../../base/clock.ts";
+import type { Clock } from "../../base/clock.ts";
 import { KeyedHash } from "../../base/half-siphash.ts";
 import type { Limits } from "../../base/limits.ts";
 import type { Rng } from "../../base/rng.ts";
 import { Timer, type TimerQueue } from "../../base/timers.ts";
-import {
-  IPV4_HEADER,
-  IPV4_HEADER_MAX,
-  ipv4Dst,
-  ipv4FragOffset,
-  ipv4HeaderBytes,
-  ipv4Id,
-  ipv4MoreFragments,
-  ipv4Protocol,
-  ipv4Src,
-  ipv4Total,
-  PROTO_TCP,
-  resizeIpv4,
-} from "../wire/ipv4.ts";
+import { IpAddr } from "../ip-addr.ts";
+import { IPV4_HEADER_MAX } from "../wire/ipv4.ts";
 import type { Counters } from "./counters.ts";
 import type { PacketBuffer } from "./packet-buffer.ts";
 
-const LIFETIME_NS = 30 * SECOND;
 /** What one datagram costs besides its bytes, so that many small ones are bounded too. */
 const OVERHEAD_BYTES = 1024;
-const IP_MAX = 65_535;
-/** RFC 3128: a TCP fragment at offset 8 rewrites flags a filter has already seen. */
-const TCP_HEADER_MIN = 20;
+/** Of the first fragment's data, quoted when time runs out. */
+const QUOTED_BYTES = 1232;
 
-class Datagram {
-  src = 0;
-  dst = 0;
+export class Datagram {
+  readonly src = new IpAddr();
+  readonly dst = new IpAddr();
   id = 0;
+  /** Part of the identity (IPv6: 0, the header that follows may differ). */
   protocol = 0;
+  /** What follows the first fragment's header. */
+  firstProtocol = 0;
+  /** IPv6: where in the header that is written. */
+  nextField = 0;
   nicId = 0;
   hash = 0;
   deadlineNs = 0;
@@ -65,12 +57,13 @@ export interface ReassemblyOwner {
   freePacket(pkt: PacketBuffer): void;
 }
 
-export class Reassembler {
+export abstract class Reassembler {
   readonly #owner: ReassemblyOwner;
   readonly #clock: Clock;
   readonly #timers: TimerQueue;
   readonly #limits: Limits;
   readonly #counters: Counters;
+  readonly #lifetimeNs: number;
   readonly #hash: KeyedHash;
   readonly #table = new Map<number, Datagram>();
   readonly #timer = new Timer((nowNs) => this.#expire(nowNs));
@@ -85,7 +78,9 @@ export class Reassembler {
     rng: Rng,
     limits: Limits,
     counters: Counters,
+    lifetimeNs: number,
   ) {
+    this.#lifetimeNs = lifetimeNs;
     this.#owner = owner;
     this.#clock = clock;
     this.#timers = timers;
@@ -99,64 +94,74 @@ export class Reassembler {
     return this.#bytes;
   }
 
-  /** Takes in the fragment at pkt.l3 (checked header). A whole datagram (to be freed by the caller), or null. */
-  add(pkt: PacketBuffer): PacketBuffer | null {
+  /**
+   * Takes in the data [dataAt, dataAt + length) of a fragment whose header is at pkt.l3, with src and dst
+   * set. The datagram when it is whole now (out of the table: build a packet from it), or null.
+   */
+  protected addPiece(
+    pkt: PacketBuffer,
+    id: number,
+    protocol: number,
+    headerBytes: number,
+    dataAt: number,
+    start: number,
+    length: number,
+    more: boolean,
+    first: number = protocol,
+    nextField = 0,
+  ): Datagram | null {
     const b = pkt.bytes;
-    const o = pkt.l3;
-    this.#counters.ipReasmReqds++;
-    const headerBytes = ipv4HeaderBytes(b, o);
-    const start = ipv4FragOffset(b, o);
-    const length = ipv4Total(b, o) - headerBytes;
-    const more = ipv4MoreFragments(b, o);
-    if (
-      length <= 0 ||
-      (more && (length & 7) !== 0) ||
-      IPV4_HEADER + start + length > IP_MAX ||
-      (ipv4Protocol(b, o) === PROTO_TCP && start > 0 && start < TCP_HEADER_MIN)
-    ) {
-      this.#counters.dropFragmentBad++;
-      this.#counters.ipReasmFails++;
-      return null;
-    }
-    const d = this.#obtain(pkt);
+    const d = this.#obtain(pkt, id, protocol);
     if (d.poisoned) {
       this.#counters.dropFragmentOverlap++;
       return null;
     }
     if (!this.#insert(d, start, start + length, more)) return null;
-    if (!this.#store(d, b, o + headerBytes, start, length)) return null;
+    if (!this.#store(d, b, dataAt, start, length)) return null;
     if (start === 0) {
-      d.header.set(b.subarray(o, o + headerBytes));
+      if (headerBytes > d.header.length) d.header = new Uint8Array(headerBytes);
+      d.header.set(b.subarray(pkt.l3, pkt.l3 + headerBytes));
       d.headerBytes = headerBytes;
+      d.firstProtocol = first;
+      d.nextField = nextField;
       d.linkBroadcast = pkt.linkBroadcast;
     }
-    return d.total >= 0 && d.received === d.total && d.headerBytes > 0 ? this.#complete(d) : null;
+    if (d.total < 0 || d.received !== d.total || d.headerBytes === 0) return null;
+    this.#unlink(d);
+    return d;
   }
 
-  #obtain(pkt: PacketBuffer): Datagram {
-    const b = pkt.bytes;
-    const o = pkt.l3;
-    const src = ipv4Src(b, o);
-    const dst = ipv4Dst(b, o);
-    const id = ipv4Id(b, o);
-    const protocol = ipv4Protocol(b, o);
-    const hash = this.#hash
-      .begin()
-      .add(src)
-      .add(dst)
-      .add((id << 8) | protocol)
-      .end();
+  /** A packet of the whole datagram: the first fragment's header and all data. */
+  protected build(d: Datagram): PacketBuffer {
+    const pkt = this.#owner.allocPacket();
+    pkt.start -= d.headerBytes;
+    pkt.bytes.set(d.header.subarray(0, d.headerBytes), pkt.start);
+    pkt.bytes.set(d.data.subarray(0, d.total), pkt.start + d.headerBytes);
+    pkt.l3 = pkt.start;
+    pkt.end = pkt.start + d.headerBytes + d.total;
+    pkt.nicId = d.nicId;
+    pkt.linkBroadcast = d.linkBroadcast;
+    return pkt;
+  }
+
+  #obtain(pkt: PacketBuffer, id: number, protocol: number): Datagram {
+    const src = pkt.src;
+    const dst = pkt.dst;
+    const h = this.#hash.begin().add(src.w3).add(dst.w3).add(id).add(protocol);
+    if (!src.isV4) h.add(src.w0).add(src.w1).add(src.w2).add(dst.w0).add(dst.w1).add(dst.w2);
+    const hash = h.end();
     for (let d = this.#table.get(hash) ?? null; d !== null; d = d.next) {
-      if (d.src === src && d.dst === dst && d.id === id && d.protocol === protocol) return d;
+      if (d.id === id && d.protocol === protocol && d.src.equals(src) && d.dst.equals(dst))
+        return d;
     }
     const d = new Datagram();
-    d.src = src;
-    d.dst = dst;
+    d.src.set(src);
+    d.dst.set(dst);
     d.id = id;
     d.protocol = protocol;
     d.nicId = pkt.nicId;
     d.hash = hash;
-    d.deadlineNs = this.#clock.monotonicNs() + LIFETIME_NS;
+    d.deadlineNs = this.#clock.monotonicNs() + this.#lifetimeNs;
     d.next = this.#table.get(hash) ?? null;
     this.#table.set(hash, d);
     d.older = this.#newest;
@@ -225,32 +230,11 @@ export class Reassembler {
     while (this.#bytes > this.#limits.reassemblyBytes && this.#oldest !== null) {
       const victim = this.#oldest;
       this.#counters.dropFragmentQuota++;
-      this.#counters.ipReasmFails++;
+      this.onFail();
       this.#unlink(victim);
       if (victim === d) return false;
     }
     return true;
-  }
-
-  #complete(d: Datagram): PacketBuffer | null {
-    const pkt = this.#owner.allocPacket();
-    const length = d.headerBytes + d.total;
-    this.#unlink(d);
-    if (length > IP_MAX) {
-      this.#counters.dropFragmentBad++;
-      this.#counters.ipReasmFails++;
-      this.#owner.freePacket(pkt);
-      return null;
-    }
-    pkt.bytes.set(d.header.subarray(0, d.headerBytes), pkt.start);
-    pkt.bytes.set(d.data.subarray(0, d.total), pkt.start + d.headerBytes);
-    pkt.l3 = pkt.start;
-    pkt.end = pkt.start + length;
-    pkt.nicId = d.nicId;
-    pkt.linkBroadcast = d.linkBroadcast;
-    resizeIpv4(pkt.bytes, pkt.l3, length, d.id, 0);
-    this.#counters.ipReasmOKs++;
-    return pkt;
   }
 
   /** Keeps only the identity, so that the rest of the datagram is refused until its time is up. */
@@ -261,10 +245,15 @@ export class Reassembler {
     d.data = new Uint8Array(0);
     d.headerBytes = 0;
     d.count = 0;
-    this.#counters.ipReasmOverlaps++;
-    this.#counters.ipReasmFails++;
+    this.onOverlap();
+    this.onFail();
     this.#counters.dropFragmentOverlap++;
   }
+
+  /** The family's counters. */
+  protected abstract onFail(): void;
+  protected abstract onTimeout(): void;
+  protected abstract onOverlap(): void;
 
   #charge(d: Datagram, bytes: number): void {
     d.charged += bytes;
@@ -293,8 +282,8 @@ export class Reassembler {
       const d = this.#oldest;
       this.#unlink(d);
       if (d.poisoned) continue;
-      this.#counters.ipReasmTimeout++;
-      this.#counters.ipReasmFails++;
+      this.onTimeout();
+      this.onFail();
       this.#counters.dropFragmentTimeout++;
       if (d.headerBytes > 0) this.#timedOut(d);
     }
@@ -303,15 +292,19 @@ export class Reassembler {
 
   #timedOut(d: Datagram): void {
     const pkt = this.#owner.allocPacket();
-    const quoted = Math.min(d.ends[0], 512);
+    const quoted = Math.min(d.ends[0], QUOTED_BYTES);
     pkt.bytes.set(d.header.subarray(0, d.headerBytes), pkt.start);
     pkt.bytes.set(d.data.subarray(0, quoted), pkt.start + d.headerBytes);
     pkt.l3 = pkt.start;
+    // Without the fragment header: what is quoted reads as the packet it was to become.
+    if (d.nextField > 0) pkt.bytes[pkt.l3 + d.nextField] = d.firstProtocol;
     pkt.l4 = pkt.start + d.headerBytes;
     pkt.end = pkt.l4 + quoted;
     pkt.nicId = d.nicId;
     pkt.linkBroadcast = d.linkBroadcast;
-    pkt.protocol = d.protocol;
+    pkt.src.set(d.src);
+    pkt.dst.set(d.dst);
+    pkt.protocol = d.firstProtocol;
     this.#owner.reassemblyTimedOut(pkt);
     this.#owner.freePacket(pkt);
   }

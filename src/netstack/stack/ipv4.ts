@@ -21,11 +21,13 @@ import {
   ipv4Ttl,
   OPTIONS_OK,
   OPTIONS_SOURCE_ROUTE,
+  PROTO_IGMP,
   writeIpv4,
 } from "../wire/ipv4.ts";
 import { completeChecksum } from "./checksum-partial.ts";
 import type { Nic } from "./nic.ts";
 import { GSO_NONE, type PacketBuffer } from "./packet-buffer.ts";
+import { copyRange } from "./packet-pool.ts";
 import type { Path } from "./path.ts";
 import type { Stack } from "./stack.ts";
 
@@ -144,6 +146,11 @@ export class Ipv4 {
       protocol.onPacket(pkt);
       return;
     }
+    if (pkt.protocol === PROTO_IGMP) {
+      stack.counters.ipInDelivers++;
+      stack.nicById(pkt.nicId)?.igmp?.input(pkt);
+      return;
+    }
     if (wanted) {
       stack.counters.ipInDelivers++;
       return;
@@ -238,24 +245,4 @@ export class Ipv4 {
     this.#ids[bucket]++;
     return this.#ids[bucket];
   }
-}
-
-/** Bytes [at, at + n) of `from` (linear part, then frag) behind `to`'s start. */
-function copyRange(
-  to: PacketBuffer,
-  from: PacketBuffer,
-  linear: number,
-  at: number,
-  n: number,
-): void {
-  const fromLinear = Math.max(0, Math.min(n, linear - at));
-  if (fromLinear > 0) {
-    to.bytes.set(from.bytes.subarray(from.start + at, from.start + at + fromLinear), to.start);
-  }
-  const rest = n - fromLinear;
-  if (rest > 0 && from.fragBytes !== null) {
-    const begin = from.fragOffset + at + fromLinear - linear;
-    to.bytes.set(from.fragBytes.subarray(begin, begin + rest), to.start + fromLinear);
-  }
-  to.end = to.start + n;
 }

@@ -1,9 +1,9 @@
 // Neighbour unreachability detection: who on the link owns an address, and is it still there.
 // The state machine of RFC 4861 7.3 with its timers, used for ARP as Linux does (and for NDP).
-// One table per NIC. What a probe looks like is the resolver's business (arp.ts, later ndp.ts).
+// One table per NIC and family. What a probe looks like is the resolver's business (arp.ts, ndp.ts).
 
 import { assert } from "../../base/assert.ts";
-import { type Clock, SECOND } from "../../base/clock.ts";
+import { type Clock, MS, SECOND } from "../../base/clock.ts";
 import type { Limits } from "../../base/limits.ts";
 import type { Rng } from "../../base/rng.ts";
 import { Timer, type TimerQueue } from "../../base/timers.ts";
@@ -53,6 +53,11 @@ export class NeighborEntry {
   /** Next in the same hash bucket. */
   next: NeighborEntry | null = null;
 
+  /** Whether mac says anything yet. */
+  get hasMac(): boolean {
+    return (this.state & (S.Incomplete | S.Failed)) === 0;
+  }
+
   constructor(onTimer: (entry: NeighborEntry, nowNs: number) => void) {
     this.timer = new Timer((nowNs) => onTimer(this, nowNs));
   }
@@ -75,6 +80,9 @@ export class NeighborTable {
   readonly #limits: Limits;
   readonly #counters: Counters;
   readonly #buckets = new Map<number, NeighborEntry>();
+  /** A router may have said others (RFC 4861 6.3.4). */
+  #reachableTimeNs = REACHABLE_TIME_NS;
+  #retransmitNs = RETRANSMIT_NS;
   #count = 0;
   #parkedBytes = 0;
   readonly #onTimer = (entry: NeighborEntry, nowNs: number): void => this.#expire(entry, nowNs);
@@ -179,7 +187,7 @@ export class NeighborTable {
         entry.state = S.Incomplete;
         entry.probes = 1;
         this.#park(entry, pkt);
-        this.#arm(entry, RETRANSMIT_NS);
+        this.#arm(entry, this.#retransmitNs);
         this.#resolver.sendProbe(entry, false);
         return false;
       default:
@@ -224,12 +232,74 @@ export class NeighborTable {
     if (!known) this.#flush(entry);
   }
 
+  /** NDP: a message of addr's own told its MAC (RFC 4861 7.2.3, 6.3.4, 8.3): no proof that it hears us. */
+  heardFrom(addr: IpAddr, bytes: Uint8Array, macOffset: number, create: boolean): void {
+    const entry = create ? this.obtain(addr) : this.find(addr);
+    if (entry === null || entry.state === S.Permanent) return;
+    const known = entry.hasMac;
+    if (known && macEquals(entry.mac, 0, bytes, macOffset)) return;
+    this.#setMac(entry, bytes, macOffset);
+    this.#timers.disarm(entry.timer);
+    entry.state = S.Stale;
+    if (!known) this.#flush(entry);
+  }
+
+  /**
+   * A neighbour advertisement (RFC 4861 7.2.5); macOffset -1: it names no MAC. True when addr was a router
+   * and says that it is none any more.
+   */
+  advertised(
+    addr: IpAddr,
+    bytes: Uint8Array,
+    macOffset: number,
+    solicited: boolean,
+    override: boolean,
+    router: boolean,
+  ): boolean {
+    const entry = this.find(addr);
+    if (entry === null || (entry.state & (S.Failed | S.Permanent)) !== 0) return false;
+    const retired = entry.isRouter && !router;
+    if (entry.state === S.Incomplete) {
+      if (macOffset < 0) return false;
+      this.#setMac(entry, bytes, macOffset);
+      entry.isRouter = router;
+      if (solicited) this.#reachable(entry);
+      else {
+        this.#timers.disarm(entry.timer);
+        entry.state = S.Stale;
+      }
+      this.#flush(entry);
+      return retired;
+    }
+    const changes = macOffset >= 0 && !macEquals(entry.mac, 0, bytes, macOffset);
+    if (changes && !override) {
+      if (entry.state === S.Reachable) entry.state = S.Stale;
+      return false;
+    }
+    if (changes) this.#setMac(entry, bytes, macOffset);
+    if (solicited) this.#reachable(entry);
+    else if (changes) entry.state = S.Stale;
+    entry.isRouter = router;
+    return retired;
+  }
+
+  /** Milliseconds from a router advertisement; 0: not said. */
+  setTimes(reachableMs: number, retransmitMs: number): void {
+    if (reachableMs > 0 && reachableMs <= 3_600_000) this.#reachableTimeNs = reachableMs * MS;
+    if (retransmitMs >= 100 && retransmitMs <= 60_000) this.#retransmitNs = retransmitMs * MS;
+  }
+
+  #setMac(entry: NeighborEntry, bytes: Uint8Array, macOffset: number): void {
+    copyMac(entry.mac, 0, bytes, macOffset);
+    entry.updatedNs = this.#clock.monotonicNs();
+  }
+
   #reachable(entry: NeighborEntry): void {
     entry.state = S.Reachable;
     entry.probes = 0;
     entry.confirmed = false;
     // RFC 4861 6.3.2: uniform between 0.5 and 1.5 times the base.
-    this.#arm(entry, REACHABLE_TIME_NS * (0.5 + this.#rng.u32() / 0x1_0000_0000));
+    this.#arm(entry, this.#reachableTimeNs * (0.5 + this.#rng.u32() / 0x1_0000_0000));
   }
 
   #arm(entry: NeighborEntry, afterNs: number): void {
@@ -245,7 +315,7 @@ export class NeighborTable {
       case S.Delay:
         entry.state = S.Probe;
         entry.probes = 1;
-        this.#arm(entry, RETRANSMIT_NS);
+        this.#arm(entry, this.#retransmitNs);
         this.#resolver.sendProbe(entry, true);
         return;
       case S.Probe:
@@ -261,7 +331,7 @@ export class NeighborTable {
     const unicast = entry.state === S.Probe;
     if (entry.probes < (unicast ? UNICAST_PROBES : MULTICAST_PROBES)) {
       entry.probes++;
-      this.#arm(entry, RETRANSMIT_NS);
+      this.#arm(entry, this.#retransmitNs);
       this.#resolver.sendProbe(entry, unicast);
       return;
     }

@@ -2,7 +2,8 @@
 // Ethernet header; ARP is answered here (arp.ts); IP goes to the stack. The loopback NIC has no link:
 // the stack queues its packets.
 
-import type { IpAddr } from "../ip-addr.ts";
+import type { Family, IpAddr } from "../ip-addr.ts";
+import { NetErr, type NetError } from "../net-error.ts";
 import {
   BROADCAST_MAC,
   checkEthernet,
@@ -15,16 +16,25 @@ import {
   isGroupMac,
   macEquals,
   multicastMacV4,
+  multicastMacV6,
   writeEthernet,
 } from "../wire/ethernet.ts";
 import { ArpProtocol } from "./arp.ts";
 import { completeChecksum } from "./checksum-partial.ts";
+import { Igmp } from "./igmp.ts";
+import type { Ipv6Interface } from "./ipv6-interface.ts";
 import type { LinkEndpoint, LinkSink } from "./link-endpoint.ts";
+import { isAllNodes, isReportedGroup } from "./multicast-groups.ts";
 import { type NeighborEntry, type NeighborResolver, NeighborTable } from "./neighbors.ts";
 import { GSO_NONE, type PacketBuffer } from "./packet-buffer.ts";
 import type { Path } from "./path.ts";
 import { inPrefix, maskAddr } from "./routes.ts";
+import { selectSource } from "./source-address.ts";
 import type { Stack } from "./stack.ts";
+
+const ALL_HOSTS = 0xe0000001 | 0;
+/** IPv6 groups per NIC, solicited-node groups included. */
+const GROUPS_MAX = 1024;
 
 export class NicAddress {
   readonly addr: IpAddr;
@@ -34,6 +44,13 @@ export class NicAddress {
   readonly net: IpAddr;
   /** IPv4 subnet broadcast word; 0 when the prefix has none. */
   readonly broadcast: number;
+  /** IPv6 (RFC 4862 5.5.4), monotonic: deprecated from the first on, gone at the second. */
+  preferredUntilNs = Number.POSITIVE_INFINITY;
+  validUntilNs = Number.POSITIVE_INFINITY;
+  /** RFC 8981. */
+  temporary = false;
+  /** Made from an advertised prefix. */
+  isAuto = false;
 
   constructor(addr: IpAddr, prefixBits: number) {
     this.addr = addr.clone();
@@ -68,7 +85,12 @@ export class Nic implements LinkSink, NeighborResolver {
   readonly mac: Uint8Array;
   readonly addresses: NicAddress[] = [];
   readonly neighbors: NeighborTable;
+  /** Of IPv6. */
+  readonly neighbors6: NeighborTable;
   readonly arp: ArpProtocol;
+  readonly igmp: Igmp | null;
+  /** Null: IPv6 is off here, nothing of it is sent or taken. The loopback needs none for ::1. */
+  ipv6: Ipv6Interface | null = null;
   /** Takes packets for any destination, and may send from any source: a gateway's inside. */
   readonly promiscuous: boolean;
   isUp = true;
@@ -81,8 +103,9 @@ export class Nic implements LinkSink, NeighborResolver {
     txDropped: 0,
     multicast: 0,
   };
-  /** Multicast groups joined, with how often (address words of IPv4; IPv6 with its own protocol). */
+  /** IPv4 multicast groups joined, with how often. */
   readonly groups = new Map<number, number>();
+  readonly groups6: { readonly group: IpAddr; count: number }[] = [];
   readonly #groupMac = new Uint8Array(6);
 
   constructor(
@@ -108,12 +131,25 @@ export class Nic implements LinkSink, NeighborResolver {
       stack.limits,
       stack.counters,
     );
+    this.neighbors6 = new NeighborTable(
+      this,
+      stack.clock,
+      stack.timers,
+      stack.rng,
+      stack.limits,
+      stack.counters,
+    );
     this.arp = new ArpProtocol(this);
+    this.igmp = link === null ? null : new Igmp(this);
     link?.attach(this);
   }
 
   get isLoopback(): boolean {
     return this.link === null;
+  }
+  /** Of IPv6 packets. */
+  get mtu6(): number {
+    return this.ipv6 === null ? this.mtu : this.ipv6.mtu;
   }
   get checksumOffload(): boolean {
     return this.link === null || this.link.checksumOffload;
@@ -135,6 +171,11 @@ export class Nic implements LinkSink, NeighborResolver {
   }
   /** The address to send from towards `addr`: one of the same prefix first. */
   sourceFor(addr: IpAddr): IpAddr | null {
+    if (!addr.isV4) {
+      const preferTemporary = this.ipv6?.temporaryAddresses ?? false;
+      const nowNs = this.stack.clock.monotonicNs();
+      return selectSource(this.addresses, addr, { nowNs, preferTemporary });
+    }
     let first: IpAddr | null = null;
     for (const a of this.addresses) {
       if (a.addr.isV4 !== addr.isV4) continue;
@@ -142,6 +183,46 @@ export class Nic implements LinkSink, NeighborResolver {
       first ??= a.addr;
     }
     return first;
+  }
+
+  /** Whether packets to this group are for us. */
+  isMember(group: IpAddr): boolean {
+    if (group.isV4) return this.groups.has(group.w3);
+    for (const g of this.groups6) if (g.group.equals(group)) return true;
+    return isAllNodes(group);
+  }
+
+  joinGroup(group: IpAddr): NetError | 0 {
+    if (group.isV4) {
+      const count = this.groups.get(group.w3) ?? 0;
+      this.groups.set(group.w3, count + 1);
+      if (count === 0 && group.w3 !== ALL_HOSTS) this.igmp?.reporter.joined(group);
+      return 0;
+    }
+    for (const g of this.groups6) {
+      if (!g.group.equals(group)) continue;
+      g.count++;
+      return 0;
+    }
+    if (this.groups6.length >= GROUPS_MAX) return NetErr.NoBuffers;
+    this.groups6.push({ group: group.clone(), count: 1 });
+    if (isReportedGroup(group)) this.ipv6?.mld.reporter.joined(group);
+    return 0;
+  }
+
+  leaveGroup(group: IpAddr): void {
+    if (group.isV4) {
+      const count = this.groups.get(group.w3) ?? 0;
+      if (count > 1) this.groups.set(group.w3, count - 1);
+      else if (this.groups.delete(group.w3) && group.w3 !== ALL_HOSTS) {
+        this.igmp?.reporter.left(group);
+      }
+      return;
+    }
+    const at = this.groups6.findIndex((g) => g.group.equals(group));
+    if (at < 0 || --this.groups6[at].count > 0) return;
+    this.groups6.splice(at, 1);
+    if (isReportedGroup(group)) this.ipv6?.mld.reporter.left(group);
   }
 
   deliver(pkt: PacketBuffer): void {
@@ -182,6 +263,13 @@ export class Nic implements LinkSink, NeighborResolver {
         this.arp.input(pkt);
         return;
       case ETHERTYPE_IPV6:
+        if (this.ipv6 !== null) {
+          this.stack.ipv6.input(this, pkt, false);
+          return;
+        }
+        this.counters.rxDropped++;
+        counters.dropIpv6Off++;
+        return;
       default:
         this.counters.rxDropped++;
         counters.dropUnknownEtherType++;
@@ -192,18 +280,24 @@ export class Nic implements LinkSink, NeighborResolver {
   output(path: Path, pkt: PacketBuffer): void {
     if (path.isBroadcast) this.transmit(pkt, BROADCAST_MAC, ETHERTYPE_IPV4);
     else if (path.isMulticast) {
-      multicastMacV4(this.#groupMac, path.dst.w3);
-      this.transmit(pkt, this.#groupMac, ETHERTYPE_IPV4);
+      const v4 = path.family === 4;
+      if (v4) multicastMacV4(this.#groupMac, path.dst.w3);
+      else multicastMacV6(this.#groupMac, path.dst);
+      this.transmit(pkt, this.#groupMac, v4 ? ETHERTYPE_IPV4 : ETHERTYPE_IPV6);
     } else {
       let entry = path.neighbor;
       if (entry === null || entry.removed) {
-        entry = this.neighbors.obtain(path.nextHop);
+        entry = this.neighborsOf(path.family).obtain(path.nextHop);
         path.neighbor = entry;
       }
-      if (entry !== null && this.neighbors.use(entry, pkt)) {
+      if (entry !== null && this.neighborsOf(path.family).use(entry, pkt)) {
         this.transmit(pkt, entry.mac, path.family === 4 ? ETHERTYPE_IPV4 : ETHERTYPE_IPV6);
       } else this.stack.freePacket(pkt);
     }
+  }
+
+  neighborsOf(family: Family): NeighborTable {
+    return family === 4 ? this.neighbors : this.neighbors6;
   }
 
   /** Puts the Ethernet header in front and hands the frame to the link. Takes the packet. */
@@ -228,13 +322,15 @@ export class Nic implements LinkSink, NeighborResolver {
   }
 
   sendProbe(entry: NeighborEntry, unicast: boolean): void {
-    this.arp.request(entry, unicast);
+    if (entry.addr.isV4) this.arp.request(entry, unicast);
+    else this.ipv6?.ndp.solicit(entry, unicast);
   }
   sendResolved(entry: NeighborEntry, pkt: PacketBuffer): void {
     this.transmit(pkt, entry.mac, entry.addr.isV4 ? ETHERTYPE_IPV4 : ETHERTYPE_IPV6);
   }
   resolutionFailed(pkt: PacketBuffer): void {
-    this.stack.icmp.localUnreachable(pkt);
+    if (pkt.bytes[pkt.l3] >>> 4 === 6) this.stack.icmp6.localUnreachable(pkt);
+    else this.stack.icmp.localUnreachable(pkt);
     this.stack.freePacket(pkt);
   }
 }

@@ -83,3 +83,23 @@ export function parkedCopy(from: PacketBuffer): PacketBuffer {
   copyPacket(to, from);
   return to;
 }
+
+/** Bytes [at, at + n) of `from` (linear part, then frag) behind `to`'s start. */
+export function copyRange(
+  to: PacketBuffer,
+  from: PacketBuffer,
+  linear: number,
+  at: number,
+  n: number,
+): void {
+  const fromLinear = Math.max(0, Math.min(n, linear - at));
+  if (fromLinear > 0) {
+    to.bytes.set(from.bytes.subarray(from.start + at, from.start + at + fromLinear), to.start);
+  }
+  const rest = n - fromLinear;
+  if (rest > 0 && from.fragBytes !== null) {
+    const begin = from.fragOffset + at + fromLinear - linear;
+    to.bytes.set(from.fragBytes.subarray(begin, begin + rest), to.start + fromLinear);
+  }
+  to.end = to.start + n;
+}

@@ -11,6 +11,8 @@ import type { Route } from "./transport.ts";
 /** The largest IP packet there is (jumbograms aside). */
 const IP_MAX = 65_535;
 
+export const ipHeaderBytes = (path: Path): number => (path.family === 4 ? 20 : 40);
+
 export class Path implements Route {
   readonly nic: Nic;
   readonly src = new IpAddr();
@@ -80,7 +82,7 @@ export class Path implements Route {
 
   #readMtu(): void {
     this.#pmtuGeneration = this.#pmtu.generation;
-    let mtu = Math.min(this.nic.mtu, IP_MAX);
+    let mtu = Math.min(this.family === 4 ? this.nic.mtu : this.nic.mtu6, IP_MAX);
     if (this.#routeMtu > 0) mtu = Math.min(mtu, this.#routeMtu);
     const learned = this.isLoopback ? null : this.#pmtu.find(this.dst);
     this.#mtuLocked = learned?.locked ?? false;

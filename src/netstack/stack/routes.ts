@@ -88,13 +88,19 @@ export class RouteTable {
     if (config.prefixBits < 0 || config.prefixBits > (config.dst.isV4 ? 32 : 128)) {
       return NetErr.InvalidArgument;
     }
+    const entry = this.insert(config);
+    return typeof entry === "number" ? entry : 0;
+  }
+
+  /** As add, but the entry: for who will take it out again. */
+  insert(config: RouteConfig): RouteEntry | NetError {
     if (this.#entries.length >= this.#limits.routes) return NetErr.NoBuffers;
     const entry = new RouteEntry(config);
     let at = 0;
     while (at < this.#entries.length && !before(entry, this.#entries[at])) at++;
     this.#entries.splice(at, 0, entry);
     this.generation++;
-    return 0;
+    return entry;
   }
 
   remove(entry: RouteEntry): boolean {

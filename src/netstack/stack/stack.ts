@@ -11,16 +11,20 @@ import type { Rng } from "../../base/rng.ts";
 import { TimerQueue } from "../../base/timers.ts";
 import type { Endpoints } from "../endpoints.ts";
 import { IcmpProtocol } from "../icmp/icmp.ts";
+import { Icmp6Protocol } from "../icmp/icmp6.ts";
 import { IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
 import { RawProtocol } from "../raw/raw.ts";
 import { TcpProtocol } from "../tcp/tcp.ts";
 import { UdpProtocol } from "../udp/udp.ts";
 import { EXCEEDED_REASSEMBLY, ICMP_TIME_EXCEEDED } from "../wire/icmp.ts";
-import { ipv4Dst, ipv4Src } from "../wire/ipv4.ts";
+import { EXCEEDED6_REASSEMBLY, ICMP6_TIME_EXCEEDED } from "../wire/icmpv6.ts";
 import { Counters } from "./counters.ts";
-import { Reassembler } from "./fragments.ts";
+import { Ipv4Reassembler } from "./fragments-ipv4.ts";
+import { Ipv6Reassembler } from "./fragments-ipv6.ts";
 import { Ipv4 } from "./ipv4.ts";
+import { Ipv6 } from "./ipv6.ts";
+import { FOREVER, type Ipv6Config, Ipv6Interface } from "./ipv6-interface.ts";
 import type { LinkEndpoint } from "./link-endpoint.ts";
 import { LOOPBACK_MTU, LoopbackQueue } from "./loopback.ts";
 import { Nic, NicAddress } from "./nic.ts";
@@ -53,6 +57,8 @@ export interface AttachConfig {
   routes?: readonly Omit<RouteConfig, "nicId">[];
   /** Takes packets to any address and may send from any: a gateway's inside. */
   promiscuous?: boolean;
+  /** Default: static when an IPv6 address is among the addresses, otherwise off. */
+  ipv6?: Ipv6Config;
 }
 
 /** Packets to ourselves handled in one runPending: the rest waits for the next, so that others run too. */
@@ -60,6 +66,12 @@ const PENDING_MAX = 2048;
 const PATH_CACHE_MAX = 1024;
 const ROUTE_ORIGIN_KERNEL = 2;
 const LOCALHOST = IpAddr.v4(127, 0, 0, 1);
+const LOCALHOST6 = new IpAddr();
+LOCALHOST6.w3 = 1;
+/** ff00::/8. */
+const ALL_GROUPS6 = new IpAddr();
+ALL_GROUPS6.w0 = 0xff00_0000 | 0;
+const MULTICAST_METRIC = 256;
 
 export class Stack implements NetworkLayer {
   readonly clock: Clock;
@@ -69,12 +81,15 @@ export class Stack implements NetworkLayer {
   readonly counters = new Counters();
   readonly routes: RouteTable;
   readonly pathMtu: PathMtuCache;
-  readonly fragments: Reassembler;
+  readonly fragments: Ipv4Reassembler;
+  readonly fragments6: Ipv6Reassembler;
   readonly ephemeral: EphemeralPorts;
   /** By IP protocol number. */
   readonly protocols: (TransportProtocol | null)[] = new Array(256).fill(null);
   readonly ipv4: Ipv4;
+  readonly ipv6: Ipv6;
   readonly icmp: IcmpProtocol;
+  readonly icmp6: Icmp6Protocol;
   readonly udp: UdpProtocol;
   readonly raw: RawProtocol;
   readonly tcp: TcpProtocol;
@@ -101,17 +116,21 @@ export class Stack implements NetworkLayer {
     const { clock, rng, limits, timers, counters } = this;
     this.routes = new RouteTable(limits);
     this.pathMtu = new PathMtuCache(clock, timers);
-    this.fragments = new Reassembler(this, clock, timers, rng, limits, counters);
+    this.fragments = new Ipv4Reassembler(this, clock, timers, rng, limits, counters);
+    this.fragments6 = new Ipv6Reassembler(this, clock, timers, rng, limits, counters);
     this.ephemeral = new EphemeralPorts(rng);
     this.#queue = new LoopbackQueue(counters);
     this.ipv4 = new Ipv4(this);
+    this.ipv6 = new Ipv6(this);
     this.raw = new RawProtocol(this);
     this.icmp = new IcmpProtocol(this);
+    this.icmp6 = new Icmp6Protocol(this);
     this.udp = new UdpProtocol(this);
     this.tcp = new TcpProtocol(this, { clock, timers, rng, limits });
-    for (const p of [this.icmp, this.udp, this.tcp]) this.protocols[p.protocol] = p;
+    for (const p of [this.icmp, this.icmp6, this.udp, this.tcp]) this.protocols[p.protocol] = p;
     this.loopback = this.#addNic("lo", null, LOOPBACK_MTU, false);
     this.addAddress(this.loopback, LOCALHOST, 8);
+    this.addAddress(this.loopback, LOCALHOST6, 128);
     this.endpoints = {
       tcp: (family) => this.tcp.newEndpoint(family),
       udp: (family) => this.udp.open(family),
@@ -136,6 +155,7 @@ export class Stack implements NetworkLayer {
 
   attach(link: LinkEndpoint, config: AttachConfig): Nic {
     const nic = this.#addNic(config.name, link, link.mtu, config.promiscuous ?? false);
+    if (config.ipv6 !== undefined) this.enableIpv6(nic, config.ipv6);
     for (const { addr, prefixBits } of config.addresses) this.addAddress(nic, addr, prefixBits);
     for (const route of config.routes ?? []) this.routes.add({ ...route, nicId: nic.id });
     return nic;
@@ -147,28 +167,68 @@ export class Stack implements NetworkLayer {
     return nic;
   }
 
-  /** With the on-link route of its prefix. */
+  /** From here on the NIC speaks IPv6: a link-local address first. Once per NIC. */
+  enableIpv6(nic: Nic, config: Ipv6Config): void {
+    if (config.mode === "off" || nic.isLoopback || nic.ipv6 !== null) return;
+    nic.ipv6 = new Ipv6Interface(nic, config);
+    nic.ipv6.start();
+  }
+
+  /** Groups of every scope are reached by any NIC with IPv6. */
+  addMulticastRoute(nic: Nic): void {
+    this.routes.add({
+      dst: ALL_GROUPS6,
+      prefixBits: 8,
+      gateway: null,
+      nicId: nic.id,
+      metric: MULTICAST_METRIC,
+      origin: ROUTE_ORIGIN_KERNEL,
+    });
+  }
+
+  /** With the on-link route of its prefix. An IPv6 address may be used once nobody else claims it. */
   addAddress(nic: Nic, addr: IpAddr, prefixBits: number): NetError | 0 {
     if (prefixBits < 0 || prefixBits > (addr.isV4 ? 32 : 128)) return NetErr.InvalidArgument;
     if (nic.hasAddress(addr)) return NetErr.AddressInUse;
-    nic.addresses.push(new NicAddress(addr, prefixBits));
-    const origin = ROUTE_ORIGIN_KERNEL;
+    if (addr.isV4 || nic.isLoopback) return this.own(nic, new NicAddress(addr, prefixBits), true);
+    this.enableIpv6(nic, { mode: "static" });
+    const begun = nic.ipv6?.assign(addr, prefixBits, FOREVER) ?? false;
+    return begun ? 0 : NetErr.AddressInUse;
+  }
+
+  /** The address is ours from now on. */
+  own(nic: Nic, owned: NicAddress, onLink: boolean): NetError | 0 {
+    const { addr, prefixBits } = owned;
+    nic.addresses.push(owned);
+    this.routes.generation++;
+    if (!onLink) return 0;
     return this.routes.add({
       dst: addr,
       prefixBits,
       gateway: null,
       nicId: nic.id,
-      src: addr,
-      origin,
+      // IPv6 chooses among all addresses of the NIC (RFC 6724).
+      src: addr.isV4 ? addr : null,
+      metric: addr.isV4 || nic.isLoopback ? 0 : MULTICAST_METRIC,
+      origin: ROUTE_ORIGIN_KERNEL,
     });
   }
 
   removeAddress(nic: Nic, addr: IpAddr): NetError | 0 {
     const at = nic.addresses.findIndex((a) => a.addr.equals(addr));
+    if (!addr.isV4) nic.ipv6?.release(addr);
     if (at < 0) return NetErr.AddressNotAvailable;
-    nic.addresses.splice(at, 1);
+    const [gone] = nic.addresses.splice(at, 1);
+    const shared = nic.addresses.some((a) => a.bits === gone.bits && a.net.equals(gone.net));
     for (const entry of [...this.routes.entries]) {
-      if (entry.nicId === nic.id && entry.src?.equals(addr)) this.routes.remove(entry);
+      if (entry.nicId !== nic.id) continue;
+      const brought =
+        !addr.isV4 &&
+        !shared &&
+        entry.origin === ROUTE_ORIGIN_KERNEL &&
+        entry.bits === gone.bits &&
+        entry.dst.equals(gone.net);
+      if (brought || entry.src?.equals(addr)) this.routes.remove(entry);
     }
     this.routes.generation++;
     return 0;
@@ -193,14 +253,10 @@ export class Stack implements NetworkLayer {
   joinGroup(group: IpAddr, nicId: number): NetError | 0 {
     const nic = this.#groupNic(group, nicId);
     if (nic === null) return NetErr.NoDevice;
-    nic.groups.set(group.w3, (nic.groups.get(group.w3) ?? 0) + 1);
-    return 0;
+    return nic.joinGroup(group);
   }
   leaveGroup(group: IpAddr, nicId: number): void {
-    const nic = this.#groupNic(group, nicId);
-    const count = nic?.groups.get(group.w3) ?? 0;
-    if (count > 1) nic?.groups.set(group.w3, count - 1);
-    else nic?.groups.delete(group.w3);
+    this.#groupNic(group, nicId)?.leaveGroup(group);
   }
   #groupNic(group: IpAddr, nicId: number): Nic | null {
     if (nicId !== 0) return this.nicById(nicId);
@@ -241,7 +297,8 @@ export class Stack implements NetworkLayer {
   #makePath(src: IpAddr | null, dst: IpAddr, nicId: number): Path | NetError {
     const fixed = src === null || src.isUnspecified ? null : src;
     // Linux: a connection to 0.0.0.0 goes to this host.
-    if (dst.isUnspecified) return this.#localPath(fixed, dst.isV4 ? LOCALHOST : dst);
+    if (dst.isUnspecified) return this.#localPath(fixed, dst.isV4 ? LOCALHOST : LOCALHOST6);
+    if (fixed !== null && fixed.isV4 !== dst.isV4) return NetErr.NetworkUnreachable;
     if (this.isLocalAddress(dst)) return this.#localPath(fixed, dst);
     const entry = this.routes.lookup(dst, nicId);
     const nic = this.nicById(entry?.nicId ?? nicId);
@@ -255,7 +312,7 @@ export class Stack implements NetworkLayer {
       return NetErr.AddressNotAvailable;
     }
     const nextHop = entry?.gateway ?? dst;
-    const from = fixed ?? entry?.src ?? nic.sourceFor(nextHop);
+    const from = fixed ?? entry?.src ?? nic.sourceFor(dst.isV4 ? nextHop : dst);
     // Without an address yet (DHCP) only broadcasts go out, from 0.0.0.0.
     if (from === null && !nic.isBroadcastAddress(dst)) return NetErr.NetworkUnreachable;
     return new Path(nic, from ?? ANY_V4, dst, nextHop, this.routes, this.pathMtu, {
@@ -285,7 +342,9 @@ export class Stack implements NetworkLayer {
   }
 
   sendPacket(route: Route, pkt: PacketBuffer, dontFragment: boolean): NetError | 0 {
-    return this.ipv4.send(route as Path, pkt, dontFragment);
+    const path = route as Path;
+    if (path.family === 4) return this.ipv4.send(path, pkt, dontFragment);
+    return this.ipv6.send(path, pkt, dontFragment);
   }
 
   /** A packet with its IP header at pkt.start: to ourselves, to the link, or both. Takes the packet. */
@@ -294,7 +353,7 @@ export class Stack implements NetworkLayer {
       this.#toOurselves(path.nic, pkt);
       return;
     }
-    if (path.isBroadcast || (path.isMulticast && path.nic.groups.has(path.dst.w3))) {
+    if (path.isBroadcast || (path.isMulticast && path.nic.isMember(path.dst))) {
       const copy = this.allocPacket();
       copyPacket(copy, pkt);
       this.#toOurselves(path.nic, copy);
@@ -315,18 +374,18 @@ export class Stack implements NetworkLayer {
   confirmReachable(route: Route): void {
     const path = route as Path;
     if (path.neighbor !== null && !path.neighbor.removed) {
-      path.nic.neighbors.confirm(path.neighbor);
+      path.nic.neighborsOf(path.family).confirm(path.neighbor);
     }
   }
 
   sendPortUnreachable(pkt: PacketBuffer): void {
-    this.icmp.sendPortUnreachable(pkt);
+    if (pkt.src.isV4) this.icmp.sendPortUnreachable(pkt);
+    else this.icmp6.sendPortUnreachable(pkt);
   }
 
   reassemblyTimedOut(pkt: PacketBuffer): void {
-    pkt.src.setV4(ipv4Src(pkt.bytes, pkt.l3));
-    pkt.dst.setV4(ipv4Dst(pkt.bytes, pkt.l3));
-    this.icmp.sendError(pkt, ICMP_TIME_EXCEEDED, EXCEEDED_REASSEMBLY, 0);
+    if (pkt.src.isV4) this.icmp.sendError(pkt, ICMP_TIME_EXCEEDED, EXCEEDED_REASSEMBLY, 0);
+    else this.icmp6.sendError(pkt, ICMP6_TIME_EXCEEDED, EXCEEDED6_REASSEMBLY, 0);
   }
 
   // --- Order of running ---
@@ -356,7 +415,8 @@ export class Stack implements NetworkLayer {
       pkt.nicId = nic.id;
       pkt.linkBroadcast = false;
       pkt.timeNs = this.clock.monotonicNs();
-      this.ipv4.input(nic, pkt, true);
+      if (pkt.bytes[pkt.l3] >>> 4 === 6) this.ipv6.input(nic, pkt, true);
+      else this.ipv4.input(nic, pkt, true);
       this.freePacket(pkt);
     }
     this.#depth--;
@@ -377,7 +437,10 @@ export class Stack implements NetworkLayer {
   close(): void {
     this.tcp.close();
     for (const nic of this.#nics) {
+      nic.ipv6?.close();
+      nic.igmp?.reporter.close();
       nic.neighbors.clear();
+      nic.neighbors6.clear();
       nic.link?.close();
     }
   }

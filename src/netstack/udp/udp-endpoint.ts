@@ -5,6 +5,7 @@ import type { Family, IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
 import { DatagramBase } from "../stack/datagram-endpoint.ts";
 import type { PacketBuffer } from "../stack/packet-buffer.ts";
+import { ipHeaderBytes } from "../stack/path.ts";
 import type { PortProbe } from "../stack/ports.ts";
 import type { Stack } from "../stack/stack.ts";
 import type { IcmpError } from "../stack/transport.ts";
@@ -121,9 +122,10 @@ export class UdpEndpoint extends DatagramBase implements PortProbe {
     if (refused < 0) return refused;
     const toPort = addr === null ? this.remotePort : port;
     if (toPort <= 0 || toPort > 0xffff) return NetErr.InvalidArgument;
-    const ipBytes = IPV4_HEADER + UDP_HEADER + length;
-    if (ipBytes > IP_MAX) return NetErr.MessageTooLong;
     const to = addr ?? this.remoteAddr;
+    // IPv6's payload length does not count its header.
+    const counted = (to.isV4 ? IPV4_HEADER : 0) + UDP_HEADER + length;
+    if (counted > IP_MAX) return NetErr.MessageTooLong;
     const path = this.pathTo(to);
     if (path === null) return this.pathError;
     if (path.isBroadcast && !this.options.broadcast) return NetErr.NotPermitted;
@@ -135,7 +137,7 @@ export class UdpEndpoint extends DatagramBase implements PortProbe {
     const pkt = stack.allocPacket();
     pkt.ttl = path.isMulticast ? this.options.multicastTtl : this.options.ttl;
     pkt.tos = this.options.tos;
-    const df = this.dontFragment(path, ipBytes);
+    const df = this.dontFragment(path, ipHeaderBytes(path) + UDP_HEADER + length);
     const result = stack.udp.transmit(path, pkt, this.localPort, toPort, src, offset, length, df);
     stack.runPending();
     return result < 0 ? result : length;

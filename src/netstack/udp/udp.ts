@@ -12,6 +12,7 @@ import type { Stack } from "../stack/stack.ts";
 import type { IcmpError, TransportProtocol } from "../stack/transport.ts";
 import { pseudoSum, sum16 } from "../wire/checksum.ts";
 import { IPV4_HEADER, PROTO_UDP, writeIpv4 } from "../wire/ipv4.ts";
+import { IPV6_HEADER, writeIpv6 } from "../wire/ipv6.ts";
 import {
   checkUdp,
   UDP_CHECKSUM,
@@ -138,13 +139,15 @@ export class UdpProtocol implements TransportProtocol {
     if (typeof path === "number") return;
     const pkt = this.#stack.allocPacket();
     pkt.l3 = pkt.start;
-    pkt.l4 = pkt.l3 + IPV4_HEADER;
+    pkt.l4 = pkt.l3 + (src.isV4 ? IPV4_HEADER : IPV6_HEADER);
     pkt.end = pkt.l4 + UDP_HEADER;
     pkt.nicId = path.nicId;
     pkt.protocol = PROTO_UDP;
     pkt.src.set(src);
     pkt.dst.set(dst);
-    writeIpv4(pkt.bytes, pkt.l3, IPV4_HEADER + UDP_HEADER, 0, 0, 0, pkt.ttl, PROTO_UDP, src, dst);
+    if (src.isV4) {
+      writeIpv4(pkt.bytes, pkt.l3, IPV4_HEADER + UDP_HEADER, 0, 0, 0, pkt.ttl, PROTO_UDP, src, dst);
+    } else writeIpv6(pkt.bytes, pkt.l3, UDP_HEADER, 0, PROTO_UDP, pkt.ttl, src, dst);
     writeUdp(pkt.bytes, pkt.l4, srcPort, dstPort, UDP_HEADER, 0);
     this.#stack.sendPortUnreachable(pkt);
     this.#stack.freePacket(pkt);

@@ -3,7 +3,8 @@
 //    0       6       12     14
 //   | dst   | src   | type | payload ...
 
-import { setU16, u16 } from "../../base/bytes.ts";
+import { setU16, setU32, u16 } from "../../base/bytes.ts";
+import type { IpAddr } from "../ip-addr.ts";
 
 export const ETH_DST = 0;
 export const ETH_SRC = 6;
@@ -73,6 +74,13 @@ export function multicastMacV4(out: Uint8Array, group: number): void {
   out[3] = (group >>> 16) & 0x7f;
   out[4] = group >>> 8;
   out[5] = group;
+}
+
+/** The group MAC of an IPv6 multicast address (RFC 2464 7). */
+export function multicastMacV6(out: Uint8Array, group: IpAddr): void {
+  out[0] = 0x33;
+  out[1] = 0x33;
+  setU32(out, 2, group.w3);
 }
 
 export function formatMac(b: Uint8Array, o = 0): string {

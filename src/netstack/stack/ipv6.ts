@@ -1,0 +1,246 @@
+// IPv6 in and out (RFC 8200). Checks what arrives, walks its extension headers (ipv6-extensions.ts),
+// reassembles, hands to the protocols; writes headers and fragments. Forwards nothing. Packets without
+// extension headers, nearly all, take no detour.
+
+import { NetErr, type NetError } from "../net-error.ts";
+import { ICMP6_PARAMETER_PROBLEM, PROBLEM6_NEXT_HEADER } from "../wire/icmpv6.ts";
+import { PROTO_ICMP, PROTO_IGMP } from "../wire/ipv4.ts";
+import {
+  checkIpv6,
+  FRAGMENT_HEADER,
+  fragmentMore,
+  fragmentOffset,
+  IPV6_HEADER,
+  ipv6HopLimit,
+  ipv6Next,
+  ipv6Payload,
+  ipv6Tos,
+  NEXT_FRAGMENT,
+  writeFragmentHeader,
+  writeIpv6,
+} from "../wire/ipv6.ts";
+import { completeChecksum } from "./checksum-partial.ts";
+import { ExtensionWalk, WALK_DROP, WALK_FRAGMENT, WALK_PROBLEM } from "./ipv6-extensions.ts";
+import { isLinkLocal, multicastScope } from "./multicast-groups.ts";
+import type { Nic } from "./nic.ts";
+import { GSO_NONE, type PacketBuffer } from "./packet-buffer.ts";
+import { copyRange } from "./packet-pool.ts";
+import type { Path } from "./path.ts";
+import type { Stack } from "./stack.ts";
+
+const PAYLOAD_MAX = 65_535;
+
+export class Ipv6 {
+  readonly #stack: Stack;
+  readonly #walk = new ExtensionWalk();
+  /** The packet being delivered came in fragments: Neighbour Discovery must not (RFC 6980). */
+  fromFragments = false;
+
+  constructor(stack: Stack) {
+    this.#stack = stack;
+  }
+
+  /** A packet at pkt.l3. fromSelf: sent by this stack. */
+  input(nic: Nic, pkt: PacketBuffer, fromSelf: boolean): void {
+    const counters = this.#stack.counters;
+    const b = pkt.bytes;
+    const o = pkt.l3;
+    counters.ip6InReceives++;
+    if (!checkIpv6(b, o, pkt.end - o)) {
+      counters.ip6InHdrErrors++;
+      counters.dropIpHeader++;
+      return;
+    }
+    pkt.end = o + IPV6_HEADER + ipv6Payload(b, o);
+    counters.ip6InOctets += pkt.end - o;
+    pkt.src.read(b, o + 8, 6);
+    pkt.dst.read(b, o + 24, 6);
+    pkt.l4 = o + IPV6_HEADER;
+    pkt.protocol = ipv6Next(b, o);
+    pkt.ttl = ipv6HopLimit(b, o);
+    pkt.tos = ipv6Tos(b, o);
+    if (!this.#sourceOk(pkt, fromSelf) || !this.#isOurs(nic, pkt, fromSelf)) return;
+    this.fromFragments = false;
+    const protocol = this.#stack.protocols[pkt.protocol];
+    if (protocol !== null) this.deliver(pkt);
+    else this.#walkOn(pkt, this.#walk.begin(b, o, pkt.end));
+  }
+
+  #walkOn(pkt: PacketBuffer, first: number): void {
+    const walk = this.#walk;
+    let verdict = first;
+    while (verdict === WALK_FRAGMENT) {
+      const atomic = fragmentOffset(pkt.bytes, walk.at) === 0 && !fragmentMore(pkt.bytes, walk.at);
+      if (!atomic) {
+        this.#fragment(pkt);
+        return;
+      }
+      this.fromFragments = true;
+      walk.skipFragment(pkt.bytes);
+      verdict = walk.resume(pkt.bytes, pkt.l3, pkt.end);
+    }
+    if (verdict === WALK_PROBLEM) this.#problem(pkt);
+    else if (verdict === WALK_DROP) {
+      this.#stack.counters.ip6InHdrErrors++;
+      this.#stack.counters.dropIpOptions++;
+    } else {
+      pkt.protocol = walk.next;
+      pkt.l4 = walk.at;
+      this.deliver(pkt, walk.nextField - pkt.l3);
+    }
+  }
+
+  #fragment(pkt: PacketBuffer): void {
+    const walk = this.#walk;
+    const whole = this.#stack.fragments6.add(pkt, walk);
+    if (whole === null) {
+      if (walk.code >= 0) this.#stack.icmp6.sendProblem(pkt, walk.code, walk.pointer, false);
+      return;
+    }
+    whole.src.set(pkt.src);
+    whole.dst.set(pkt.dst);
+    whole.ttl = pkt.ttl;
+    whole.tos = pkt.tos;
+    whole.timeNs = pkt.timeNs;
+    this.fromFragments = true;
+    const verdict = walk.resume(whole.bytes, whole.l3, whole.end);
+    // A fragment in a fragment is nobody's honest packet.
+    this.#walkOn(whole, verdict === WALK_FRAGMENT ? WALK_DROP : verdict);
+    this.#stack.freePacket(whole);
+  }
+
+  #problem(pkt: PacketBuffer): void {
+    const { code, pointer, evenMulticast } = this.#walk;
+    this.#stack.counters.ip6InHdrErrors++;
+    this.#stack.counters.dropIpOptions++;
+    this.#stack.icmp6.sendProblem(pkt, code, pointer, evenMulticast);
+  }
+
+  #sourceOk(pkt: PacketBuffer, fromSelf: boolean): boolean {
+    if (fromSelf) return true;
+    const src = pkt.src;
+    let bad = src.isMulticast || src.isLoopback || src.isV4;
+    // ::, of who has no address yet (duplicate detection, MLD): only to a group.
+    bad ||= src.isUnspecified && !pkt.dst.isMulticast;
+    bad ||= this.#stack.isLocalAddress(src);
+    if (bad) {
+      this.#stack.counters.ip6InAddrErrors++;
+      this.#stack.counters.dropIpMartianSource++;
+    }
+    return !bad;
+  }
+
+  #isOurs(nic: Nic, pkt: PacketBuffer, fromSelf: boolean): boolean {
+    const counters = this.#stack.counters;
+    const dst = pkt.dst;
+    if (dst.isMulticast) {
+      pkt.linkBroadcast = true;
+      counters.ip6InMcastPkts++;
+      const scope = multicastScope(dst);
+      if (scope >= (fromSelf ? 1 : 2) && nic.isMember(dst)) return true;
+      counters.dropIpNotLocal++;
+      return false;
+    }
+    if (!fromSelf && (dst.isLoopback || dst.isUnspecified || dst.isV4)) {
+      counters.ip6InAddrErrors++;
+      counters.dropIpMartianDestination++;
+      return false;
+    }
+    if (fromSelf || nic.hasAddress(dst) || nic.promiscuous) return true;
+    // Another interface's address will do, but not one that means something on that link only.
+    if (!isLinkLocal(dst) && this.#stack.isLocalAddress(dst)) return true;
+    counters.ip6InAddrErrors++;
+    counters.dropIpNotLocal++;
+    return false;
+  }
+
+  /** A whole packet for us: raw endpoints first (they get copies), then its protocol. */
+  deliver(pkt: PacketBuffer, nextField = 6): void {
+    const stack = this.#stack;
+    const wanted = stack.raw.deliver(pkt);
+    // ICMP and IGMP are IPv4's own.
+    const known = pkt.protocol !== PROTO_ICMP && pkt.protocol !== PROTO_IGMP;
+    const protocol = known ? stack.protocols[pkt.protocol] : null;
+    if (protocol !== null) {
+      stack.counters.ip6InDelivers++;
+      protocol.onPacket(pkt);
+      return;
+    }
+    if (wanted) {
+      stack.counters.ip6InDelivers++;
+      return;
+    }
+    stack.counters.ip6InUnknownProtos++;
+    stack.counters.dropIpUnknownProtocol++;
+    stack.icmp6.sendError(pkt, ICMP6_PARAMETER_PROBLEM, PROBLEM6_NEXT_HEADER, nextField);
+  }
+
+  /** [pkt.start, pkt.end)+frag is what follows the IP header. Takes the packet. */
+  send(path: Path, pkt: PacketBuffer, dontFragment: boolean): NetError | 0 {
+    const stack = this.#stack;
+    const counters = stack.counters;
+    const length = pkt.length;
+    counters.ip6OutRequests++;
+    if (length > PAYLOAD_MAX) {
+      counters.dropTooBig++;
+      stack.freePacket(pkt);
+      return NetErr.MessageTooLong;
+    }
+    if (IPV6_HEADER + length > path.mtu && pkt.gsoType === GSO_NONE) {
+      if (dontFragment) {
+        counters.ip6FragFails++;
+        counters.dropTooBig++;
+        stack.freePacket(pkt);
+        return NetErr.MessageTooLong;
+      }
+      this.#sendFragments(path, pkt);
+      return 0;
+    }
+    this.#finish(path, pkt, pkt.protocol);
+    return 0;
+  }
+
+  /** A raw packet with its own header at pkt.start (IPV6_HDRINCL). */
+  sendWithHeader(path: Path, pkt: PacketBuffer): void {
+    pkt.l3 = pkt.start;
+    this.#stack.counters.ip6OutRequests++;
+    this.#stack.counters.ip6OutOctets += pkt.length;
+    this.#stack.output(path, pkt);
+  }
+
+  #finish(path: Path, pkt: PacketBuffer, next: number): void {
+    const payload = pkt.length;
+    pkt.start -= IPV6_HEADER;
+    pkt.l3 = pkt.start;
+    pkt.src.set(path.src);
+    pkt.dst.set(path.dst);
+    writeIpv6(pkt.bytes, pkt.start, payload, pkt.tos, next, pkt.ttl, path.src, path.dst);
+    this.#stack.counters.ip6OutOctets += IPV6_HEADER + payload;
+    this.#stack.output(path, pkt);
+  }
+
+  #sendFragments(path: Path, pkt: PacketBuffer): void {
+    const stack = this.#stack;
+    const pieceMax = (path.mtu - IPV6_HEADER - FRAGMENT_HEADER) & ~7;
+    const total = pkt.length;
+    const linear = pkt.end - pkt.start;
+    // RFC 7739: unpredictable; 32 random bits do not come twice within a minute by honest traffic.
+    const id = stack.rng.u32();
+    completeChecksum(pkt);
+    for (let at = 0; at < total; at += pieceMax) {
+      const n = Math.min(pieceMax, total - at);
+      const piece = stack.allocPacket();
+      piece.protocol = pkt.protocol;
+      piece.ttl = pkt.ttl;
+      piece.tos = pkt.tos;
+      copyRange(piece, pkt, linear, at, n);
+      piece.start -= FRAGMENT_HEADER;
+      piece.l4 = piece.start + FRAGMENT_HEADER;
+      writeFragmentHeader(piece.bytes, piece.start, pkt.protocol, at, at + n < total, id);
+      stack.counters.ip6FragCreates++;
+      this.#finish(path, piece, NEXT_FRAGMENT);
+    }
+    stack.counters.ip6FragOKs++;
+    stack.freePacket(pkt);
+  }
+}
