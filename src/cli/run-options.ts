@@ -18,6 +18,8 @@ export interface RunFlags {
   net?: string;
   ip?: string;
   router?: string;
+  ip6?: string;
+  router6?: string;
   dns?: string;
   mtu?: string;
   mac?: string;
@@ -85,7 +87,18 @@ export function sandboxOptions(flags: RunFlags): SandboxOptions {
   if (flags.bind !== undefined) options.binds = flags.bind.map(bindMount);
   if (flags.tmpfs !== undefined) options.tmpfs = flags.tmpfs.map(tmpfsMount);
   if (flags.write !== undefined) options.write = flags.write as SandboxOptions["write"];
-  for (const name of ["hostname", "net", "ip", "router", "dns", "mac", "pcap", "log"] as const) {
+  for (const name of [
+    "hostname",
+    "net",
+    "ip",
+    "router",
+    "ip6",
+    "router6",
+    "dns",
+    "mac",
+    "pcap",
+    "log",
+  ] as const) {
     const value = flags[name];
     if (value !== undefined) options[name] = value;
   }

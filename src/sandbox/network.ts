@@ -12,7 +12,7 @@ import { openTap } from "../host/tun.ts";
 import { SOCK_STREAM } from "../host/unix-socket.ts";
 import { EventLoopLink } from "../link/host/index.ts";
 import { VNET_HEADER } from "../link/index.ts";
-import { IpAddr } from "../netstack/index.ts";
+import { IpAddr, parseIp } from "../netstack/index.ts";
 import type { NetworkConfig } from "../sentry/control/protocol.ts";
 import { SecureRng } from "../sentry/loop/secure-rng.ts";
 import { MonitorClock } from "./clock.ts";
@@ -45,6 +45,30 @@ function checkCidr(option: string, text: string): { address: string; bits: numbe
     throw new NetcellError("ERR_USAGE", `${option} "${text}" must be like 10.0.2.15/24.`);
   }
   return { address: match[1], bits: Number(match[2]) };
+}
+
+/** "auto", or an address with its prefix. */
+function checkIp6(options: SandboxOptions, kind: string): void {
+  const { ip6, router6 } = options;
+  if (ip6 === undefined && router6 === undefined) return;
+  if (!kind.startsWith("tap")) {
+    throw new NetcellError("ERR_USAGE", "ip6 and router6 need net tap.");
+  }
+  if (ip6 === undefined) throw new NetcellError("ERR_USAGE", "router6 needs ip6.");
+  const [address, bits, more] = ip6.split("/");
+  const fits = /^\d{1,3}$/.test(bits ?? "") && Number(bits) <= 128 && more === undefined;
+  if (ip6 !== "auto" && !(isIpv6(address) && fits)) {
+    throw new NetcellError("ERR_USAGE", `ip6 "${ip6}" must be auto, or like fd00::15/64.`);
+  }
+  if (router6 !== undefined && !isIpv6(router6)) {
+    throw new NetcellError("ERR_USAGE", `router6 "${router6}" is no IPv6 address.`);
+  }
+}
+
+/** A unicast one, and not IPv4 in disguise. */
+function isIpv6(text: string): boolean {
+  const addr = parseIp(text);
+  return addr !== null && !addr.isV4 && !addr.isMulticast && !addr.isUnspecified;
 }
 
 function checkAddress(option: string, text: string): string {
@@ -112,6 +136,7 @@ export async function openNetwork(options: SandboxOptions): Promise<SandboxNetwo
   if (cidr !== undefined) checkCidr("ip", cidr);
   if (options.router !== undefined) checkAddress("router", options.router);
   if (options.dns !== undefined) checkAddress("dns", options.dns);
+  checkIp6(options, kind);
   if (kind.startsWith("tap")) return openTapNetwork(options, kind, cidr);
   const pcapFd = openPcap(options);
   const closePcap = (): void => {
@@ -135,10 +160,10 @@ export async function openNetwork(options: SandboxOptions): Promise<SandboxNetwo
 }
 
 function openTapNetwork(options: SandboxOptions, kind: string, cidr?: string): SandboxNetwork {
-  if (cidr === undefined) {
+  if (cidr === undefined && options.ip6 === undefined) {
     throw new NetcellError(
       "ERR_USAGE",
-      "net tap needs an address: give ip, for example 10.0.0.2/24.",
+      "net tap needs an address: give ip, for example 10.0.0.2/24, or ip6.",
     );
   }
   const name = kind === "tap" ? "" : kind.slice("tap=".length);
@@ -161,11 +186,13 @@ function openTapNetwork(options: SandboxOptions, kind: string, cidr?: string): S
   }
   const config: NetworkConfig = {
     kind: "tap",
-    address: cidr,
     mtu: options.mtu ?? TAP_MTU,
     mac: options.mac ?? randomMac(),
   };
+  if (cidr !== undefined) config.address = cidr;
   if (options.router !== undefined) config.router = options.router;
+  if (options.ip6 !== undefined) config.address6 = options.ip6;
+  if (options.router6 !== undefined) config.router6 = options.router6;
   if (options.dns !== undefined) config.dns = options.dns;
   const release = (): void => {
     close(fd);

@@ -33,6 +33,10 @@ export interface SandboxOptions {
   /** "10.0.2.15/24". */
   ip?: string;
   router?: string;
+  /** "fd00::15/64", or "auto": what routers on the link advertise. With TAP only; default: no IPv6. */
+  ip6?: string;
+  /** Default: from routers' advertisements. */
+  router6?: string;
   dns?: string;
   mtu?: number;
   mac?: string;
@@ -110,6 +114,8 @@ const schema = v.strictObject({
   ),
   ip: v.optional(v.string()),
   router: v.optional(v.string()),
+  ip6: v.optional(v.string()),
+  router6: v.optional(v.string()),
   dns: v.optional(v.string()),
   mtu: v.optional(v.pipe(v.number(), v.integer(), v.minValue(68), v.maxValue(65_535))),
   mac: v.optional(

@@ -41,6 +41,10 @@ export interface NetworkConfig {
   /** "10.0.2.15/24". */
   address?: string;
   router?: string;
+  /** "fd00::15/64", or "auto": what routers advertise. Unset: no IPv6 on the link. */
+  address6?: string;
+  /** Unset: from routers' advertisements. */
+  router6?: string;
   dns?: string;
   mtu?: number;
   /** "02:6e:63:00:00:0f". */

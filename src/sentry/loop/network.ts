@@ -7,22 +7,54 @@ import type { Limits } from "../../base/limits.ts";
 import type { Rng } from "../../base/rng.ts";
 import { FdLink } from "../../link/host/index.ts";
 import { CaptureLink, PcapWriter } from "../../link/index.ts";
-import { IpAddr, type LinkEndpoint, Stack } from "../../netstack/index.ts";
+import {
+  type AddressConfig,
+  type AttachConfig,
+  IpAddr,
+  type Ipv6Config,
+  type LinkEndpoint,
+  parseIp,
+  type RouteConfig,
+  Stack,
+} from "../../netstack/index.ts";
 import { type NetworkConfig, SENTRY_FD } from "../control/protocol.ts";
 import type { HostFiles, HostPoller } from "../host.ts";
 
 const DEFAULT_MTU = 1500;
 
-export function parseIpv4(text: string): IpAddr {
-  const parts = text.split(".").map(Number);
-  if (parts.length !== 4 || parts.some((p) => !(p >= 0 && p <= 255))) {
-    throw new Error(`"${text}" is no IPv4 address`);
-  }
-  return IpAddr.v4(parts[0], parts[1], parts[2], parts[3]);
-}
-
 function parseMac(text: string): Uint8Array {
   return Uint8Array.from(text.split(":"), (part) => Number.parseInt(part, 16));
+}
+
+function addressOf(text: string): IpAddr {
+  const addr = parseIp(text);
+  if (addr === null) throw new Error(`"${text}" is no IP address`);
+  return addr;
+}
+
+type Attached = Omit<AttachConfig, "addresses" | "routes"> & {
+  addresses: AddressConfig[];
+  routes: Omit<RouteConfig, "nicId">[];
+};
+
+function addFamily(to: Attached, cidr: string | undefined, router: string | undefined): void {
+  if (cidr !== undefined && cidr !== "auto") {
+    const [address, bits] = cidr.split("/");
+    to.addresses.push({ addr: addressOf(address), prefixBits: Number(bits) });
+  }
+  if (router === undefined) return;
+  const gateway = addressOf(router);
+  const dst = gateway.isV4 ? new IpAddr().setV4(0) : new IpAddr();
+  to.routes.push({ dst, prefixBits: 0, gateway });
+}
+
+function ipv6Of(config: NetworkConfig): Ipv6Config {
+  const isAuto = config.address6 === "auto";
+  return {
+    mode: isAuto || config.router6 === undefined ? "auto" : "static",
+    // A given address works from the program's first instruction on, as in a container.
+    duplicateAddressDetection: isAuto,
+  };
 }
 
 export interface NetworkOptions {
@@ -43,7 +75,8 @@ export class Network {
   constructor(options: NetworkOptions) {
     const { config, clock, rng, limits } = options;
     this.stack = new Stack({ clock, rng, limits });
-    if (config.kind === "none" || config.address === undefined) return;
+    if (config.kind === "none") return;
+    if (config.address === undefined && config.address6 === undefined) return;
     const link = new FdLink({
       fd: SENTRY_FD.link,
       kind: config.kind === "tap" ? "tap" : "stream",
@@ -51,16 +84,11 @@ export class Network {
       mac: parseMac(config.mac ?? "02:6e:63:00:00:0f"),
     });
     this.#link = link;
-    const [address, bits] = config.address.split("/");
-    const anywhere = new IpAddr().setV4(0);
-    this.stack.attach(this.#recorded(link, options), {
-      name: "eth0",
-      addresses: [{ addr: parseIpv4(address), prefixBits: Number(bits) }],
-      routes:
-        config.router === undefined
-          ? []
-          : [{ dst: anywhere, prefixBits: 0, gateway: parseIpv4(config.router) }],
-    });
+    const attached: Attached = { name: "eth0", addresses: [], routes: [] };
+    addFamily(attached, config.address, config.router);
+    addFamily(attached, config.address6, config.router6);
+    if (config.address6 !== undefined) attached.ipv6 = ipv6Of(config);
+    this.stack.attach(this.#recorded(link, options), attached);
   }
 
   #recorded(link: FdLink, options: NetworkOptions): LinkEndpoint {

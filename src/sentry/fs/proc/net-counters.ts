@@ -82,3 +82,13 @@ export function sockstat6Text(net: NetSource): ByteString {
     `RAW6: inuse ${count(net, AF_INET6, SOCK_RAW)}\nFRAG6: inuse 0 memory 0\n`
   );
 }
+
+/** /proc/net/snmp6: a counter a line. */
+export function counters6Text(net: NetSource): ByteString {
+  let s = "";
+  for (const [name, value] of Object.entries(net.ipCounters())) {
+    if (!/^(ip|icmp)6/.test(name) || typeof value !== "number") continue;
+    s += `${(name[0].toUpperCase() + name.slice(1)).padEnd(32)}\t${value}\n`;
+  }
+  return s;
+}

@@ -8,7 +8,7 @@ import type { Inode } from "../../vfs/inode.ts";
 import { StaticDir } from "../pseudo/pseudo-dir.ts";
 import { TextFile } from "../pseudo/pseudo-file.ts";
 import type { PseudoFileSystem } from "../pseudo/pseudo-inode.ts";
-import { counterTable, sockstat6Text, sockstatText } from "./net-counters.ts";
+import { counters6Text, counterTable, sockstat6Text, sockstatText } from "./net-counters.ts";
 import { inetTable, packetTable, unixTable } from "./net-sockets.ts";
 import type { NetSource } from "./net-source.ts";
 
@@ -79,15 +79,17 @@ function route6Text(net: NetSource): ByteString {
   }
   return s;
 }
+const IFA_F_PERMANENT = 0x80;
+
 function ifInet6Text(net: NetSource): ByteString {
   let s = "";
   for (const nic of net.view.interfaces()) {
-    for (const { addr, prefixBits } of nic.addresses) {
+    for (const { addr, prefixBits, isAuto, temporary } of nic.addresses) {
       if (addr.isV4) continue;
       const isLoopback = addr.w0 === 0 && addr.w1 === 0 && addr.w2 === 0 && addr.w3 === 1;
       const isLinkLocal = addr.w0 >>> 22 === 0xfe80 >>> 6;
       const scope = isLoopback ? 0x10 : isLinkLocal ? 0x20 : 0;
-      s += `${hex128(addr)} ${hex2(nic.index)} ${hex2(prefixBits)} ${hex2(scope)} 80 ${nic.name.padStart(8)}\n`;
+      s += `${hex128(addr)} ${hex2(nic.index)} ${hex2(prefixBits)} ${hex2(scope)} ${hex2(isAuto ? Number(temporary) : IFA_F_PERMANENT)} ${nic.name.padStart(8)}\n`;
     }
   }
   return s;
@@ -125,6 +127,7 @@ const FILES: readonly (readonly [string, (net: NetSource) => ByteString])[] = [
   ["packet", packetTable],
   ["unix", unixTable],
   ["snmp", (net) => counterTable(net, "snmp")],
+  ["snmp6", counters6Text],
   ["netstat", (net) => counterTable(net, "netstat")],
   ["sockstat", sockstatText],
   ["sockstat6", sockstat6Text],

@@ -9,6 +9,9 @@ export interface AddressView {
   readonly prefixBits: number;
   /** IPv4 broadcast word; 0: none. */
   readonly broadcast: number;
+  /** IPv6: made from a router's prefix, and of those the short-lived ones (RFC 8981). */
+  readonly isAuto: boolean;
+  readonly temporary: boolean;
 }
 
 export interface InterfaceCounters {

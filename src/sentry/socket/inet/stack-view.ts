@@ -42,7 +42,7 @@ export class StackView implements NetworkView {
   neighbors(): readonly NeighborView[] {
     const list: NeighborView[] = [];
     for (const nic of this.#stack.nics) {
-      for (const entry of nic.neighbors.entries()) {
+      for (const entry of [...nic.neighbors.entries(), ...nic.neighbors6.entries()]) {
         list.push({
           addr: entry.addr,
           mac: entry.mac,

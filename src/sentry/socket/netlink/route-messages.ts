@@ -69,6 +69,7 @@ import type {
 } from "../inet/network-view.ts";
 import { attributesOf, type NetlinkWriter } from "./netlink-message.ts";
 
+const IFA_F_TEMPORARY = 1;
 const BROADCAST_MAC = new Uint8Array(6).fill(0xff);
 
 const familyOf = (addr: IpAddr): number => (addr.isV4 ? AF_INET : AF_INET6);
@@ -168,7 +169,8 @@ function putAddress(w: NetlinkWriter, nic: InterfaceView, a: AddressView): void 
   const b = w.bytes;
   b[at] = familyOf(a.addr);
   b[at + 1] = a.prefixBits;
-  b[at + 2] = IFA_F_PERMANENT;
+  const ifaFlags = a.isAuto ? (a.temporary ? IFA_F_TEMPORARY : 0) : IFA_F_PERMANENT;
+  b[at + 2] = ifaFlags;
   b[at + 3] = nic.isLoopback
     ? RT_SCOPE_HOST
     : isLinkLocalV6(a.addr)
@@ -186,7 +188,7 @@ function putAddress(w: NetlinkWriter, nic: InterfaceView, a: AddressView): void 
     }
     w.attributeString(IFA_LABEL, nic.name);
   }
-  w.attributeU32(IFA_FLAGS, IFA_F_PERMANENT);
+  w.attributeU32(IFA_FLAGS, ifaFlags);
   // Preferred and valid for ever.
   w.attribute(IFA_CACHEINFO, new Uint8Array(16).fill(0xff, 0, 8));
   w.finish();
