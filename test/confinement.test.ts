@@ -75,7 +75,7 @@ describe("confinement", () => {
   });
 });
 
-describeWith(["strace"], "the Sentry under strace", () => {
+describeWith(["root", "strace"], "the Sentry under strace", () => {
   it("makes none of the forbidden calls once it has started", async () => {
     const trace = join(dir, "trace");
     const { monitor, all } = await start([

@@ -1,0 +1,92 @@
+// The same suite for everyone: run again by an ordinary user, and inside what a default container allows
+// (no user namespaces, no capabilities). Needs root to become either; the suites themselves do not.
+
+import { spawn } from "node:child_process";
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeWith } from "./support/needs.ts";
+
+const PROJECT = fileURLToPath(new URL("..", import.meta.url));
+const SUITES = ["run", "programs", "gateway", "bad-input", "confinement"];
+const NOBODY = 65_534;
+const LIMIT_MS = 6 * 60_000;
+
+describeWith(["root", "setpriv"], "the suite", () => {
+  let dir = "";
+  beforeAll(() => {
+    // A copy that anyone can read, wherever the checkout lies.
+    dir = mkdtempSync(join(tmpdir(), "netcell-personas-"));
+    chmodSync(dir, 0o755);
+    for (const name of ["dist", "test", "package.json", "vitest.config.ts"]) {
+      cpSync(join(PROJECT, name), join(dir, name), { recursive: true });
+    }
+    cpSync(join(PROJECT, "src"), join(dir, "src"), { recursive: true });
+    // Vite writes beside the packages: a directory of our own, with links to what is installed.
+    const modules = join(dir, "node_modules");
+    mkdirSync(modules);
+    mkdirSync(join(modules, ".vite-temp"));
+    chmodSync(join(modules, ".vite-temp"), 0o777);
+    for (const name of readdirSync(join(PROJECT, "node_modules"))) {
+      if (!name.startsWith("."))
+        symlinkSync(join(PROJECT, "node_modules", name), join(modules, name));
+    }
+  });
+  afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+  function run(wrap: readonly string[]): Promise<{ status: number | null; output: string }> {
+    const vitest = join(dir, "node_modules/vitest/vitest.mjs");
+    const files = SUITES.map((name) => `test/${name}.test.ts`);
+    const argv = [...wrap, process.execPath, vitest, "run", "--project", "e2e", ...files];
+    const temporary = mkdtempSync(join(tmpdir(), "netcell-persona-tmp-"));
+    chmodSync(temporary, 0o1777);
+    return new Promise((resolve, reject) => {
+      const child = spawn(argv[0], argv.slice(1), {
+        cwd: dir,
+        env: { ...process.env, HOME: temporary, TMPDIR: temporary, VITEST_CACHE_DIR: temporary },
+        stdio: ["ignore", "pipe", "pipe"],
+      });
+      let output = "";
+      const add = (chunk: Buffer): void => {
+        output += chunk.toString();
+      };
+      child.stdout.on("data", add);
+      child.stderr.on("data", add);
+      child.on("error", reject);
+      child.on("close", (status) => {
+        rmSync(temporary, { recursive: true, force: true });
+        resolve({ status, output });
+      });
+    });
+  }
+
+  it(
+    "passes as an ordinary user",
+    async () => {
+      const ids = [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups"];
+      const { status, output } = await run(["setpriv", ...ids]);
+      expect(status, output).toBe(0);
+    },
+    LIMIT_MS,
+  );
+
+  it(
+    "passes in what a default container allows",
+    async () => {
+      const contained = join(dir, "test/support/contained.mjs");
+      const { status, output } = await run([process.execPath, contained]);
+      expect(status, output).toBe(0);
+    },
+    LIMIT_MS,
+  );
+});
