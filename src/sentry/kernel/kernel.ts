@@ -31,6 +31,7 @@ import type { KernelDriver } from "./driver.ts";
 import { FutexTable } from "./futex.ts";
 import { PidTable } from "./pid-table.ts";
 import { ReadyQueue } from "./ready-queue.ts";
+import { SharedSegments } from "./shared-segments.ts";
 import { SignalFrames } from "./signal-frame.ts";
 import { type SpawnOptions, spawnProcess } from "./spawn.ts";
 import { BLOCKED, NO_RESULT, type Task } from "./task.ts";
@@ -91,6 +92,7 @@ export class Kernel implements KernelDriver, KernelDeps {
   readonly time: Timekeeper;
   readonly pids = new PidTable();
   readonly futexes: FutexTable;
+  readonly sharedSegments = new SharedSegments();
   readonly signalFrames = new SignalFrames();
   trace: SyscallTrace | null = null;
   /** Pid 1 while it lives: the parent of orphans. */

@@ -26,6 +26,7 @@ import { renameLinkSyscalls } from "./rename-link.ts";
 import { rlimitFamily } from "./rlimit.ts";
 import { schedulingFamily } from "./scheduling.ts";
 import { selectFamily } from "./select.ts";
+import { shmFamily } from "./shm.ts";
 import { signalFamily } from "./signal.ts";
 import { signalSendFamily } from "./signal-send.ts";
 import { signalfdFamily } from "./signalfd.ts";
@@ -67,6 +68,7 @@ const FAMILIES: readonly SyscallFamily[] = [
   rlimitFamily,
   schedulingFamily,
   selectFamily,
+  shmFamily,
   signalFamily,
   signalSendFamily,
   signalfdFamily,
