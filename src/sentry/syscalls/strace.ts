@@ -2,7 +2,7 @@
 // "<unfinished ...>" and "... resumed", so that the last line of a program that hangs says what it waits
 // for. Not a way to change or delay calls, and not fast.
 
-import * as errno from "../../abi/errno.ts";
+import { ERESTARTSYS, errnoName } from "../../abi/errno.ts";
 import { AT_FDCWD } from "../../abi/fcntl.ts";
 import * as signal from "../../abi/signal.ts";
 import { SYS_exit, SYS_exit_group, SYSCALL_NAMES } from "../../abi/syscall-numbers.ts";
@@ -18,15 +18,6 @@ const DATA_BYTES = 32;
 const PATH_BYTES = 4096;
 const ARGV_SHOWN = 32;
 const UNKNOWN_ARGUMENTS = "xxxxxx";
-
-const ERRNO_NAMES: ReadonlyMap<number, string> = (() => {
-  const names = new Map<number, string>();
-  // Of two names for one number (EAGAIN, EWOULDBLOCK) the first is the one in use.
-  for (const [name, value] of Object.entries(errno).sort(([a], [b]) => a.localeCompare(b))) {
-    if (typeof value === "number" && !names.has(value)) names.set(value, name);
-  }
-  return names;
-})();
 
 const SIGNAL_NAMES: readonly string[] = (() => {
   const names: string[] = [];
@@ -147,8 +138,7 @@ function showArgument(t: Task, kind: string, args: SyscallArgs, i: number): stri
 function showResult(result: number): string {
   if (result === NO_RESULT) return "?";
   if (result >= 0) return result < 0x1_0000_0000 ? String(result) : hex(result);
-  const name = ERRNO_NAMES.get(-result) ?? String(-result);
-  return -result >= errno.ERESTARTSYS ? `? ${name} (To be restarted)` : `-1 ${name}`;
+  return -result >= ERESTARTSYS ? "? ERESTARTSYS (To be restarted)" : `-1 ${errnoName(-result)}`;
 }
 
 export class Strace implements SyscallTrace {
