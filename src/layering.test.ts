@@ -52,7 +52,7 @@ const ROOMS: readonly (readonly [string, readonly string[]])[] = [
       "sentry/loop",
     ],
   ],
-  ["cli", ["base", "sandbox"]],
+  ["cli", ["base", "link", "lab", "sandbox"]],
 ];
 
 /** Rooms that run in virtual time as well: no clock and no randomness but what they are given. */

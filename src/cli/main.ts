@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { exitStatusOf, NetcellError } from "../sandbox/errors.ts";
 import { doctor } from "./doctor.ts";
+import { type DrillFlags, drill } from "./drill.ts";
 import { run } from "./run.ts";
 import type { RunFlags } from "./run-options.ts";
 
@@ -76,6 +77,20 @@ function program(): Command {
     .option("--json", "as JSON")
     .action(async (flags: { json?: boolean }) => {
       process.exitCode = await doctor(flags.json === true);
+    });
+  netcell
+    .command("drill")
+    .description("run packetdrill scripts (files or folders) against the stack in virtual time")
+    .argument("<path...>")
+    .option("--json", "one JSON object per script, the counts last")
+    .option("--jobs <n>", "processes to share the scripts (default: 1)")
+    .option("--family <list>", "ipv4, ipv6, mapped, or all (default: ipv4)")
+    .option("--profile <name>", "linux or freebsd: whose defaults scripts expect")
+    .option("-D, --define <word=value>", "replace a word of the scripts", collect)
+    .option("-v, --verbose", "show the exchange on standard error")
+    .option("--pcap [folder]", "write the exchange of each script as SCRIPT.FAMILY.pcap")
+    .action(async (paths: string[], flags: DrillFlags) => {
+      process.exitCode = await drill(paths, flags);
     });
   return netcell;
 }

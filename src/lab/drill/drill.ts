@@ -1,0 +1,200 @@
+// One script against a stack of its own, in virtual time: the door of the interpreter. A script never
+// throws out of here: it passes, fails with a place, or is skipped with a reason.
+
+import { ManualClock } from "../../base/clock.ts";
+import { DEFAULT_LIMITS } from "../../base/limits.ts";
+import { SeededRng } from "../../base/rng.ts";
+import { TimerQueue } from "../../base/timers.ts";
+import type { PcapWriter } from "../../link/index.ts";
+import { IPV4, IPV6, type IpAddr, Stack } from "../../netstack/index.ts";
+import type { Script } from "./ast.ts";
+import { DrillError } from "./drill-error.ts";
+import { DrillLink } from "./drill-link.ts";
+import { parseScript } from "./parser.ts";
+import { DrillProcess } from "./process.ts";
+import { Runner, type RunnerRules } from "./runner.ts";
+import { parseIp } from "./values.ts";
+
+export type DrillFamily = "ipv4" | "ipv6" | "mapped";
+
+export interface DrillOptions {
+  family?: DrillFamily;
+  profile?: "linux" | "freebsd";
+  /** Words replaced in the script (-D). */
+  defines?: ReadonlyMap<string, string>;
+  /** One line per event and packet. */
+  trace?: (line: string) => void;
+  pcap?: PcapWriter;
+  seed?: number;
+}
+
+export interface DrillOutcome {
+  state: "passed" | "failed" | "skipped";
+  /** Of the failure; 0 when there is none. */
+  line: number;
+  column: number;
+  message: string;
+  /** Virtual time the script took. */
+  scriptNs: number;
+}
+
+/** The stack's clock does not begin at 0: times of 0 mean "never" in places. */
+const START_NS = 1_000_000_000_000;
+const MiB = 1024 * 1024;
+
+/** Constants that the corpus's own runner defines for each family. */
+function familyDefines(family: DrillFamily): [string, string][] {
+  const level = family === "ipv4" ? "SOL_IP" : "SOL_IPV6";
+  const type = family === "ipv4" ? "IP_RECVERR" : "IPV6_RECVERR";
+  const defines: [string, string][] = [
+    ["CMSG_LEVEL_IP", level],
+    ["CMSG_TYPE_RECVERR", type],
+    ["TFO_COOKIE", family === "ipv6" ? "c1d1e9742a47a9bc" : "3021b9d889017eeb"],
+    ["TFO_COOKIE_ZERO", family === "ipv6" ? "82af1a8f9a205c34" : "b7c12350a90dc8f5"],
+  ];
+  if (family !== "ipv6") defines.push(["CODE", "host_unreachable"]);
+  return defines;
+}
+
+const FAMILY_NAMES: Readonly<Record<string, DrillFamily>> = {
+  ipv4: "ipv4",
+  ipv6: "ipv6",
+  "ipv4-mapped-ipv6": "mapped",
+};
+
+export function runScript(text: string, options: DrillOptions = {}): DrillOutcome {
+  const family = options.family ?? "ipv4";
+  const outcome: DrillOutcome = { state: "passed", line: 0, column: 0, message: "", scriptNs: 0 };
+  const fail = (error: DrillError): DrillOutcome => ({
+    ...outcome,
+    state: error.kind === "unsupported" ? "skipped" : "failed",
+    line: error.place.line,
+    column: error.place.column,
+    message: error.message,
+  });
+  try {
+    const defines = new Map(familyDefines(family));
+    for (const [key, value] of options.defines ?? []) defines.set(key, value);
+    const script = parseScript(text, defines);
+    const wanted = script.options.get("ip_version");
+    if (wanted !== undefined && FAMILY_NAMES[wanted] !== family) {
+      return { ...outcome, state: "skipped", message: `the script is for ${wanted}` };
+    }
+    outcome.scriptNs = runParsed(script, family, options);
+    return outcome;
+  } catch (error) {
+    if (error instanceof DrillError) return fail(error);
+    // A bug of the stack or of the interpreter must show as one, with the script it needs.
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return { ...outcome, state: "failed", message: `internal error: ${text}` };
+  }
+}
+
+interface Addresses {
+  local: IpAddr;
+  remote: IpAddr;
+  prefixBits: number;
+}
+
+function addressesOf(script: Script, family: DrillFamily): Addresses {
+  const isV6 = family === "ipv6";
+  const place = { line: 1, column: 1 };
+  const read = (name: string, fallback: string): IpAddr => {
+    const written = script.options.get(name);
+    const addr = parseIp(written ?? fallback);
+    if (addr === null)
+      throw new DrillError("syntax", place, `--${name}: '${written}' is no address`);
+    // Scripts of the corpus name IPv4 addresses and run in every family.
+    return addr.isV4 === isV6 ? (parseIp(fallback) as IpAddr) : addr;
+  };
+  return isV6
+    ? {
+        local: read("local_ip", "fd3d:a0b:17d6::1"),
+        remote: read("remote_ip", "fd3d:fa7b:d17d::1"),
+        prefixBits: 48,
+      }
+    : {
+        local: read("local_ip", "192.168.0.1"),
+        remote: read("remote_ip", "192.0.2.1"),
+        prefixBits: 16,
+      };
+}
+
+function numberOption(script: Script, name: string, fallback: number): number {
+  const text = script.options.get(name);
+  return text === undefined || text === "" || Number.isNaN(Number(text)) ? fallback : Number(text);
+}
+
+function rulesOf(script: Script): Omit<RunnerRules, "anyOptionOrder"> {
+  return {
+    toleranceUs: numberOption(script, "tolerance_usecs", 4000),
+    tolerancePercent: numberOption(script, "tolerance_percent", 12.5),
+    tsTickUs: numberOption(script, "tcp_ts_tick_usecs", 0),
+    tsEcrScaled: script.options.has("tcp_ts_ecr_scaled"),
+    strictSegments: script.options.has("strict_segments"),
+    segmentBytes: numberOption(script, "mss", 0),
+  };
+}
+
+/** Returns the virtual time it took. Throws DrillError. */
+function runParsed(script: Script, family: DrillFamily, options: DrillOptions): number {
+  const isFreeBsd = options.profile === "freebsd";
+  const clock = new ManualClock();
+  clock.advanceNs(START_NS);
+  const timers = new TimerQueue();
+  const stack = new Stack({
+    clock,
+    timers,
+    rng: new SeededRng(options.seed ?? 1),
+    limits: { ...DEFAULT_LIMITS, socketBufferBytesMax: isFreeBsd ? 2 * MiB : 15 * MiB },
+  });
+  const link = new DrillLink(
+    numberOption(script, "mtu", family === "ipv6" ? 1520 : 1500),
+    clock,
+    options.pcap ?? null,
+  );
+  const { local, remote, prefixBits } = addressesOf(script, family);
+  const addresses = [{ addr: local, prefixBits }];
+  const nic = stack.attach(link, { name: "tun0", addresses });
+  if (family === "ipv6" && !supportsIpv6(stack)) {
+    throw new DrillError("unsupported", { line: 0, column: 0 }, "the stack has no IPv6 yet");
+  }
+  // The other side is one station on the link; who it is needs no asking.
+  stack.routes.add({
+    dst: remote,
+    prefixBits: family === "ipv6" ? 128 : 32,
+    gateway: null,
+    nicId: nic.id,
+  });
+  nic.neighbors.setPermanent(remote, link.peerMac);
+  const process = new DrillProcess({
+    stack,
+    nowNs: () => clock.monotonicNs(),
+    socketFamily: family === "ipv4" ? IPV4 : IPV6,
+    local,
+    remote,
+    bindPort: numberOption(script, "bind_port", 8080),
+    connectPort: numberOption(script, "connect_port", 8080),
+    wmem: [4096, 16_384, 4 * MiB],
+    // FreeBSD's net.inet.tcp.recvspace is 64 KiB of payload; Linux counts twice that.
+    rmem: [4096, 131_072, isFreeBsd ? 2 * MiB : 6 * MiB],
+  });
+  const runner = new Runner({
+    script,
+    process,
+    stack,
+    clock,
+    timers,
+    link,
+    rules: { ...rulesOf(script), anyOptionOrder: isFreeBsd },
+    trace: options.trace ?? null,
+  });
+  try {
+    runner.run();
+  } finally {
+    runner.cleanUp();
+  }
+  return clock.monotonicNs() - START_NS;
+}
+
+const supportsIpv6 = (stack: Stack): boolean => "ipv6" in stack;

@@ -1,0 +1,115 @@
+// A whole script: `--option[=value]`*, an optional command, events each with its time, an optional command
+// at the end. Defined words (-D K=V) are put in before parsing, outside strings and commands too, as the
+// language has it.
+
+import type { Command, EventTime, Script, ScriptEvent } from "./ast.ts";
+import { parseCall } from "./parse-call.ts";
+import { parsePacket } from "./parse-packet.ts";
+import { Scanner } from "./scanner.ts";
+
+/** Events of one script; the longest public one has 242. */
+const EVENTS_MAX = 100_000;
+
+export function parseScript(text: string, defines: ReadonlyMap<string, string>): Script {
+  const s = new Scanner(text);
+  const options = parseOptions(s);
+  const all = new Map(defines);
+  for (const [key, value] of options) if (key.startsWith("define:")) all.set(key.slice(7), value);
+  const scanner = all.size === 0 ? s : redefine(s, all);
+  const script: Script = { options, init: null, events: [], cleanup: null };
+  if (scanner.peek() === "`") script.init = parseCommand(scanner);
+  while (!scanner.isEnd) {
+    if (scanner.peek() === "`") {
+      script.cleanup = parseCommand(scanner);
+      if (!scanner.isEnd) throw scanner.error("nothing may follow the final command");
+      break;
+    }
+    if (script.events.length >= EVENTS_MAX) throw scanner.error("too many events");
+    script.events.push(parseEvent(scanner));
+  }
+  return script;
+}
+
+/** Replaces defined words by spaces-padded values where that keeps columns, and anyhow keeps lines. */
+function redefine(s: Scanner, defines: ReadonlyMap<string, string>): Scanner {
+  const head = s.text.slice(0, s.at).replace(/[^\n]/g, " ");
+  const body = s.text
+    .slice(s.at)
+    .replace(/\b[A-Za-z_][A-Za-z0-9_]*\b/g, (word) => defines.get(word) ?? word);
+  return new Scanner(head + body);
+}
+
+function parseOptions(s: Scanner): Map<string, string> {
+  const options = new Map<string, string>();
+  while (s.looksAt("--")) {
+    s.expect("--");
+    const name = s.need(/[a-z_A-Z0-9]+/y, "an option");
+    let value = "";
+    if (s.text[s.at] === "=") {
+      s.at++;
+      value = s.match(/[^\s]+/y) ?? "";
+    }
+    if (name === "define") {
+      const [key, ...rest] = value.split("=");
+      options.set(`define:${key}`, rest.join("="));
+    } else options.set(name, value);
+  }
+  return options;
+}
+
+function parseCommand(s: Scanner): Command {
+  s.space();
+  const place = s.place();
+  s.expect("`");
+  return { text: s.until("`", "the command"), place };
+}
+
+const NUMBER = /\d+(?:\.\d*)?|\.\d+/y;
+
+function seconds(s: Scanner): number {
+  return Number(s.need(NUMBER, "a time"));
+}
+
+function parseTime(s: Scanner): EventTime {
+  const time: EventTime = {
+    isRelative: false,
+    isAny: false,
+    startS: 0,
+    rangeEndS: null,
+    blockingEndS: null,
+  };
+  if (s.eat("*")) {
+    time.isAny = true;
+    return time;
+  }
+  time.isRelative = s.eat("+");
+  // "0...0.2": the number must not take the first of the three dots.
+  const text = s.need(/\d+(?:\.(?!\.)\d*)?|\.\d+/y, "the time of an event");
+  time.startS = Number(text);
+  if (s.eat("~")) {
+    s.eat("+");
+    time.rangeEndS = seconds(s);
+  } else if (s.eat("...")) {
+    s.eat("+");
+    time.blockingEndS = seconds(s);
+  }
+  return time;
+}
+
+function parseEvent(s: Scanner): ScriptEvent {
+  const timeAt = s.at;
+  const time = parseTime(s);
+  s.space();
+  const at = s.at;
+  const place = s.place(at);
+  const next = s.peek();
+  if (next !== ">" && (time.isAny || time.rangeEndS !== null)) {
+    throw s.error("only an outbound packet may come at any time or in a range", timeAt);
+  }
+  if (next === "<" || next === ">") return { time, place, kind: "packet", packet: parsePacket(s) };
+  if (next === "`") return { time, place, kind: "command", command: parseCommand(s) };
+  if (s.eat("%{")) return { time, place, kind: "code", text: s.until("}%", "the code") };
+  const name = s.word();
+  if (name === null) throw s.error("expected a packet, a system call, a command or code");
+  return { time, place, kind: "call", call: parseCall(s, name, at) };
+}
