@@ -52,6 +52,12 @@ export class SharedMemory implements Mappable {
     return sum;
   }
 
+  get residentBytes(): number {
+    let sum = 0;
+    for (const chunk of this.#chunks.items) sum += chunk.end - chunk.start;
+    return sum;
+  }
+
   addMapping(observer: MappingObserver): void {
     this.#observers.set(observer, (this.#observers.get(observer) ?? 0) + 1);
   }

@@ -163,6 +163,7 @@ function segmentsInfo(t: Task, command: number, to: number): number {
     const all = segments.all();
     setU32Le(words, 0, all.length);
     setU64Le(words, 8, all.reduce((sum, s) => sum + s.memory.length, 0) / PAGE_BYTES);
+    setU64Le(words, 16, all.reduce((sum, s) => sum + s.memory.residentBytes, 0) / PAGE_BYTES);
   }
   const n = t.mm.copyOut(to, words, 0, words.length);
   return n < 0 ? n : Math.max(0, segments.highestIndex);

@@ -25,6 +25,7 @@ import {
   versionText,
   vmstatText,
 } from "./system-files.ts";
+import { shmText } from "./sysvipc.ts";
 import { processDir } from "./task-dir.ts";
 
 const PROC_SUPER_MAGIC = 0x9fa0;
@@ -123,11 +124,8 @@ function fixedEntries(fs: ProcFileSystem, options: ProcOptions): StaticDir {
   file("keys", () => "");
   for (const name of ["bus", "fs", "irq", "driver", "tty"]) dir.add(name, new StaticDir(fs));
   const sysvipc = new StaticDir(fs);
+  sysvipc.add("shm", new TextFile(fs, () => shmText(kernel)));
   const heads: [string, string][] = [
-    [
-      "shm",
-      "       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime      ctime                   rss                  swap\n",
-    ],
     [
       "sem",
       "       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n",
