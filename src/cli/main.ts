@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 // The command line: verbs, flags and exit statuses; everything it does goes through the library.
 // Data on stdout, everything else on stderr; one sentence per error.
 
@@ -101,13 +100,13 @@ function explain(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
-try {
-  await program().parseAsync(process.argv);
-} catch (error) {
-  // Commander reports --help and --version by throwing after it has printed them.
-  if (error instanceof CommanderError && error.exitCode === 0) process.exitCode = 0;
-  else {
-    process.stderr.write(`netcell: ${explain(error)}\n`);
-    process.exitCode = exitStatusOf(error);
-  }
-}
+program()
+  .parseAsync(process.argv)
+  .catch((error: unknown) => {
+    // Commander reports --help and --version by throwing after it has printed them.
+    if (error instanceof CommanderError && error.exitCode === 0) process.exitCode = 0;
+    else {
+      process.stderr.write(`netcell: ${explain(error)}\n`);
+      process.exitCode = exitStatusOf(error);
+    }
+  });

@@ -6,20 +6,7 @@ import { fileURLToPath } from "node:url";
 import { close } from "../host/libc.ts";
 import { SOCK_CLOEXEC, SOCK_SEQPACKET, SOCK_STREAM, socketpair } from "../host/unix-socket.ts";
 import { NetcellError } from "./errors.ts";
-
-const SENTRY_FLAGS = [
-  // One thread runs the kernel; V8's helpers are for compiling and collecting only.
-  "--v8-pool-size=1",
-  "--single-threaded-gc",
-  "--max-semi-space-size=16",
-  "--no-warnings",
-];
-const GOFER_FLAGS = [
-  "--v8-pool-size=0",
-  "--single-threaded",
-  "--no-warnings",
-  "--max-old-space-size=256",
-];
+import { GOFER_FLAGS, SENTRY_FLAGS } from "./process-flags.ts";
 
 export interface Launched {
   sentry: ChildProcess;

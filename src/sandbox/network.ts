@@ -1,12 +1,13 @@
 // The network around a sandbox, from the monitor's side: the gateway with its link, a TAP device, or none;
-// and the capture file. Everything opened here is closed here. Throws ERR_USAGE and ERR_HOST.
+// and the capture file. Everything opened here is closed here. Throws ERR_USAGE and ERR_HOST. In two steps, for
+// the sake of start-up time: openNetwork has what the Sentry is started with, start() loads and makes the
+// gateway while the Sentry starts.
 
 import { closeSync, constants, openSync } from "node:fs";
 import { isIPv4 } from "node:net";
-import { IPv4CidrRange } from "ip-num";
 import { EBUSY, EPERM, errnoName } from "../abi/errno.ts";
 import { SeededRng } from "../base/rng.ts";
-import { Gateway, parseRule, type Rule, RuleError } from "../gateway/index.ts";
+import type { Rule } from "../gateway/index.ts";
 import { close, getrandom } from "../host/libc.ts";
 import { openTap } from "../host/tun.ts";
 import { SOCK_STREAM } from "../host/unix-socket.ts";
@@ -28,6 +29,8 @@ export interface SandboxNetwork {
   readonly pcapFd: number;
   /** The Sentry was started with them: our copies can go. */
   sentryHasLink(): void;
+  /** Sets the other side going. ERR_HOST when a port cannot be published. */
+  start(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -78,8 +81,10 @@ function checkAddress(option: string, text: string): string {
   return text;
 }
 
-function rules(option: string, texts: readonly string[] | undefined): Rule[] {
-  return (texts ?? []).map((text) => {
+async function rules(option: string, texts: readonly string[] | undefined): Promise<Rule[]> {
+  if (texts === undefined || texts.length === 0) return [];
+  const { parseRule, RuleError } = await import("../gateway/index.ts");
+  return texts.map((text) => {
     try {
       return parseRule(text);
     } catch (error) {
@@ -128,8 +133,8 @@ function openPcap(options: SandboxOptions): number {
 
 /** Every option is checked before anything is opened. */
 export async function openNetwork(options: SandboxOptions): Promise<SandboxNetwork> {
-  const allow = rules("allow", options.allow);
-  const deny = rules("deny", options.deny);
+  const allow = await rules("allow", options.allow);
+  const deny = await rules("deny", options.deny);
   const publish = (options.publish ?? []).map(published);
   const kind = options.net ?? "gateway";
   const cidr = options.ip ?? (kind === "gateway" ? GATEWAY_ADDRESS : undefined);
@@ -148,11 +153,12 @@ export async function openNetwork(options: SandboxOptions): Promise<SandboxNetwo
       sentryFd: -1,
       pcapFd,
       sentryHasLink: closePcap,
+      start: async () => {},
       close: async () => {},
     };
   }
   try {
-    return await openGateway(options, { cidr, allow, deny, publish, pcapFd });
+    return await openLink(options, { cidr, allow, deny, publish, pcapFd });
   } catch (error) {
     closePcap();
     throw error;
@@ -203,7 +209,14 @@ function openTapNetwork(options: SandboxOptions, kind: string, cidr?: string): S
     if (held) release();
     held = false;
   };
-  return { config, sentryFd: fd, pcapFd, sentryHasLink: once, close: async () => once() };
+  return {
+    config,
+    sentryFd: fd,
+    pcapFd,
+    sentryHasLink: once,
+    start: async () => {},
+    close: async () => once(),
+  };
 }
 
 /** Locally administered, one station. */
@@ -222,9 +235,10 @@ interface GatewayPlan {
   pcapFd: number;
 }
 
-function routerFor(cidr: string, given: string | undefined): string {
+async function routerFor(cidr: string, given: string | undefined): Promise<string> {
   if (given !== undefined) return given;
   if (cidr === GATEWAY_ADDRESS) return GATEWAY_ROUTER;
+  const { IPv4CidrRange } = await import("ip-num");
   // As the default network has it: the second address of the guest's own.
   const range = IPv4CidrRange.fromCidr(cidr);
   const own = toAddr(cidr.split("/")[0]).v4 >>> 0;
@@ -234,11 +248,46 @@ function routerFor(cidr: string, given: string | undefined): string {
   return new IpAddr().setV4(word).toString();
 }
 
-async function openGateway(options: SandboxOptions, plan: GatewayPlan): Promise<SandboxNetwork> {
-  const { address, bits } = checkCidr("ip", plan.cidr);
-  const router = routerFor(plan.cidr, options.router);
+async function openLink(options: SandboxOptions, plan: GatewayPlan): Promise<SandboxNetwork> {
+  checkCidr("ip", plan.cidr);
+  const router = await routerFor(plan.cidr, options.router);
   const mtu = options.mtu ?? GATEWAY_MTU;
   const mac = options.mac ?? GUEST_MAC;
+  const [ours, theirs] = socketPair(SOCK_STREAM);
+  let held = true;
+  let gateway: Promise<() => void> | null = null;
+  return {
+    config: { kind: "gateway", address: plan.cidr, router, dns: options.dns ?? router, mtu, mac },
+    sentryFd: theirs,
+    pcapFd: plan.pcapFd,
+    sentryHasLink: () => {
+      held = false;
+      close(theirs);
+      if (plan.pcapFd >= 0) closeSync(plan.pcapFd);
+    },
+    start: async () => {
+      gateway = startGateway(options, plan, router, mtu, ours);
+      await gateway;
+    },
+    close: async () => {
+      if (held) close(theirs);
+      const closeOurs = (): void => void close(ours);
+      const stop = gateway === null ? closeOurs : await gateway.catch(() => closeOurs);
+      stop();
+    },
+  };
+}
+
+/** The gateway on our end of the link, which it takes over unless it fails; returns its undoing. */
+async function startGateway(
+  options: SandboxOptions,
+  plan: GatewayPlan,
+  router: string,
+  mtu: number,
+  linkFd: number,
+): Promise<() => void> {
+  const { address, bits } = checkCidr("ip", plan.cidr);
+  const { Gateway } = await import("../gateway/index.ts");
   const gateway = new Gateway({
     clock: new MonitorClock(),
     rng: options.seed === undefined ? new SecureRng() : new SeededRng(~options.seed),
@@ -262,29 +311,16 @@ async function openGateway(options: SandboxOptions, plan: GatewayPlan): Promise<
       );
     }
   }
-  const [ours, theirs] = socketPair(SOCK_STREAM);
   const link = new EventLoopLink({
-    fd: ours,
+    fd: linkFd,
     mtu,
     mac: macBytes(ROUTER_MAC),
     onDelivered: () => gateway.run(),
     onClosed: () => gateway.close(),
   });
   gateway.attach(link);
-  let held = true;
-  return {
-    config: { kind: "gateway", address: plan.cidr, router, dns: options.dns ?? router, mtu, mac },
-    sentryFd: theirs,
-    pcapFd: plan.pcapFd,
-    sentryHasLink: () => {
-      held = false;
-      close(theirs);
-      if (plan.pcapFd >= 0) closeSync(plan.pcapFd);
-    },
-    close: async () => {
-      if (held) close(theirs);
-      gateway.close();
-      link.close();
-    },
+  return () => {
+    gateway.close();
+    link.close();
   };
 }

@@ -90,7 +90,14 @@ export class Sandbox implements AsyncDisposable, ProcessHost {
       cpus: availableParallelism(),
     };
     if (options.seed !== undefined) config.seed = options.seed;
-    return new Sandbox(launched, network, files.workdir, config, options.signal);
+    const sandbox = new Sandbox(launched, network, files.workdir, config, options.signal);
+    try {
+      await network.start();
+    } catch (error) {
+      await sandbox.close();
+      throw error;
+    }
+    return sandbox;
   }
 
   private constructor(
