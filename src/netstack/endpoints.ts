@@ -118,6 +118,14 @@ export interface TcpEndpointOptions extends CommonOptions {
   oobInline: boolean;
   /** "cubic", "reno", "bbr"; "": the stack's default. */
   congestion: string;
+  /** TCP_FASTOPEN on a listener: children not past the handshake it may have; 0: off (or the stack's rule). */
+  fastOpenQueue: number;
+  /** TCP_FASTOPEN_CONNECT: connect() asks for a cookie, and with one waits for the first data. */
+  fastOpenConnect: boolean;
+  /** TCP_FASTOPEN_NO_COOKIE. */
+  fastOpenNoCookie: boolean;
+  /** TCP_FASTOPEN_KEY of a listener: one or two keys of four words; null: the stack's. */
+  fastOpenKey: Int32Array | null;
   /** SO_MAX_PACING_RATE in bytes per second; 0: none. */
   maxPacingRate: number;
 }
@@ -132,6 +140,21 @@ export interface TcpEndpoint extends Endpoint {
   /** TCP_ESTABLISHED = 1 ... TCP_NEW_SYN_RECV = 12, as in Linux's tcp_states.h and /proc/net/tcp. */
   readonly state: number;
   listen(backlog: number): NetError | 0;
+  /**
+   * MSG_FASTOPEN (RFC 7413): connects with data in the SYN when a cookie is at hand. Bytes taken, or
+   * InProgress when none were: they are then written after the handshake.
+   */
+  connectWithData(
+    addr: IpAddr,
+    port: number,
+    src: Uint8Array,
+    offset: number,
+    length: number,
+  ): number;
+  /** A SYN to this address may carry data: TCP_FASTOPEN_CONNECT then defers the connect to the first write. */
+  hasFastOpenCookie(addr: IpAddr): boolean;
+  /** A thread sleeps in a write until the handshake ends: the ACK can wait for its data. */
+  isWriterWaiting: boolean;
   /** The oldest established child, or null: would block. */
   accept(): TcpEndpoint | null;
   /** Copies into the send ring: bytes taken, or a NetError. */

@@ -26,7 +26,7 @@ import {
 import { challengeAck } from "./challenge.ts";
 import { receiveEcnEcho } from "./ecn.ts";
 import { noteReordering, rackAdvance, rackUpdateReorderWindow } from "./rack.ts";
-import { rateOnAck, rateOnDelivered } from "./rate.ts";
+import { rateOnAck, rateOnDelivered, updatePacingRate } from "./rate.ts";
 import { controlCongestion, onDubiousAck, transmitRecovery } from "./recovery.ts";
 import { removeRenoSacks } from "./reno-sack.ts";
 import { tagSacks } from "./sack.ts";
@@ -101,6 +101,19 @@ function judge(tcb: Tcb, seg: Segment): void {
   rateOnAck(tcb, delivered);
   controlCongestion(tcb, delivered);
   transmitRecovery(tcb);
+}
+
+/** The ACK of our SYN, and of data that went with it. snd.nxt covers both. */
+export function ackSyn(tcb: Tcb, seg: Segment): void {
+  const { sent, snd } = tcb;
+  beginAck(tcb, seg);
+  $ack.flags |= F_UNA_ADVANCED;
+  snd.una = seg.ack;
+  removeAcked(tcb);
+  if (sent.packetsOut === 0) tcb.rtxNs = NEVER;
+  else rearmRetransmit(tcb);
+  rateOnAck(tcb, tcb.delivered - $ack.priorDelivered);
+  updatePacingRate(tcb);
 }
 
 function beginAck(tcb: Tcb, seg: Segment): void {

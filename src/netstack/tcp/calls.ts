@@ -5,6 +5,7 @@ import { WRITE_MORE, WRITE_URGENT } from "../endpoints.ts";
 import { NetErr, type NetError } from "../net-error.ts";
 import { isWritable } from "./ack.ts";
 import { sendAck } from "./ack-policy.ts";
+import { isEarlyChild } from "./fastopen.ts";
 import { limitFinWait2 } from "./on-segment.ts";
 import { forgetUrgent } from "./receiver.ts";
 import { output } from "./sender.ts";
@@ -44,6 +45,7 @@ export function writeUser(
       break;
     case SYN_SENT:
     case SYN_RECEIVED:
+      if (isEarlyChild(tcb)) break;
       tcb.isWriteBlocked = true;
       return NetErr.WouldBlock;
     default:
@@ -73,6 +75,16 @@ export function writeUser(
   if (!isMoreComing) snd.pushSeq = snd.end;
   output(tcb, isMoreComing);
   return n;
+}
+
+/** Fast Open: the data that goes with the SYN. Returns the bytes taken. */
+export function loadSynData(tcb: Tcb, src: Uint8Array, offset: number, length: number): number {
+  const { snd } = tcb;
+  if (length <= 0 || !tcb.sendRing.reserve(length, 0)) return 0;
+  tcb.sendRing.store(0, src, offset, length);
+  snd.end = snd.pushSeq = seqAdd(snd.end, length);
+  if (tcb.fastOpen !== null) tcb.fastOpen.dataBytes = length;
+  return length;
 }
 
 export function readUser(
@@ -154,6 +166,7 @@ export function closeUser(tcb: Tcb): void {
       closeTcb(tcb, 0);
       return;
     case SYN_RECEIVED:
+      if (isEarlyChild(tcb)) break;
       abortTcb(tcb, 0, true);
       return;
     case TIME_WAIT:

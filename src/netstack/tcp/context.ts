@@ -8,6 +8,7 @@ import type { TimerQueue } from "../../base/timers.ts";
 import type { TcpEndpoint } from "../endpoints.ts";
 import type { NetworkLayer } from "../stack/transport.ts";
 import { Demux } from "./demux.ts";
+import { FastOpenCache } from "./fastopen-cookie.ts";
 import type { ForwardHandler } from "./forwarder.ts";
 import { ListenerTable } from "./listener.ts";
 import { defaultOptions } from "./options.ts";
@@ -36,6 +37,7 @@ export class TcpContext {
   readonly limits: Limits;
   readonly stats = new TcpStats();
   readonly settings = new TcpSettings();
+  readonly fastOpenCache = new FastOpenCache();
   readonly rings: RingPool;
   readonly records = new SentRecordPool();
   readonly demux: Demux;

@@ -8,9 +8,10 @@ import { NetErr, type NetError } from "../net-error.ts";
 import { type OnReadiness, Ready } from "../readiness.ts";
 import type { Route } from "../stack/transport.ts";
 import { isWritable } from "./ack.ts";
-import { closeUser, closeWrite, discardUser, readUser, writeUser } from "./calls.ts";
+import { closeUser, closeWrite, discardUser, loadSynData, readUser, writeUser } from "./calls.ts";
 import type { TcpContext } from "./context.ts";
-import { newTcb, openActive } from "./handshake.ts";
+import { isClientEnabled, isEarlyChild, maySendSynData, prepareClient } from "./fastopen.ts";
+import { installActive, newTcb, startActive } from "./handshake.ts";
 import { emptyInfo, fillInfo } from "./info.ts";
 import { Listener } from "./listener.ts";
 import { finish, flushEvents } from "./on-segment.ts";
@@ -37,6 +38,7 @@ export class Endpoint implements TcpEndpoint, TcbOwner {
   localPort = 0;
   remotePort = 0;
   onReadiness: OnReadiness | null = null;
+  isWriterWaiting = false;
   /** The port was chosen by connect, not by bind: other connects may use it too. */
   isAutobound = false;
   readonly #ctx: TcpContext;
@@ -94,7 +96,7 @@ export class Endpoint implements TcpEndpoint, TcbOwner {
     const isReadClosed = tcb.rcv.finReceived || tcb.receiveShutdown || state === CLOSED;
     if (isReadClosed) mask |= Ready.Read | Ready.ReadClosed;
     if (state === CLOSED || (isReadClosed && tcb.sendShutdown)) mask |= Ready.Hangup;
-    if (state === SYN_SENT || state === SYN_RECEIVED) return mask;
+    if (state === SYN_SENT || (state === SYN_RECEIVED && !isEarlyChild(tcb))) return mask;
     if (this.readableBytes > 0) mask |= Ready.Read;
     if (tcb.sendShutdown || state === CLOSED || isWritable(tcb)) mask |= Ready.Write;
     else tcb.isWriteBlocked = true;
@@ -141,6 +143,36 @@ export class Endpoint implements TcpEndpoint, TcbOwner {
   }
 
   connect(addr: IpAddr, port: number): NetError | 0 {
+    return this.#connect(addr, port, null, 0, 0) as NetError | 0;
+  }
+
+  connectWithData(
+    addr: IpAddr,
+    port: number,
+    src: Uint8Array,
+    offset: number,
+    length: number,
+  ): number {
+    if (!isClientEnabled(this.#ctx)) return NetErr.NotSupported;
+    const tcb = this.#tcb;
+    if (tcb !== null && (tcb.state === SYN_SENT || tcb.state === SYN_RECEIVED)) {
+      return NetErr.AlreadyConnecting;
+    }
+    return this.#connect(addr, port, src, offset, length);
+  }
+
+  hasFastOpenCookie(addr: IpAddr): boolean {
+    const ctx = this.#ctx;
+    return maySendSynData(ctx, ctx.fastOpenCache.find(addr), this.options.fastOpenNoCookie);
+  }
+
+  #connect(
+    addr: IpAddr,
+    port: number,
+    src: Uint8Array | null,
+    offset: number,
+    length: number,
+  ): number {
     if (this.#listener !== null) return NetErr.IsConnected;
     const old = this.#tcb;
     if (old !== null) {
@@ -154,8 +186,8 @@ export class Endpoint implements TcpEndpoint, TcbOwner {
     if (ctx.demux.count >= ctx.limits.connections + ctx.limits.timeWaitConnections) {
       return NetErr.NoBuffers;
     }
-    const src = this.#isAddrBound ? this.localAddr : null;
-    const route = ctx.network.findRoute(src, remote, this.options.boundNicId);
+    const from = this.#isAddrBound ? this.localAddr : null;
+    const route = ctx.network.findRoute(from, remote, this.options.boundNicId);
     if (typeof route === "number") return route;
     if (route.isBroadcast) return NetErr.NetworkUnreachable;
     if (!this.#isAddrBound) this.localAddr.set(route.src);
@@ -163,7 +195,7 @@ export class Endpoint implements TcpEndpoint, TcbOwner {
     this.remotePort = port;
     const error = this.#ensurePort();
     if (error !== 0) return error;
-    return this.#open(route);
+    return this.#open(route, src, offset, length);
   }
 
   /** A second connect(): Linux's answers. null: start afresh. */
@@ -229,15 +261,21 @@ export class Endpoint implements TcpEndpoint, TcbOwner {
     return true;
   }
 
-  #open(route: Route): NetError | 0 {
+  #open(route: Route, src: Uint8Array | null, offset: number, length: number): number {
     const tcb = newTcb(this.#ctx, this.options, route);
     tcb.local.set(this.localAddr);
     tcb.remote.set(this.remoteAddr);
     tcb.ports = (this.localPort << 16) | this.remotePort;
     this.#adopt(tcb);
-    openActive(tcb);
+    installActive(tcb);
+    let taken = 0;
+    if (src !== null || this.options.fastOpenConnect) {
+      const room = prepareClient(tcb);
+      taken = src === null ? 0 : loadSynData(tcb, src, offset, Math.min(room, length));
+    }
+    startActive(tcb, taken);
     flushEvents(tcb);
-    return NetErr.InProgress;
+    return taken > 0 ? taken : NetErr.InProgress;
   }
 
   #adopt(tcb: Tcb): void {

@@ -30,9 +30,11 @@ describe("active open", () => {
     expect(h.state).toBe(SYN_SENT);
   });
 
-  it("repeats the SYN six times, then reports a timeout after 127 s", () => {
+  it("repeats the SYN each second four times, then six times doubling, and reports a timeout after 131 s", () => {
     const h = connecting();
     h.take();
+    h.advanceMs(4_000);
+    expect(h.take().length).toBe(4);
     h.advanceMs(126_000);
     expect(h.take().length).toBe(6);
     expect(h.state).toBe(SYN_SENT);

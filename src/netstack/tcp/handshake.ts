@@ -1,28 +1,31 @@
 // Opening: what a SYN sets up on either side (RFC 9293 3.10.1, 3.10.7.2, 3.10.7.3), and the negotiation of
 // options (RFC 7323, RFC 2018).
 
-import { seqAdd, seqGt, seqLe } from "../../base/seqnum.ts";
+import { seqAdd, seqGt, seqLe, seqLt } from "../../base/seqnum.ts";
 import type { TcpEndpointOptions } from "../endpoints.ts";
 import { IPV4 } from "../ip-addr.ts";
 import type { PacketBuffer } from "../stack/packet-buffer.ts";
 import type { Route } from "../stack/transport.ts";
 import { pseudoSum } from "../wire/checksum.ts";
 import { ACK, FIN, RST, SYN, TCP_PROTOCOL } from "../wire/tcp.ts";
-import { updateWindow } from "./ack.ts";
+import { ackSyn, updateWindow } from "./ack.ts";
 import { sendAck } from "./ack-policy.ts";
 import { makeCongestionControl } from "./congestion/congestion.ts";
 import { RENO } from "./congestion/reno.ts";
 import type { TcpContext } from "./context.ts";
 import { acceptEcnSyn, acceptEcnSynAck } from "./ecn.ts";
+import { judgeSyn, onSynAck, startEarlyChild } from "./fastopen.ts";
 import type { Listener } from "./listener.ts";
+import { flushEvents } from "./on-segment.ts";
 import { PendingForward } from "./pending-forward.ts";
-import { processData } from "./receiver.ts";
+import { processData, processText } from "./receiver.ts";
 import { schedule } from "./schedule.ts";
 import type { Segment } from "./segment.ts";
 import { armRetransmit } from "./sender.ts";
 import { HAS_SYN } from "./sent-list.ts";
 import {
   CLOSED,
+  DELAYED_ACK_MAX_NS,
   FORWARD_DECISION_NS,
   MSS_DEFAULT_V4,
   MSS_DEFAULT_V6,
@@ -33,8 +36,9 @@ import {
 } from "./state.ts";
 import { setState, Tcb } from "./tcb.ts";
 import { onTimer } from "./timers.ts";
-import { enterEstablished, onReset } from "./transitions.ts";
+import { enterEstablished, onReset, startTransfer } from "./transitions.ts";
 import { advertisedMss, replyReset, syncMss, transmitSyn } from "./transmit.ts";
+import { receiveBufferMax } from "./window.ts";
 
 export function newTcb(ctx: TcpContext, options: TcpEndpointOptions, route: Route): Tcb {
   const tcb = new Tcb(
@@ -61,11 +65,15 @@ function install(tcb: Tcb, issFloor: number | null): void {
   rcv.advertisedMss = advertisedMss(tcb);
   rcv.mss = Math.min(rcv.mss, rcv.advertisedMss);
   // The largest window the buffer may ever grow to decides the scale.
-  const max = tcb.options.receiveBufferLocked ? rcv.bufferBytes : ctx.limits.socketBufferBytesMax;
+  const max = tcb.options.receiveBufferLocked ? rcv.bufferBytes : receiveBufferMax(ctx);
   while (rcv.wscale < WSCALE_MAX && 65_535 * 2 ** rcv.wscale < max) rcv.wscale++;
   const first = Math.min(rcv.bufferBytes, 65_535);
   rcv.wnd = first > rcv.advertisedMss ? first - (first % rcv.advertisedMss) : first;
-  tcb.sackOk = tcb.tsOk = tcb.wscaleOk = true;
+  const { settings } = ctx;
+  tcb.sackOk = settings.sack !== 0;
+  tcb.tsOk = settings.timestamps !== 0;
+  tcb.wscaleOk = settings.windowScaling !== 0;
+  if (!tcb.wscaleOk) rcv.wscale = 0;
   ctx.demux.add(tcb);
   ctx.ports.addTcb(tcb);
 }
@@ -79,12 +87,27 @@ function sendSyn(tcb: Tcb): void {
   transmitSyn(tcb);
 }
 
-/** Active open. Precondition: route, addresses and ports are set. */
-export function openActive(tcb: Tcb): void {
+/** Active open, first half: the numbers and tables. Precondition: route, addresses and ports are set. */
+export function installActive(tcb: Tcb): void {
   install(tcb, null);
   setState(tcb, SYN_SENT);
   tcb.ctx.stats.ActiveOpens++;
-  sendSyn(tcb);
+}
+
+/** Second half: the SYN, with `dataBytes` of the send ring behind it (Fast Open). */
+export function startActive(tcb: Tcb, dataBytes: number): void {
+  const { ctx, snd, sent, loss } = tcb;
+  sent.append(snd.iss, seqAdd(snd.iss, 1), snd.mss, HAS_SYN, ctx.nowUs);
+  if (dataBytes > 0) {
+    snd.nxt = seqAdd(snd.nxt, dataBytes);
+    sent.append(seqAdd(snd.iss, 1), snd.nxt, dataBytes, 0, ctx.nowUs);
+    tcb.maxSentSeq = snd.nxt;
+    tcb.bytesSent += dataBytes;
+  }
+  loss.hasRetransStamp = true;
+  loss.retransStampMs = ctx.nowMs;
+  armRetransmit(tcb);
+  transmitSyn(tcb, dataBytes);
 }
 
 /** A segment for no TCB. Third part of RFC 9293 3.10.7.1 and all of 3.10.7.2. */
@@ -120,6 +143,10 @@ export function onListen(ctx: TcpContext, seg: Segment, issFloor: number | null)
   ctx.halfOpenCount++;
   ctx.stats.PassiveOpens++;
   if (listener !== null) {
+    if (judgeSyn(tcb, seg, listener)) {
+      openEarlyChild(tcb, seg, listener);
+      return;
+    }
     listener.addHalfOpen(tcb);
     sendSyn(tcb);
     return;
@@ -128,6 +155,26 @@ export function onListen(ctx: TcpContext, seg: Segment, issFloor: number | null)
   tcb.lifeNs = ctx.nowNs + FORWARD_DECISION_NS;
   schedule(tcb, tcb.lifeNs);
   ctx.forwarder?.(new PendingForward(tcb));
+}
+
+/** RFC 7413 4.2.2: the SYN's data is taken and the child accepted at once. */
+function openEarlyChild(tcb: Tcb, seg: Segment, listener: Listener): void {
+  const { ctx } = tcb;
+  startEarlyChild(tcb);
+  ctx.halfOpenCount--;
+  ctx.connectionCount++;
+  startTransfer(tcb);
+  if (seg.length > 0) {
+    processText(tcb, seg);
+    if (tcb.fastOpen !== null) tcb.fastOpen.isDataAccepted = true;
+  }
+  listener.onEarlyChild(tcb);
+  armRetransmit(tcb);
+  transmitSyn(tcb);
+  // The SYN-ACK has acknowledged the data.
+  tcb.isAckNow = tcb.isAckPending = false;
+  tcb.ackNs = Number.POSITIVE_INFINITY;
+  flushEvents(tcb);
 }
 
 function hasRoom(ctx: TcpContext, listener: Listener | null): boolean {
@@ -187,6 +234,11 @@ export function onSynSent(tcb: Tcb, seg: Segment): void {
     return;
   }
   if ((seg.flags & SYN) === 0) return;
+  if (hasAck && !isEchoPlausible(tcb, seg)) {
+    ctx.stats.PAWSActive++;
+    replyReset(ctx, seg);
+    return;
+  }
   acceptSyn(tcb, seg);
   if (hasAck) acceptEcnSynAck(tcb, seg);
   else acceptEcnSyn(tcb, seg);
@@ -197,17 +249,28 @@ export function onSynSent(tcb: Tcb, seg: Segment): void {
     sendSyn(tcb);
     return;
   }
-  const head = tcb.sent.head;
-  if (head !== null && tcb.retransmits === 0) {
-    tcb.rtt.sample((ctx.nowUs - head.sentUs) | 0, seg.ack, snd.nxt);
-  } else {
-    tcb.rtt.afterSynLoss();
-  }
-  tcb.sent.clear();
-  snd.una = seg.ack;
-  tcb.rtxNs = Number.POSITIVE_INFINITY;
+  const wasRepeated = tcb.retransmits > 0;
   updateWindow(tcb, seg);
+  ackSyn(tcb, seg);
+  if (wasRepeated) tcb.rtt.afterSynLoss();
   enterEstablished(tcb);
+  const mustResend = onSynAck(tcb, seg);
   if (!processData(tcb, seg)) return;
-  if (tcb.state !== CLOSED) sendAck(tcb);
+  if (tcb.state === CLOSED || mustResend) return;
+  if (tcb.owner?.isWriterWaiting && !tcb.isAckNow) {
+    // Data will carry the ACK in a moment.
+    tcb.isAckPending = true;
+    tcb.ackNs = ctx.nowNs + DELAYED_ACK_MAX_NS;
+    schedule(tcb, tcb.ackNs);
+    return;
+  }
+  sendAck(tcb);
+}
+
+/** RFC 7323 5.3's idea for the SYN-ACK: it must echo one of our SYNs. */
+function isEchoPlausible(tcb: Tcb, seg: Segment): boolean {
+  const o = seg.options;
+  if (!tcb.tsOk || !o.hasTimestamps || o.tsEcr === 0) return true;
+  const ecr = (o.tsEcr - tcb.tsOffset) | 0;
+  return !seqLt(ecr, tcb.loss.retransStampMs) && !seqGt(ecr, tcb.ctx.nowMs);
 }

@@ -17,6 +17,7 @@ import {
 } from "../stack/transport.ts";
 import { tcpDstPort, tcpSeq, tcpSrcPort } from "../wire/tcp.ts";
 import type { TcpContext } from "./context.ts";
+import { isEarlyChild } from "./fastopen.ts";
 import { flushEvents } from "./on-segment.ts";
 import { retransmitLost } from "./retransmit.ts";
 import { SACKED } from "./sent-list.ts";
@@ -31,7 +32,8 @@ export function handleIcmpError(ctx: TcpContext, error: IcmpError): void {
   const tcb = ctx.demux.find(error.src, error.dst, ports);
   if (tcb === null || tcb.state === TIME_WAIT || tcb.isForwardPending) return;
   const seq = tcpSeq(error.bytes, error.l4);
-  if (seqLt(seq, tcb.snd.una) || !seqLe(seq, tcb.snd.nxt)) {
+  const isEarly = isEarlyChild(tcb);
+  if (seqLt(seq, isEarly ? tcb.snd.iss : tcb.snd.una) || !seqLe(seq, tcb.snd.nxt)) {
     ctx.stats.OutOfWindowIcmps++;
     return;
   }
@@ -41,7 +43,9 @@ export function handleIcmpError(ctx: TcpContext, error: IcmpError): void {
   }
   const meaning = errorOf(error.kind);
   if (meaning === 0) return;
-  if (tcb.state === SYN_SENT || tcb.state === SYN_RECEIVED) {
+  if (isEarly && !tcb.isAccepted) {
+    closeTcb(tcb, meaning);
+  } else if ((tcb.state === SYN_SENT || tcb.state === SYN_RECEIVED) && !isEarly) {
     // A half-open child is not worth killing for an unauthenticated message; it times out.
     if (!tcb.isPassive) closeTcb(tcb, meaning);
   } else if (tcb.options.receiveErrors) {

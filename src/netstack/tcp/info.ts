@@ -2,11 +2,15 @@
 
 import { seqDiff } from "../../base/seqnum.ts";
 import type { TcpInfo } from "../endpoints.ts";
+import { deliveryRate } from "./rate.ts";
 import type { Tcb } from "./tcb.ts";
 
 const OPT_TIMESTAMPS = 1;
 const OPT_SACK = 2;
 const OPT_WSCALE = 4;
+const OPT_ECN = 8;
+const OPT_ECN_SEEN = 16;
+const OPT_SYN_DATA = 32;
 
 export function fillInfo(tcb: Tcb, state: number, out: TcpInfo): void {
   const { snd, rcv, sent, rtt, ctx } = tcb;
@@ -17,6 +21,9 @@ export function fillInfo(tcb: Tcb, state: number, out: TcpInfo): void {
   out.backoff = tcb.backoff;
   out.options =
     (tcb.tsOk ? OPT_TIMESTAMPS : 0) | (tcb.sackOk ? OPT_SACK : 0) | (tcb.wscaleOk ? OPT_WSCALE : 0);
+  if (tcb.ecnOk) out.options |= OPT_ECN;
+  if (tcb.isEctSeen) out.options |= OPT_ECN_SEEN;
+  if (tcb.fastOpen?.isDataAccepted) out.options |= OPT_SYN_DATA;
   out.sndWscale = snd.wscale;
   out.rcvWscale = rcv.wscale;
   out.rtoUs = rtt.rtoUs * 2 ** tcb.backoff;
@@ -54,6 +61,8 @@ export function fillInfo(tcb: Tcb, state: number, out: TcpInfo): void {
   out.bytesRetrans = tcb.bytesRetrans;
   out.dsackDups = tcb.dsackDups;
   out.rcvOooPack = tcb.outOfOrderPackets;
+  out.deliveryRate = deliveryRate(tcb);
+  out.reordSeen = tcb.loss.reordSeen;
   out.sndWnd = snd.wnd;
   out.rcvWnd = rcv.wnd;
 }

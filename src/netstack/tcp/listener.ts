@@ -23,6 +23,8 @@ export class Listener {
   readonly endpoint: ListeningEndpoint;
   backlog: number;
   readonly #halfOpen = new Set<Tcb>();
+  /** Children made by a SYN with data whose handshake is not over (RFC 7413 5.1). */
+  fastOpenCount = 0;
   #queue: TcpEndpoint[] = [];
   #head = 0;
 
@@ -60,21 +62,35 @@ export class Listener {
     return true;
   }
 
+  /** An early child: into the accept queue before its handshake ends. */
+  onEarlyChild(tcb: Tcb): void {
+    tcb.listener = this;
+    this.fastOpenCount++;
+    this.#queue.push(tcb.ctx.wrapChild(tcb));
+    this.endpoint.onTcbEvents(Ready.Read);
+  }
+
   onEstablished(tcb: Tcb): void {
-    this.#halfOpen.delete(tcb);
+    if (!this.#halfOpen.delete(tcb)) {
+      this.fastOpenCount--;
+      tcb.listener = null;
+      return;
+    }
     this.#queue.push(tcb.ctx.wrapChild(tcb));
     this.endpoint.onTcbEvents(Ready.Read);
   }
 
   /** A child died. In the accept queue it stays: accept() returns it, as in Linux. */
   onChildClosed(tcb: Tcb): void {
-    this.#halfOpen.delete(tcb);
+    if (!this.#halfOpen.delete(tcb) && tcb.isHalfOpen) this.fastOpenCount--;
     tcb.listener = null;
   }
 
   accept(): TcpEndpoint | null {
     if (this.#head === this.#queue.length) return null;
     const child = this.#queue[this.#head++];
+    const { tcb } = child as { tcb?: Tcb | null };
+    if (tcb) tcb.isAccepted = true;
     // Compacted now and then, so that a steady queue costs O(1).
     if (this.#head >= 64 && this.#head * 2 >= this.#queue.length) {
       this.#queue = this.#queue.slice(this.#head);

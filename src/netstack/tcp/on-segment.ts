@@ -7,11 +7,13 @@ import { ACK, FIN, RST, SYN, URG } from "../wire/tcp.ts";
 import { processAck } from "./ack.ts";
 import { sendAck } from "./ack-policy.ts";
 import { ackUnacceptable, challengeAck, isLimited } from "./challenge.ts";
+import { isEarlyChild } from "./fastopen.ts";
 import { onListen, onSynSent } from "./handshake.ts";
+import { updatePacingRate } from "./rate.ts";
 import { processData } from "./receiver.ts";
 import { schedule } from "./schedule.ts";
 import type { Segment } from "./segment.ts";
-import { output } from "./sender.ts";
+import { armRetransmit, output } from "./sender.ts";
 import { EVER_RETRANS } from "./sent-list.ts";
 import {
   CLOSE_WAIT,
@@ -184,6 +186,7 @@ function checkSyn(tcb: Tcb, seg: Segment): boolean {
 function checkAck(tcb: Tcb, seg: Segment): boolean {
   if ((seg.flags & ACK) === 0) return false;
   if (tcb.state === SYN_RECEIVED && !completeHandshake(tcb, seg)) return false;
+  if (tcb.isHalfOpen && isEarlyChild(tcb)) completeEarly(tcb, seg);
   if (!processAck(tcb, seg)) return false;
   // RFC 7323 4.3: only a segment that is acceptable and spans Last.ACK.sent renews TS.Recent.
   const isTsFit = tcb.tsOk && seg.options.hasTimestamps && seqLe(seg.seq, tcb.rcv.wup);
@@ -215,9 +218,15 @@ export function limitFinWait2(tcb: Tcb): void {
 /** The ACK of our SYN in SYN-RECEIVED. */
 function completeHandshake(tcb: Tcb, seg: Segment): boolean {
   const { snd, ctx, listener } = tcb;
-  if (!seqGt(seg.ack, snd.una) || seqGt(seg.ack, snd.nxt)) {
+  const isEarly = isEarlyChild(tcb);
+  const isTooOld = isEarly ? seqLt(seg.ack, snd.una) : !seqGt(seg.ack, snd.una);
+  if (isTooOld || seqGt(seg.ack, snd.nxt)) {
     replyReset(ctx, seg);
     return false;
+  }
+  if (isEarly) {
+    completeEarly(tcb, seg);
+    return true;
   }
   if (listener !== null) {
     if (listener.isQueueFull) {
@@ -240,8 +249,29 @@ function completeHandshake(tcb: Tcb, seg: Segment): boolean {
   snd.wl2 = seg.ack;
   if (snd.wnd > snd.maxWnd) snd.maxWnd = snd.wnd;
   tcb.isHalfOpen = false;
+  updatePacingRate(tcb);
   if (listener !== null) listener.onEstablished(tcb);
   return true;
+}
+
+/** The handshake of a child made by a SYN with data (RFC 7413) is over. */
+export function completeEarly(tcb: Tcb, seg: Segment): void {
+  const { snd, ctx } = tcb;
+  if (tcb.retransmits === 0 && tcb.rtt.srttUs === 0) {
+    const us = seqDiff(ctx.nowUs, tcb.synAckUs);
+    tcb.rtt.sampleMin(us, ctx.nowMs, false);
+    tcb.rtt.sample(us, snd.una, snd.nxt);
+  }
+  if (tcb.state === SYN_RECEIVED) enterEstablished(tcb);
+  if (tcb.listener !== null) tcb.listener.onEstablished(tcb);
+  tcb.isHalfOpen = false;
+  snd.wnd = seg.window << snd.wscale;
+  snd.wl1 = seg.seq;
+  snd.wl2 = seg.ack;
+  if (snd.wnd > snd.maxWnd) snd.maxWnd = snd.wnd;
+  updatePacingRate(tcb);
+  if (tcb.sent.packetsOut === 0) tcb.rtxNs = Number.POSITIVE_INFINITY;
+  else armRetransmit(tcb);
 }
 
 /** RFC 9293, RFC 6191 and RFC 1337: a RST is ignored, an old segment answered, a newer SYN begins anew. */

@@ -38,5 +38,9 @@ export function defaultOptions(): TcpEndpointOptions {
     oobInline: false,
     congestion: "",
     maxPacingRate: 0,
+    fastOpenQueue: 0,
+    fastOpenConnect: false,
+    fastOpenNoCookie: false,
+    fastOpenKey: null,
   };
 }

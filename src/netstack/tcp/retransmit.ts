@@ -36,6 +36,7 @@ export function retransmitRecord(tcb: Tcb, record: SentRecord, room: number): bo
   const mss = currentMss(tcb);
   // A window taken back: what lies beyond it waits, but the oldest byte is always tried.
   if (seqGe(record.seq, seqAdd(snd.una, snd.wnd)) && record.seq !== snd.una) return false;
+  if (record.mss !== mss && record.segs > 0) sent.resegment(record, mss);
   const dataEnd = seqMin(record.end, snd.end);
   let length = seqDiff(dataEnd, record.seq);
   const max = Math.min(room * mss, burstBytesMax(tcb, mss));

@@ -3,6 +3,7 @@
 
 import { seqAdd, seqDiff, seqGe, seqGt, seqLe } from "../../base/seqnum.ts";
 import { ACK, FIN, PSH } from "../wire/tcp.ts";
+import { isEarlyChild } from "./fastopen.ts";
 import { isInReduction } from "./prr.ts";
 import { rateOnSend } from "./rate.ts";
 import { schedule } from "./schedule.ts";
@@ -14,7 +15,6 @@ import {
   CORK_NS,
   ESTABLISHED,
   FIN_WAIT_1,
-  INITIAL_CWND,
   LAST_ACK,
   RTO_MIN_US,
   RTX_CORK,
@@ -40,7 +40,7 @@ const maySendData = (state: number): boolean =>
 
 /** Everything new that may go now goes: data, then a FIN. Lost segments go when an ACK or a timer says so. */
 export function output(tcb: Tcb, isMoreComing: boolean): void {
-  if (!maySendData(tcb.state)) return;
+  if (!maySendData(tcb.state) && !isEarlyChild(tcb)) return;
   const snd = tcb.snd;
   if (snd.nxt === snd.end && (!snd.finQueued || snd.finSent)) return;
   if (snd.finSent) return;
@@ -197,7 +197,9 @@ function emit(tcb: Tcb, length: number, mss: number): void {
     // Data that follows what was received soon: an interactive exchange, ACKs can ride along.
     if (seqDiff(tcb.ctx.nowMs, tcb.lastReceivedMs) < 40) tcb.isPingPong = true;
   }
-  if (wasIdle || tcb.rtxNs === NEVER || tcb.rtxKind >= RTX_PERSIST) armRetransmit(tcb);
+  if (isEarlyChild(tcb)) {
+    // The timer is the SYN-ACK's.
+  } else if (wasIdle || tcb.rtxNs === NEVER || tcb.rtxKind >= RTX_PERSIST) armRetransmit(tcb);
   else if (tcb.rtxKind === RTX_TLP) rearmRetransmit(tcb);
   transmit(tcb, seq, length, flags, mss);
 }
@@ -249,7 +251,7 @@ function restartAfterIdle(tcb: Tcb): void {
   tcb.congestion.onRestart(tcb, idleUs);
   const { slowStartAfterIdle } = tcb.ctx.settings;
   if (slowStartAfterIdle === 0 || tcb.caState !== CA_OPEN) return;
-  const restart = Math.min(INITIAL_CWND, tcb.cwnd);
+  const restart = Math.min(tcb.ctx.settings.initialCwnd, tcb.cwnd);
   if (tcb.ssthresh !== SSTHRESH_INFINITE) {
     tcb.ssthresh = Math.max(tcb.ssthresh, (tcb.cwnd >> 1) + (tcb.cwnd >> 2));
   }

@@ -181,6 +181,14 @@ export class SentList {
     record.segs = firstSegs;
   }
 
+  /** The MSS has changed since: counts the record in segments of the new one. */
+  resegment(record: SentRecord, mss: number): void {
+    record.mss = mss;
+    const segs = segmentsOf(seqDiff(record.end, record.seq), mss);
+    this.#count(record, segs - record.segs);
+    record.segs = segs;
+  }
+
   setSacked(record: SentRecord): void {
     this.#unlinkTime(record);
     if ((record.flags & LOST) !== 0) {

@@ -60,7 +60,7 @@ function sipRound(): void {
 }
 
 /** SipHash-2-4 over `count` 32-bit words (little-endian), low 32 bits of the result. count is even. */
-export function sipHash(key: SipKey, words: Int32Array, count: number): number {
+export function sipHash(key: Readonly<SipKey>, words: Int32Array, count: number): number {
   $v[0] = key.k0 ^ 0x70736575;
   $v[1] = key.k1 ^ 0x736f6d65;
   $v[2] = key.k2 ^ 0x6e646f6d;

@@ -51,6 +51,7 @@ export const RTO_MIN_US = 200_000;
 export const RTO_MAX_US = 120_000_000;
 
 export const DELAYED_ACK_NS = 40 * MS;
+export const DELAYED_ACK_MAX_NS = 200 * MS;
 export const CORK_NS = 200 * MS;
 /** 2 MSL, as Linux's TCP_TIMEWAIT_LEN. */
 export const TIME_WAIT_NS = 60 * SECOND;

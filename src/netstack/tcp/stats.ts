@@ -22,6 +22,7 @@ export class TcpStats {
   TWRecycled = 0;
   TCPTimeWaitOverflow = 0;
   PAWSEstab = 0;
+  PAWSActive = 0;
   DelayedACKs = 0;
   DelayedACKLost = 0;
   TCPHPHits = 0;
@@ -46,6 +47,12 @@ export class TcpStats {
   TCPTSReorder = 0;
   TCPSACKReorder = 0;
   TCPRenoReorder = 0;
+  TCPFastOpenActive = 0;
+  TCPFastOpenActiveFail = 0;
+  TCPFastOpenPassive = 0;
+  TCPFastOpenPassiveFail = 0;
+  TCPFastOpenListenOverflow = 0;
+  TCPFastOpenCookieReqd = 0;
   TCPHystartTrainDetect = 0;
   TCPHystartTrainCwnd = 0;
   TCPHystartDelayDetect = 0;

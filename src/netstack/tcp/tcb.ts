@@ -9,6 +9,7 @@ import type { NetError } from "../net-error.ts";
 import type { Route } from "../stack/transport.ts";
 import type { CongestionControl } from "./congestion/congestion.ts";
 import type { TcpContext } from "./context.ts";
+import type { FastOpenState } from "./fastopen.ts";
 import type { Listener } from "./listener.ts";
 import { LossState } from "./loss-state.ts";
 import { SeqRanges } from "./ranges.ts";
@@ -20,7 +21,6 @@ import {
   CLOSE_WAIT,
   CLOSED,
   ESTABLISHED,
-  INITIAL_CWND,
   INVALID_ACK_INTERVAL_MS,
   MSS_DEFAULT_V4,
   OUT_OF_ORDER_RANGES_MAX,
@@ -147,7 +147,7 @@ export class Tcb {
 
   // Congestion state, in segments.
   caState = CA_OPEN;
-  cwnd = INITIAL_CWND;
+  cwnd: number;
   cwndCount = 0;
   ssthresh = SSTHRESH_INFINITE;
   /** snd.nxt when the present recovery began: RFC 6582's `recover`. */
@@ -157,6 +157,10 @@ export class Tcb {
   cwndUsageSeq = 0;
   reordering: number;
   readonly loss = new LossState();
+  /** Fast Open (RFC 7413); null: not asked for. */
+  fastOpen: FastOpenState | null = null;
+  /** When the SYN-ACK of an early child was sent first. */
+  synAckUs = 0;
   // ECN (RFC 3168).
   ecnAsked = false;
   ecnOk = false;
@@ -220,6 +224,8 @@ export class Tcb {
   isPushForced = false;
   /** Child of a listener (or forward request) whose handshake is not over. */
   isHalfOpen = false;
+  /** accept() has returned it. */
+  isAccepted = false;
 
   // Receive-buffer tuning.
   rcvRttUs = 0;
@@ -255,6 +261,7 @@ export class Tcb {
     this.ctx = ctx;
     this.options = options;
     this.reordering = ctx.settings.reordering;
+    this.cwnd = ctx.settings.initialCwnd;
     this.congestion = congestion;
     this.sendRing = new Ring(ctx.rings);
     this.receiveRing = new Ring(ctx.rings);
@@ -292,4 +299,6 @@ export function setState(tcb: Tcb, state: number): void {
 /** What a TCB needs of the endpoint above it. */
 export interface TcbOwner {
   onTcbEvents(mask: number): void;
+  /** A thread sleeps in a write until the handshake ends. */
+  readonly isWriterWaiting: boolean;
 }

@@ -46,6 +46,11 @@ export class TcpProtocol implements TransportProtocol {
     this.context.forwarder = handler;
   }
 
+  /** `ip tcp_metrics flush`: forgets what was learned of other hosts. */
+  flushMetrics(): void {
+    this.context.fastOpenCache.clear();
+  }
+
   onPacket(pkt: PacketBuffer): void {
     const ctx = this.context;
     const { stats, segment } = ctx;

@@ -5,12 +5,13 @@ import { seqAdd, seqDiff } from "../../base/seqnum.ts";
 import { NetErr } from "../net-error.ts";
 import { ACK } from "../wire/tcp.ts";
 import { sendAck } from "./ack-policy.ts";
+import { dropOption, isEarlyChild } from "./fastopen.ts";
 import { finish } from "./on-segment.ts";
 import { enterLoss, onReorderTimer } from "./recovery.ts";
 import { retransmitLost, retransmitRecord } from "./retransmit.ts";
 import { reschedule, schedule } from "./schedule.ts";
 import { armPersist, armRetransmit, output } from "./sender.ts";
-import { EVER_RETRANS } from "./sent-list.ts";
+import { EVER_RETRANS, HAS_SYN } from "./sent-list.ts";
 import {
   CLOSED,
   ORPHAN_RETRIES,
@@ -21,9 +22,7 @@ import {
   RTX_PERSIST,
   RTX_REORDER,
   RTX_TLP,
-  SYN_ACK_RETRIES,
   SYN_RECEIVED,
-  SYN_RETRIES,
   SYN_SENT,
   TIME_WAIT,
 } from "./state.ts";
@@ -86,8 +85,9 @@ function onDelayedAck(tcb: Tcb): void {
 }
 
 function onRetransmit(tcb: Tcb): void {
-  if (tcb.sent.packetsOut === 0) return;
-  if (tcb.state === SYN_SENT || tcb.state === SYN_RECEIVED) {
+  const isEarly = isEarlyChild(tcb);
+  if (tcb.sent.packetsOut === 0 && !isEarly) return;
+  if (tcb.state === SYN_SENT || tcb.state === SYN_RECEIVED || isEarly) {
     onSynTimeout(tcb);
     return;
   }
@@ -110,8 +110,9 @@ function onRetransmit(tcb: Tcb): void {
 
 function onSynTimeout(tcb: Tcb): void {
   const isPassive = tcb.isPassive;
-  const userMax = tcb.options.synCount > 0 ? tcb.options.synCount : SYN_RETRIES;
-  const max = isPassive ? SYN_ACK_RETRIES : userMax;
+  const { settings } = tcb.ctx;
+  const userMax = tcb.options.synCount > 0 ? tcb.options.synCount : settings.synRetries;
+  const max = isPassive ? settings.synAckRetries : userMax + settings.synLinearTimeouts;
   const userNs = tcb.options.userTimeoutNs;
   if (tcb.troubleNs === 0) tcb.troubleNs = Math.max(1, tcb.ctx.nowNs - tcb.rtt.rtoUs * 1_000);
   const isUserTimeout = !isPassive && userNs > 0 && tcb.ctx.nowNs - tcb.troubleNs >= userNs;
@@ -120,12 +121,15 @@ function onSynTimeout(tcb: Tcb): void {
     return;
   }
   tcb.retransmits++;
-  tcb.backoff++;
+  // Linux repeats the first SYNs at a steady pace (tcp_syn_linear_timeouts).
+  if (isPassive || tcb.retransmits > tcb.ctx.settings.synLinearTimeouts) tcb.backoff++;
   tcb.ctx.stats.TCPTimeouts++;
   tcb.ctx.stats.TCPSynRetrans++;
   tcb.ctx.stats.RetransSegs++;
   tcb.totalRetrans++;
-  if (tcb.sent.head !== null) tcb.sent.head.flags |= EVER_RETRANS;
+  const head = tcb.sent.head;
+  if (head !== null && (head.flags & HAS_SYN) !== 0) head.flags |= EVER_RETRANS;
+  dropOption(tcb);
   armRetransmit(tcb);
   transmitSyn(tcb);
 }

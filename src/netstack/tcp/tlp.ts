@@ -17,6 +17,8 @@ import { keepOpen } from "./undo.ts";
 export function scheduleProbe(tcb: Tcb, isRtoAdvancing: boolean): boolean {
   const { sent, ctx, rtt } = tcb;
   const { earlyRetrans } = ctx.settings;
+  // RFC 7413: before the handshake ends the timer is the SYN-ACK's.
+  if (tcb.isHalfOpen) return true;
   if ((earlyRetrans !== 3 && earlyRetrans !== 4) || !tcb.sackOk || sent.packetsOut === 0)
     return false;
   if (tcb.caState !== CA_OPEN && tcb.caState !== CA_CWR) return false;

@@ -4,6 +4,7 @@
 
 import { NetErr, type NetError } from "../net-error.ts";
 import { Ready } from "../readiness.ts";
+import { isEarlyChild } from "./fastopen.ts";
 import { reschedule, schedule } from "./schedule.ts";
 import {
   CLOSE_WAIT,
@@ -26,9 +27,22 @@ const isCurrEstab = (state: number): boolean => state === ESTABLISHED || state =
 /** From SYN-SENT or SYN-RECEIVED; the caller has processed the acknowledging segment. */
 export function enterEstablished(tcb: Tcb): void {
   const ctx = tcb.ctx;
+  if (isEarlyChild(tcb)) {
+    setState(tcb, ESTABLISHED);
+    tcb.retransmits = tcb.backoff = tcb.troubleNs = 0;
+    tcb.lastAckMs = ctx.nowMs;
+    tcb.events |= Ready.Write;
+    return;
+  }
   if (tcb.state === SYN_RECEIVED && tcb.isPassive) ctx.halfOpenCount--;
   setState(tcb, ESTABLISHED);
   ctx.connectionCount++;
+  startTransfer(tcb);
+}
+
+/** What a connection sets up before data flows. */
+export function startTransfer(tcb: Tcb): void {
+  const { ctx } = tcb;
   tcb.retransmits = 0;
   tcb.backoff = 0;
   tcb.troubleNs = 0;
@@ -102,6 +116,7 @@ function leaveState(tcb: Tcb): void {
       ctx.timeWaitCount--;
       return;
     case SYN_RECEIVED:
+      if (isEarlyChild(tcb)) break;
       if (tcb.isPassive) ctx.halfOpenCount--;
       ctx.stats.AttemptFails++;
       return;

@@ -25,6 +25,7 @@ import {
 } from "../wire/tcp.ts";
 import {
   TIMESTAMPS_BYTES,
+  writeFastOpen,
   writeMss,
   writeSackHeader,
   writeSackPermitted,
@@ -72,6 +73,14 @@ export function syncMss(tcb: Tcb): void {
   if (user > 0 && user < mss) mss = user;
   if (tcb.tsOk) mss -= TIMESTAMPS_BYTES;
   tcb.snd.mss = mss < MSS_MIN ? MSS_MIN : mss;
+}
+
+/** Payload of a segment without options on this path, by the MTU and the user's wish alone. */
+export function ipMss(tcb: Tcb): number {
+  const route = tcb.route as Route;
+  const mss = route.mtu - ipHeaderBytes(route) - TCP_HEADER_BYTES;
+  const user = tcb.options.maxSegBytes;
+  return Math.max(user > 0 && user < mss ? user : mss, MSS_MIN);
 }
 
 /** What we tell the peer in our SYN. */
@@ -237,8 +246,8 @@ function writeBlock(tcb: Tcb, b: Uint8Array, at: number, k: number): number {
   return at + 8;
 }
 
-/** SYN or SYN-ACK, with every option we want or, in an answer, that both want. */
-export function transmitSyn(tcb: Tcb): void {
+/** SYN or SYN-ACK, with every option we want or, in an answer, that both want; Fast Open's data behind it. */
+export function transmitSyn(tcb: Tcb, dataBytes = 0): void {
   const route = currentRoute(tcb);
   if (route === null) return;
   const ctx = tcb.ctx;
@@ -254,12 +263,17 @@ export function transmitSyn(tcb: Tcb): void {
   else if (tcb.tsOk) at += writeTimestamps(b, at, tsVal, tcb.tsRecent);
   else if (tcb.sackOk) at += writeSackPermitted(b, at);
   if (tcb.wscaleOk) at += writeWindowScale(b, at, tcb.rcv.wscale);
+  const fo = tcb.fastOpen;
+  if (fo !== null && fo.length >= 0) {
+    at += writeFastOpen(b, at, fo.cookie, fo.length, fo.isExperimental);
+  }
   // RFC 7323 2.2: the window in a SYN is never scaled.
   const window = Math.min(tcb.rcv.wnd, 65_535);
   const flags = (isAnswer ? SYN | ACK : SYN) | synEcnFlags(tcb, isAnswer);
   tcb.isEctNext = false;
   encodeTcp(b, off, tcb.ports, tcb.snd.iss, isAnswer ? tcb.rcv.nxt : 0, at - off, flags, window, 0);
   pkt.end = at;
+  if (dataBytes > 0) attachPayload(tcb, pkt, 0, dataBytes);
   tcb.rcv.wup = tcb.rcv.nxt;
   tcb.segsOut++;
   send(ctx, route, pkt, tcb.pseudoSum, tcb);

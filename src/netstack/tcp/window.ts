@@ -3,7 +3,11 @@
 // pace (once per round trip, as Linux's tcp_rcv_space_adjust).
 
 import { seqAdd, seqDiff } from "../../base/seqnum.ts";
+import type { TcpContext } from "./context.ts";
 import type { Tcb } from "./tcb.ts";
+
+/** Windows cannot name more (RFC 7323 2.3). */
+const RECEIVE_BUFFER_CEILING = 1 << 30;
 
 /** Bytes of the last advertised window still open. */
 export function openWindow(tcb: Tcb): number {
@@ -54,6 +58,10 @@ export function wantsWindowUpdate(tcb: Tcb): boolean {
   return available > 0 && available >= 2 * open && available - open >= 1 << tcb.rcv.wscale;
 }
 
+/** How far auto-tuning may go (tcp_rmem[2]). */
+export const receiveBufferMax = (ctx: TcpContext): number =>
+  Math.min(ctx.settings.rmem[2] || ctx.limits.socketBufferBytesMax, RECEIVE_BUFFER_CEILING);
+
 /** Called after the user has read: measures its pace over a round trip and enlarges the buffer. */
 export function tuneReceiveBuffer(tcb: Tcb): void {
   const now = tcb.ctx.nowUs;
@@ -68,7 +76,7 @@ export function tuneReceiveBuffer(tcb: Tcb): void {
   if (tcb.options.receiveBufferLocked) return;
   // Twice what was read, for the sender may double its window in that time; more while it is speeding up.
   const wanted = 2 * copied * (1 + Math.min(grown, 2)) + 16 * tcb.rcv.advertisedMss;
-  const max = tcb.ctx.limits.socketBufferBytesMax;
+  const max = receiveBufferMax(tcb.ctx);
   if (wanted > tcb.rcv.bufferBytes) tcb.rcv.bufferBytes = Math.min(Math.floor(wanted), max);
 }
 

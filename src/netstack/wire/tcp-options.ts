@@ -12,6 +12,15 @@ const KIND_WINDOW_SCALE = 3;
 const KIND_SACK_PERMITTED = 4;
 const KIND_SACK = 5;
 const KIND_TIMESTAMPS = 8;
+const KIND_FAST_OPEN = 34;
+const KIND_EXPERIMENTAL = 254;
+/** RFC 6994 identifier of Fast Open's experimental option. */
+const FAST_OPEN_MAGIC = 0xf989;
+
+/** No (valid) Fast Open option. */
+export const FAST_OPEN_NONE = -1;
+const FAST_OPEN_COOKIE_MIN = 4;
+export const FAST_OPEN_COOKIE_MAX = 16;
 
 export const SACK_BLOCKS_MAX = 4;
 /** Length of the timestamps option with its two NOPs. */
@@ -31,6 +40,10 @@ export class TcpOptions {
   sackCount = 0;
   readonly sackStart = new Int32Array(SACK_BLOCKS_MAX);
   readonly sackEnd = new Int32Array(SACK_BLOCKS_MAX);
+  /** RFC 7413: length of the cookie; 0: asked for; FAST_OPEN_NONE. Only on a SYN. */
+  fastOpenLength = FAST_OPEN_NONE;
+  isFastOpenExperimental = false;
+  readonly fastOpenCookie = new Uint8Array(FAST_OPEN_COOKIE_MAX);
 
   reset(): void {
     this.mss = 0;
@@ -40,6 +53,7 @@ export class TcpOptions {
     this.tsVal = 0;
     this.tsEcr = 0;
     this.sackCount = 0;
+    this.fastOpenLength = FAST_OPEN_NONE;
   }
 }
 
@@ -104,7 +118,50 @@ function parseOption(
         out.sackEnd[i] = i32(b, at + 6 + 8 * i);
       }
       break;
+    case KIND_FAST_OPEN:
+      if (isSyn) parseFastOpen(out, b, at + 2, length - 2, false);
+      break;
+    case KIND_EXPERIMENTAL:
+      if (isSyn && length >= 4 && u16(b, at + 2) === FAST_OPEN_MAGIC) {
+        parseFastOpen(out, b, at + 4, length - 4, true);
+      }
+      break;
   }
+}
+
+/** RFC 7413 4.1.1: an even length from 4 to 16, or none at all, which asks for a cookie. */
+function parseFastOpen(
+  out: TcpOptions,
+  b: Uint8Array,
+  at: number,
+  length: number,
+  isExperimental: boolean,
+): void {
+  if (length % 2 !== 0 || length > FAST_OPEN_COOKIE_MAX) return;
+  if (length !== 0 && length < FAST_OPEN_COOKIE_MIN) return;
+  for (let i = 0; i < length; i++) out.fastOpenCookie[i] = b[at + i];
+  out.fastOpenLength = length;
+  out.isFastOpenExperimental = isExperimental;
+}
+
+/** Padded with NOPs to a multiple of four. */
+export function writeFastOpen(
+  b: Uint8Array,
+  at: number,
+  cookie: Uint8Array,
+  length: number,
+  isExperimental: boolean,
+): number {
+  let to = at + 2;
+  b[at] = isExperimental ? KIND_EXPERIMENTAL : KIND_FAST_OPEN;
+  if (isExperimental) {
+    setU16(b, to, FAST_OPEN_MAGIC);
+    to += 2;
+  }
+  for (let i = 0; i < length; i++) b[to++] = cookie[i];
+  b[at + 1] = to - at;
+  while ((to - at) % 4 !== 0) b[to++] = KIND_NOP;
+  return to - at;
 }
 
 /** Each writer returns the bytes written, always a multiple of four. */
