@@ -15,6 +15,11 @@ import type { Policy } from "./policy.ts";
 import { TcpRelay } from "./tcp-relay.ts";
 
 const READ_BYTES = 256 * 1024;
+/**
+ * Where host sockets read to: what arrives goes into the endpoint's ring before the next socket reads. A
+ * connection whose guest lags behind gets a buffer of its own; thousands of idle ones share this.
+ */
+const sharedRead = Buffer.allocUnsafeSlow(READ_BYTES);
 
 export interface TcpNatOptions {
   stack: Stack;
@@ -73,12 +78,19 @@ export class TcpNat {
 
   #dial(request: ForwardRequest, host: string, port: number): void {
     let relay: TcpRelay | null = null;
-    const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
+    let own: Buffer | null = null;
     const socket = new Socket({
       allowHalfOpen: true,
       onread: {
-        buffer,
-        callback: (n: number, bytes: Uint8Array): boolean => relay?.fromHost(bytes, n) ?? true,
+        buffer: () => own ?? sharedRead,
+        callback: (n: number, bytes: Uint8Array): boolean => {
+          if (relay === null || relay.fromHost(bytes, n)) return true;
+          if (own === null) {
+            own = Buffer.allocUnsafeSlow(READ_BYTES);
+            relay.movePending(own);
+          }
+          return false;
+        },
       },
     } as ConstructorParameters<typeof Socket>[0]);
     this.#dialling.add(socket);

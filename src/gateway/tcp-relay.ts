@@ -81,6 +81,15 @@ export class TcpRelay {
     return placed;
   }
 
+  /** What waits for room is needed longer than its buffer is ours: it goes to `buffer`. */
+  movePending(buffer: Uint8Array): void {
+    if (this.#pending === null) return;
+    buffer.set(this.#pending.subarray(this.#pendingOffset, this.#pendingEnd));
+    this.#pendingEnd -= this.#pendingOffset;
+    this.#pendingOffset = 0;
+    this.#pending = buffer;
+  }
+
   /** Writes what is pending into the endpoint; true when nothing is left. */
   #place(): boolean {
     if (this.#pending === null) return true;
