@@ -1,0 +1,199 @@
+// What one peer can take of a stack is bounded, and an honest connection lives on while somebody sits at the
+// limit. Hostile frames come with addresses that nobody answers for.
+
+import { beforeEach, describe, expect, it } from "vitest";
+import { ManualClock, MS } from "../base/clock.ts";
+import { DEFAULT_LIMITS, type Limits } from "../base/limits.ts";
+import { SeededRng } from "../base/rng.ts";
+import { IpAddr, NetErr, Ready, Stack, type TcpEndpoint } from "../netstack/index.ts";
+import { MemoryPair } from "./memory-pair.ts";
+
+const A = IpAddr.v4(10, 0, 0, 1);
+const B = IpAddr.v4(10, 0, 0, 2);
+const PORT = 80;
+const TCP = 6;
+const UDP = 17;
+const ICMP = 1;
+
+const LIMITS: Limits = {
+  ...DEFAULT_LIMITS,
+  sockets: 8,
+  connections: 4,
+  halfOpenConnections: 16,
+  timeWaitConnections: 4,
+  reassemblyBytes: 64 * 1024,
+  neighborEntries: 8,
+  icmpErrorsPerSecond: 10,
+};
+
+let clock: ManualClock;
+let pair: MemoryPair;
+let a: Stack;
+let b: Stack;
+let listener: TcpEndpoint;
+let honest: { client: TcpEndpoint; server: TcpEndpoint };
+
+function run(forNs: number): void {
+  const until = clock.monotonicNs() + forNs;
+  for (;;) {
+    pair.pump();
+    const next = Math.min(a.nextDeadlineNs(), b.nextDeadlineNs());
+    if (next > until) break;
+    clock.advanceToNs(next);
+    a.runTimers(clock.monotonicNs());
+    b.runTimers(clock.monotonicNs());
+  }
+  clock.advanceToNs(until);
+  pair.pump();
+}
+
+function tcp(stack: Stack): TcpEndpoint {
+  const endpoint = stack.endpoints.tcp(4);
+  if (typeof endpoint === "number") throw new Error("no endpoint");
+  return endpoint;
+}
+
+function dial(): TcpEndpoint {
+  const client = tcp(b);
+  expect(client.connect(A, PORT)).toBe(NetErr.InProgress);
+  return client;
+}
+
+beforeEach(() => {
+  clock = new ManualClock();
+  pair = new MemoryPair({ clock });
+  a = new Stack({ clock, rng: new SeededRng(1), limits: { ...LIMITS } });
+  b = new Stack({ clock, rng: new SeededRng(2), limits: DEFAULT_LIMITS });
+  a.attach(pair.a, { name: "eth0", addresses: [{ addr: A, prefixBits: 8 }] });
+  b.attach(pair.b, { name: "eth0", addresses: [{ addr: B, prefixBits: 8 }] });
+  listener = tcp(a);
+  expect(listener.bind(A, PORT)).toBe(0);
+  expect(listener.listen(128)).toBe(0);
+  const client = dial();
+  run(10 * MS);
+  const server = listener.accept();
+  if (server === null) throw new Error("no connection");
+  honest = { client, server };
+});
+
+function pass(from: TcpEndpoint, to: TcpEndpoint, bytes: number): void {
+  const data = new Uint8Array(bytes);
+  new SeededRng(bytes).fill(data, 0, bytes);
+  const got = new Uint8Array(bytes);
+  let sent = 0;
+  let received = 0;
+  for (let round = 0; round < 1000 && received < bytes; round++) {
+    const n = sent < bytes ? from.write(data, sent, bytes - sent, 0) : 0;
+    if (n > 0) sent += n;
+    run(1 * MS);
+    const r = to.read(got, received, bytes - received, false);
+    if (r > 0) received += r;
+  }
+  expect(received).toBe(bytes);
+  // Not toEqual: it takes seconds for so many elements.
+  expect(got.every((byte, i) => byte === data[i])).toBe(true);
+}
+
+function livesOn(): void {
+  pass(honest.client, honest.server, 100_000);
+  pass(honest.server, honest.client, 100_000);
+}
+
+function sum(bytes: Uint8Array, from: number, to: number, seed = 0): number {
+  let s = seed;
+  for (let i = from; i < to; i += 2) s += (bytes[i] << 8) | (bytes[i + 1] ?? 0);
+  while (s > 0xffff) s = (s & 0xffff) + (s >>> 16);
+  return s;
+}
+
+function put16(f: Uint8Array, at: number, value: number): void {
+  f[at] = value >> 8;
+  f[at + 1] = value;
+}
+
+/** An IPv4 frame to A from the n-th stranger; `field`: where the payload has its checksum, if any. */
+function frame(n: number, protocol: number, payload: Uint8Array, field = -1, frag = 0): Uint8Array {
+  const f = new Uint8Array(34 + payload.length);
+  f.set([...pair.a.mac, 2, 9, 9, 9, n >> 8, n, 8, 0]);
+  f.set([0x45, 0, 0, 0, n >> 8, n, frag >> 8, frag, 64, protocol, 0, 0, 10, 7, n >> 8, n], 14);
+  f.set([10, 0, 0, 1], 30);
+  put16(f, 16, 20 + payload.length);
+  put16(f, 24, ~sum(f, 14, 34));
+  f.set(payload, 34);
+  if (field >= 0) {
+    const pseudo = protocol === ICMP ? 0 : sum(f, 26, 34, protocol + payload.length);
+    put16(f, 34 + field, ~sum(f, 34, f.length, pseudo));
+  }
+  return f;
+}
+
+const syn = (n: number): Uint8Array => {
+  const p = new Uint8Array(20);
+  put16(p, 0, 1024 + (n % 60_000));
+  put16(p, 2, PORT);
+  p.set([n >> 8, n, 1, 1, 0, 0, 0, 0, 0x50, 2, 0xff, 0xff], 4);
+  return frame(n, TCP, p, 16);
+};
+
+describe("an honest connection lives on while somebody", () => {
+  it("floods the listener with SYNs, and a new one gets in when the flood is over", () => {
+    for (let n = 0; n < 2000; n++) {
+      pair.a.inject(syn(n));
+      expect(a.tcp.context.halfOpenCount).toBeLessThanOrEqual(LIMITS.halfOpenConnections);
+      if (n % 500 === 499) livesOn();
+    }
+    expect(a.tcp.context.halfOpenCount).toBe(LIMITS.halfOpenConnections);
+    const late = dial();
+    run(150_000 * MS);
+    expect(late.readiness() & Ready.Write).not.toBe(0);
+    livesOn();
+  });
+
+  it("holds all connections there may be", () => {
+    for (let i = 0; i < 20; i++) dial();
+    run(100 * MS);
+    let accepted = 0;
+    while (listener.accept() !== null) accepted++;
+    expect(accepted).toBe(LIMITS.connections - 1);
+    livesOn();
+  });
+
+  it("opens sockets until none is left", () => {
+    const opened: { close(): void }[] = [];
+    for (;;) {
+      const endpoint = a.endpoints.udp(4);
+      if (typeof endpoint === "number") break;
+      opened.push(endpoint);
+    }
+    expect(opened).toHaveLength(LIMITS.sockets);
+    livesOn();
+    opened[0].close();
+    expect(typeof a.endpoints.udp(4)).not.toBe("number");
+  });
+
+  it("sends pieces of datagrams that never become whole", () => {
+    for (let n = 0; n < 1000; n++) {
+      pair.a.inject(frame(n, UDP, new Uint8Array(1400), -1, 0x2000));
+      expect(a.fragments.bytesHeld).toBeLessThanOrEqual(LIMITS.reassemblyBytes);
+      if (n % 250 === 249) livesOn();
+    }
+  });
+
+  it("pings from a thousand addresses that do not exist", () => {
+    for (let n = 0; n < 1000; n++) {
+      pair.a.inject(frame(n, ICMP, Uint8Array.of(8, 0, 0, 0, 0, 1, 0, 1), 2));
+      if (n % 250 === 249) livesOn();
+    }
+    expect(a.nics[1].neighbors.entries().length).toBeLessThanOrEqual(LIMITS.neighborEntries);
+    run(60_000 * MS);
+    livesOn();
+  });
+
+  it("asks a thousand closed ports", () => {
+    for (let n = 0; n < 1000; n++) {
+      pair.a.inject(frame(n, UDP, Uint8Array.of(4, 0, n >> 8 || 1, n, 0, 8, 0, 0)));
+    }
+    expect(a.counters.icmpOutRateLimited).toBeGreaterThan(900);
+    livesOn();
+  });
+});
