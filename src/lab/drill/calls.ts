@@ -1,7 +1,14 @@
 // System calls by name. Each is a generator over the process: it yields while Linux would sleep, and returns
 // a count or an errno's name. Out-parameters are compared with what the script wrote.
 
-import { IPV4, IPV6, WRITE_EOR, WRITE_MORE, WRITE_URGENT } from "../../netstack/index.ts";
+import {
+  IPV4,
+  IPV6,
+  type TcpEndpoint,
+  WRITE_EOR,
+  WRITE_MORE,
+  WRITE_URGENT,
+} from "../../netstack/index.ts";
 import type { CallSpec, Expr } from "./ast.ts";
 import { DrillError, mismatch } from "./drill-error.ts";
 import { receiveMessage } from "./message.ts";
@@ -26,18 +33,6 @@ const MSG_FASTOPEN = 0x2000_0000;
 
 const SOCK_NONBLOCK = 0o4000;
 const O_NONBLOCK = 0o4000;
-/** TCP_FASTOPEN_CONNECT and MSG_FASTOPEN, once the endpoint can: see TcpEndpoint.connectWithData. */
-interface FastOpenEndpoint {
-  connectWithData?(
-    addr: unknown,
-    port: number,
-    src: Uint8Array,
-    offset: number,
-    length: number,
-    flags: number,
-  ): number;
-}
-
 type Handler = (p: DrillProcess, a: Expr[], c: CallSpec) => Call;
 
 // biome-ignore lint/correctness/useYield: most calls never sleep
@@ -124,19 +119,13 @@ function* connectCall(p: DrillProcess, a: Expr[]): Call {
     const state = s.tcp.state;
     const CLOSED = 7;
     // With a cookie the SYN waits for the first data; the endpoint knows whether it has one.
-    if (state === CLOSED && hasCookie(s, to)) {
+    if (state === CLOSED && s.tcp.hasFastOpenCookie(to.addr)) {
       s.isConnectDeferred = true;
       return 0;
     }
   }
   return yield* connectTo(p, s, to);
 }
-
-interface CookieEndpoint {
-  hasFastOpenCookie?(addr: unknown, port: number): boolean;
-}
-const hasCookie = (s: DrillSocket, to: { addr: unknown; port: number }): boolean =>
-  (s.endpoint as CookieEndpoint).hasFastOpenCookie?.(to.addr, to.port) ?? false;
 
 function destination(p: DrillProcess, e: Expr): ReturnType<typeof addressOf> {
   if (e.kind !== "ellipsis") return addressOf(e);
@@ -184,10 +173,13 @@ function* sendBytes(
   if (s.tcp === null) return "EOPNOTSUPP";
   let written = 0;
   if (s.isConnectDeferred || (flags & MSG_FASTOPEN) !== 0) {
-    const first = yield* fastOpenSend(p, s, length, flags, to);
-    if (typeof first === "string" || first < 0 || first >= length) return first;
+    const first = yield* fastOpenSend(p, s.tcp, s, length, flags, to);
+    if (typeof first === "string") return first;
     written = first;
-    if (!isSleeping(s, flags)) return written;
+    if (first >= length || !isSleeping(s, flags)) {
+      if ((flags & MSG_ZEROCOPY) !== 0 && s.zeroCopy && written > 0) s.noteZeroCopy();
+      return written;
+    }
   }
   let more = 0;
   if ((flags & MSG_MORE) !== 0) more |= WRITE_MORE;
@@ -214,31 +206,31 @@ function* sendBytes(
   return written;
 }
 
+/** MSG_FASTOPEN, or the first send after a deferred connect: what goes with the SYN. */
 function* fastOpenSend(
   p: DrillProcess,
+  tcp: TcpEndpoint,
   s: DrillSocket,
   length: number,
   flags: number,
   to: ReturnType<typeof addressOf> | null,
 ): Call {
-  const endpoint = s.endpoint as FastOpenEndpoint;
-  if (endpoint.connectWithData === undefined) return "EOPNOTSUPP";
   const peer = to ?? { addr: p.config.remote, port: p.config.connectPort };
   s.isConnectDeferred = false;
-  const n = endpoint.connectWithData(peer.addr, peer.port, p.scratch(length), 0, length, 0);
+  tcp.isWriterWaiting = isSleeping(s, flags) && length > 0;
+  const result = resultOf(tcp.connectWithData(peer.addr, peer.port, p.scratch(length), 0, length));
   const flow = p.flowOf(s);
   if (flow !== null) {
     flow.takePorts();
     p.underTest = flow;
   }
-  const result = resultOf(n);
-  if (typeof result === "number") {
-    s.bytesWritten += result;
-    return result;
-  }
-  if (result !== "EINPROGRESS" || !isSleeping(s, flags)) return result;
+  if (typeof result === "number") s.bytesWritten += result;
+  if (!isSleeping(s, flags)) return result;
+  if (typeof result === "string" && result !== "EINPROGRESS") return result;
   const end = yield* awaitConnected(s);
-  return end === 0 ? 0 : end;
+  tcp.isWriterWaiting = false;
+  if (end !== 0) return end;
+  return typeof result === "number" ? result : 0;
 }
 
 function* receiveBytes(p: DrillProcess, s: DrillSocket, length: number, flags: number): Call {

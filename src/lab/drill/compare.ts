@@ -21,6 +21,7 @@ import {
 } from "./frame.ts";
 import { icmpCodes } from "./icmp-names.ts";
 
+const KIND_SACK = 5;
 const KIND_TIMESTAMPS = 8;
 /** Flags that segments of one burst may differ in. */
 const BURST_FLAGS = FIN | PSH | CWR;
@@ -111,7 +112,8 @@ function tcpDifference(
   const tcp = seen.tcp as SeenTcp;
   if (spec.flags !== tcp.flags) return `expected ${specText(spec)}, got ${describe(seen, flow)}`;
   const seq = flow.toScript(tcp.seq);
-  const ackRight = (spec.flags & ACK) === 0 || spec.ack >>> 0 === tcp.ack;
+  const isSyn = (spec.flags & SYN) !== 0;
+  const ackRight = (spec.flags & ACK) === 0 || flow.peerToLive(spec.ack, isSyn) === tcp.ack;
   const isSame = seq === spec.seq >>> 0 && seen.payload.length === spec.length && ackRight;
   if (!isSame) return `expected ${specText(spec)}, got ${describe(seen, flow)}`;
   if (spec.window !== null && spec.window !== tcp.window) {
@@ -119,11 +121,10 @@ function tcpDifference(
   }
   if (spec.urgent !== tcp.urgent) return `expected urg ${spec.urgent}, got urg ${tcp.urgent}`;
   if (seen.payload.some((byte) => byte !== 0)) return "the payload is not what was written";
-  return spec.options === null ? null : optionsDifference(spec, spec.options, tcp, flow, rules);
+  return spec.options === null ? null : optionsDifference(spec.options, tcp, flow, rules);
 }
 
 function optionsDifference(
-  spec: TcpSpec,
   written: readonly TcpOptionSpec[],
   tcp: SeenTcp,
   flow: Flow,
@@ -132,7 +133,7 @@ function optionsDifference(
   const wanted = rules.anyOptionOrder ? inOrder(written) : written;
   const got = rules.anyOptionOrder ? inOrder(tcp.options) : tcp.options;
   const same =
-    wanted.length === got.length && wanted.every((w, i) => isSameOption(w, got[i], spec));
+    wanted.length === got.length && wanted.every((w, i) => isSameOption(w, got[i], flow));
   if (!same) return `expected <${specOptionsText(wanted)}>, got <${optionsText(got)}>`;
   for (let i = 0; i < wanted.length; i++) {
     if (wanted[i].kind !== KIND_TIMESTAMPS) continue;
@@ -145,11 +146,14 @@ function optionsDifference(
 const inOrder = <T extends OptionBytes>(options: readonly T[]): T[] =>
   options.filter((option) => option.kind > 1).sort((a, b) => a.kind - b.kind);
 
-function isSameOption(wanted: TcpOptionSpec, got: OptionBytes, spec: TcpSpec): boolean {
+function isSameOption(wanted: TcpOptionSpec, got: OptionBytes, flow: Flow): boolean {
   if (wanted.kind !== got.kind || wanted.bytes.length !== got.bytes.length) return false;
   if (wanted.kind === KIND_TIMESTAMPS) return true;
-  // A cookie in a SYN-ACK or SYN is compared like everything else: the corpus gives the exact bytes.
-  return spec.flags >= 0 && wanted.bytes.every((byte, i) => byte === got.bytes[i]);
+  if (wanted.kind !== KIND_SACK) return wanted.bytes.every((byte, i) => byte === got.bytes[i]);
+  for (let i = 0; i + 4 <= wanted.bytes.length; i += 4) {
+    if (flow.peerToLive(u32(wanted.bytes, i), false) !== u32(got.bytes, i)) return false;
+  }
+  return true;
 }
 
 function timestampDifference(
@@ -223,7 +227,9 @@ export function describe(seen: SeenPacket, flow: Flow | null): string {
   }
   const { tcp } = seen;
   const seq = flow === null ? tcp.seq : flow.toScript(tcp.seq);
-  const ack = (tcp.flags & ACK) !== 0 ? ` ack ${tcp.ack}` : "";
+  const isSyn = (tcp.flags & SYN) !== 0;
+  const scriptAck = flow === null ? tcp.ack : flow.peerToScript(tcp.ack, isSyn);
+  const ack = (tcp.flags & ACK) !== 0 ? ` ack ${scriptAck}` : "";
   const length = seen.payload.length;
   const options = tcp.options.length > 0 ? ` <${optionsText(tcp.options)}>` : "";
   const urgent = tcp.urgent > 0 ? ` urg ${tcp.urgent}` : "";
@@ -250,7 +256,7 @@ function optionText({ kind, bytes }: OptionBytes): string {
       return `wscale ${bytes[0]}`;
     case 4:
       return "sackOK";
-    case 5: {
+    case KIND_SACK: {
       const blocks: string[] = [];
       for (let i = 0; i + 8 <= bytes.length; i += 8) {
         blocks.push(`${u32(bytes, i)}:${u32(bytes, i + 4)}`);

@@ -46,6 +46,15 @@ export class Flow {
     return this.liveIsn === null ? liveSeq : (liveSeq - this.liveIsn + this.scriptIsn) >>> 0;
   }
 
+  /** The peer's numbers are as written in a SYN, and counted from its SYN's afterwards. */
+  peerToLive(scriptSeq: number, isSyn: boolean): number {
+    return isSyn || this.peerIsn === null ? scriptSeq >>> 0 : (scriptSeq + this.peerIsn) >>> 0;
+  }
+
+  peerToScript(liveSeq: number, isSyn: boolean): number {
+    return isSyn || this.peerIsn === null ? liveSeq : (liveSeq - this.peerIsn) >>> 0;
+  }
+
   noteTimestamp(script: number, live: number): void {
     if (this.firstScriptTs === null) {
       this.firstScriptTs = script;

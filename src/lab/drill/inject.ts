@@ -21,6 +21,7 @@ import {
 } from "./frame.ts";
 import { icmpCodes } from "./icmp-names.ts";
 
+const SYN_SENT = 2;
 const KIND_SACK = 5;
 const KIND_TIMESTAMPS = 8;
 /** IP protocol number reserved for raw IP. */
@@ -70,14 +71,16 @@ export function inboundFrame(
   const head = {
     srcPort,
     dstPort,
-    seq: tcp.seq >>> 0,
+    seq: flow.peerToLive(tcp.seq, (tcp.flags & SYN) !== 0),
     ack: (tcp.flags & ACK) !== 0 ? flow.toLive(tcp.ack) : tcp.ack >>> 0,
     flags: tcp.flags,
     window: tcp.window ?? 0,
     urgent: tcp.urgent,
     options: liveOptions(tcp, flow, rules, place),
   };
-  if ((tcp.flags & SYN) !== 0) flow.peerIsn = head.seq;
+  // A stray SYN on an open connection does not begin it anew.
+  const isOpening = flow.peerIsn === null || flow.socket?.tcp?.state === SYN_SENT;
+  if ((tcp.flags & SYN) !== 0 && isOpening) flow.peerIsn = head.seq;
   return ipFrame(macs.ours, macs.peers, ip, tcpBytes(ip, head, tcp.length));
 }
 

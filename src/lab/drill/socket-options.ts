@@ -1,6 +1,7 @@
 // setsockopt and getsockopt over an endpoint's options, with the checks that Linux makes (socket(7), tcp(7),
 // ip(7)).
 
+import { u32Le } from "../../base/bytes.ts";
 import type { TcpEndpointOptions } from "../../netstack/index.ts";
 import type { Expr } from "./ast.ts";
 import { mismatch } from "./drill-error.ts";
@@ -19,12 +20,6 @@ const SNDBUF_MIN = 4608;
 const RCVBUF_MIN = 2304;
 const CLOSED = 7;
 const LISTEN = 10;
-
-/** Options the endpoint may or may not have yet, by name. */
-interface FastOpenOptions {
-  fastOpenQueue?: number;
-  fastOpenNoCookie?: boolean;
-}
 
 interface Setting {
   set(s: DrillSocket, value: number, e: Expr): Result;
@@ -133,12 +128,11 @@ const TCP: Readonly<Record<number, Setting>> = {
   18: count("userTimeoutNs", MS),
   23: {
     set: (s, value) => {
-      const options = s.endpoint.options as FastOpenOptions;
       if (s.tcp === null || (s.tcp.state !== CLOSED && s.tcp.state !== LISTEN)) return "EINVAL";
-      options.fastOpenQueue = value;
+      tcpOptions(s).fastOpenQueue = value;
       return 0;
     },
-    get: (s) => (s.endpoint.options as FastOpenOptions).fastOpenQueue ?? 0,
+    get: (s) => tcpOptions(s).fastOpenQueue,
   },
   25: {
     set: (s, value) => {
@@ -153,16 +147,12 @@ const TCP: Readonly<Record<number, Setting>> = {
       if ((s.fastOpenSysctl & 1) === 0) return "EOPNOTSUPP";
       if (s.tcp?.state !== CLOSED) return "EINVAL";
       s.fastOpenConnect = value === 1;
+      tcpOptions(s).fastOpenConnect = value === 1;
       return 0;
     },
     get: (s) => (s.fastOpenConnect ? 1 : 0),
   },
-  34: {
-    set: (s, value) => {
-      (s.endpoint.options as FastOpenOptions).fastOpenNoCookie = value !== 0;
-      return 0;
-    },
-  },
+  34: flag("fastOpenNoCookie"),
   36: {
     set: (s, value) => {
       if (value !== 0 && value !== 1) return "EINVAL";
@@ -265,17 +255,15 @@ function setCongestion(s: DrillSocket, e: Expr): Result {
   return 0;
 }
 
-interface FastOpenKeyEndpoint {
-  setFastOpenKey?(key: Uint8Array): number;
-}
-
 /** One key of 16 bytes, or a new and a backup one. */
 function setFastOpenKey(s: DrillSocket, e: Expr, length: Expr): Result {
   const bytes = numberOf(length);
   if (e.kind !== "string" || (bytes !== 16 && bytes !== 32)) return "EINVAL";
-  const key = Uint8Array.from(e.value.slice(0, bytes), (c) => c.charCodeAt(0));
-  const endpoint = s.endpoint as unknown as FastOpenKeyEndpoint;
-  return resultOf(endpoint.setFastOpenKey?.(key) ?? -21);
+  const key = Uint8Array.from({ length: bytes }, (_, i) => e.value.charCodeAt(i));
+  const words = new Int32Array(bytes / 4);
+  for (let i = 0; i < words.length; i++) words[i] = u32Le(key, 4 * i) | 0;
+  tcpOptions(s).fastOpenKey = words;
+  return 0;
 }
 
 /** getsockopt(fd, level, name, [value], [length]). */
