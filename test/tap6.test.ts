@@ -88,7 +88,7 @@ fcntl.ioctl(socket.socket(socket.AF_INET, socket.SOCK_DGRAM), 0x8946, request)`,
     children.push(child);
     ended.push(once(child, "exit"));
   }
-  const reachable = (port: number): Promise<void> =>
+  const reachable = (port: number): Promise<unknown> =>
     until(() => {
       try {
         const probe = `import socket; socket.create_connection(("${INSIDE}", ${port}), 1)`;

@@ -48,7 +48,7 @@ function program(): Command {
     .option("--net <kind>", "gateway, none, or tap[=NAME]")
     .option("--ip <cidr>", "address")
     .option("--router <addr>")
-    .option("--ip6 <cidr>", "IPv6 address, or auto (with --net tap)")
+    .option("--ip6 <cidr>", "IPv6 address, or auto")
     .option("--router6 <addr>", "default: as routers advertise")
     .option("--dns <addr>")
     .option("--mtu <n>")

@@ -6,7 +6,7 @@ import { NameTable } from "./name-table.ts";
 import { Policy } from "./policy.ts";
 import { parseRule } from "./rule.ts";
 
-function server(allow: string[], zone: Record<string, string[]>) {
+function server(allow: string[], zone: Record<string, string[]>, hasIpv6 = false) {
   const asked: string[] = [];
   const names = new NameTable();
   const dns = new DnsServer({
@@ -14,6 +14,7 @@ function server(allow: string[], zone: Record<string, string[]>) {
     names,
     routerAddress: "10.0.2.2",
     ownAddresses: [],
+    hasIpv6,
     resolve: async (name) => {
       asked.push(name);
       if (zone[name] === undefined) throw Object.assign(new Error("none"), { code: "ENOTFOUND" });
@@ -69,6 +70,16 @@ describe("DnsServer", () => {
     const { ask } = server([], {});
     expect((await ask("host.netcell.internal")).data).toEqual(["10.0.2.2"]);
     expect((await ask("router.netcell.internal", "AAAA")).data).toEqual([]);
+  });
+
+  it("answers AAAA where there is IPv6, in one spelling, without IPv4 in disguise", async () => {
+    const zone = { "a.test": ["2001:DB8:0::0:1", "::ffff:192.0.2.1"] };
+    expect((await server(["a.test"], zone).ask("a.test", "AAAA")).data).toEqual([]);
+    const { ask, names } = server(["a.test"], zone, true);
+    expect((await ask("a.test", "AAAA")).data).toEqual(["2001:db8::1"]);
+    expect(names.namesOf("2001:db8::1")).toEqual(["a.test"]);
+    // A name that may not go out has its stand-in in IPv4 only.
+    expect((await ask("b.test", "AAAA")).data).toEqual([]);
   });
 
   it("truncates what does not fit a datagram", async () => {

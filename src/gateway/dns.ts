@@ -3,6 +3,7 @@
 // cache (the host has one), no zone transfers.
 
 import { type Answer, decode, encode, type Packet, type Question } from "dns-packet";
+import { parseIp } from "../netstack/index.ts";
 import type { NameTable } from "./name-table.ts";
 import { forbiddenKind, type Policy } from "./policy.ts";
 
@@ -25,6 +26,8 @@ export interface DnsOptions {
   resolve: Resolve;
   routerAddress: string;
   ownAddresses: readonly string[];
+  /** Whether the sandbox and this machine both have IPv6: only then is AAAA answered. */
+  hasIpv6: boolean;
 }
 
 interface Result {
@@ -68,7 +71,7 @@ export class DnsServer {
   }
 
   async #resolve(question: Question): Promise<Result> {
-    const { policy, names, routerAddress, ownAddresses } = this.#options;
+    const { policy, names, routerAddress, ownAddresses, hasIpv6 } = this.#options;
     const name = question.name.toLowerCase().replace(/\.$/, "");
     const none = { rcode: RCODE.NOERROR, answers: [] };
     if (question.class !== undefined && question.class !== "IN") {
@@ -88,11 +91,10 @@ export class DnsServer {
     if (!policy.mayResolve(name)) {
       return isV4 ? { ...none, answers: [address(question, names.standIn(name))] } : none;
     }
-    // The link to the sandbox carries IPv4 only.
-    if (!isV4) return none;
+    if (!isV4 && !hasIpv6) return none;
     let found: string[];
     try {
-      found = await this.#options.resolve(name, 4);
+      found = canonical(await this.#options.resolve(name, isV4 ? 4 : 6), isV4);
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
       const missing = code === "ENOTFOUND" || code === "ENODATA";
@@ -108,8 +110,19 @@ export class DnsServer {
   }
 }
 
+/** Addresses as the stack writes them, by which the name table is asked later; no IPv4 in disguise. */
+function canonical(found: readonly string[], isV4: boolean): string[] {
+  const all: string[] = [];
+  for (const text of found) {
+    const addr = parseIp(text);
+    if (addr !== null && addr.isV4 === isV4) all.push(addr.toString());
+  }
+  return all;
+}
+
 function address(question: Question, data: string): Answer {
-  return { type: "A", class: "IN", name: question.name, ttl: TTL_S, data };
+  const type = data.includes(":") ? "AAAA" : "A";
+  return { type, class: "IN", name: question.name, ttl: TTL_S, data };
 }
 
 function formatError(query: Uint8Array): Uint8Array {

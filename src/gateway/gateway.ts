@@ -3,11 +3,11 @@
 // what may pass is policy.ts. Driven by Node's event loop: after every event the stack runs (kick).
 
 import { lookup } from "node:dns/promises";
-import { networkInterfaces } from "node:os";
+import { type NetworkInterfaceInfo, networkInterfaces } from "node:os";
 import type { Clock } from "../base/clock.ts";
 import { DEFAULT_LIMITS } from "../base/limits.ts";
 import type { Rng } from "../base/rng.ts";
-import { type IpAddr, type LinkEndpoint, Stack } from "../netstack/index.ts";
+import { type IcmpForwarder, type IpAddr, type LinkEndpoint, Stack } from "../netstack/index.ts";
 import { DnsServer, type Resolve } from "./dns.ts";
 import { NameTable } from "./name-table.ts";
 import { Policy } from "./policy.ts";
@@ -38,6 +38,8 @@ export interface GatewayOptions {
   router: IpAddr;
   prefixBits: number;
   guest: IpAddr;
+  /** Unset: the inside has no IPv6. */
+  router6?: { addr: IpAddr; prefixBits: number };
   /** Once per refused target. */
   onRefused: (refusal: GatewayRefusal) => void;
   /** Default: the host's resolver. */
@@ -51,6 +53,10 @@ const MS_NS = 1e6;
 
 const hostResolve: Resolve = async (name, family) =>
   (await lookup(name, { all: true, family, verbatim: true })).map((a) => a.address);
+
+/** An address that reaches beyond this machine and its link. */
+const isGlobalV6 = (a: NetworkInterfaceInfo): boolean =>
+  a.family === "IPv6" && !a.internal && !/^fe[89ab]/i.test(a.address);
 
 export class Gateway {
   readonly stack: Stack;
@@ -72,9 +78,9 @@ export class Gateway {
     const { clock, rng, router } = options;
     // The outside is limited by connections; what one guest may hold here is not small.
     this.stack = new Stack({ clock, rng, limits: { ...DEFAULT_LIMITS } });
-    const ownAddresses = Object.values(networkInterfaces()).flatMap((all) =>
-      (all ?? []).map((a) => a.address),
-    );
+    const own = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
+    const ownAddresses = own.map((a) => a.address);
+    const router6 = options.router6?.addr ?? null;
     const policy = new Policy(options.allow, options.deny, ownAddresses);
     const dns = new DnsServer({
       policy,
@@ -82,11 +88,13 @@ export class Gateway {
       resolve: options.resolve ?? hostResolve,
       routerAddress: router.toString(),
       ownAddresses,
+      hasIpv6: router6 !== null && own.some(isGlobalV6),
     });
     const common = {
       stack: this.stack,
       policy,
       router,
+      router6,
       namesOf: (address: string) => this.#names.namesOf(address),
       kick: () => this.kick(),
     };
@@ -110,7 +118,7 @@ export class Gateway {
       nowMs: () => clock.monotonicNs() / MS_NS,
       limit: UDP_FLOWS_MAX,
     });
-    this.stack.icmp.setForwarder({
+    const pings: IcmpForwarder = {
       onEcho: (pkt) => {
         const address = pkt.dst.toString();
         const names = this.#names.namesOf(address);
@@ -122,17 +130,22 @@ export class Gateway {
         answerProhibited(this.stack, pkt);
         return true;
       },
-    });
+    };
+    this.stack.icmp.setForwarder(pings);
+    this.stack.icmp6.setForwarder(pings);
     serveDnsOverTcp(this.stack, router, dns, () => this.kick());
+    if (router6 !== null) serveDnsOverTcp(this.stack, router6, dns, () => this.kick());
   }
 
   /** Joins the inside network. The link's owner calls kick() after it has delivered frames. */
   attach(link: LinkEndpoint): void {
-    const { router, prefixBits } = this.#options;
+    const { router, prefixBits, router6 } = this.#options;
     this.stack.attach(link, {
       name: "inside",
-      addresses: [{ addr: router, prefixBits }],
+      addresses: [{ addr: router, prefixBits }, ...(router6 === undefined ? [] : [router6])],
       promiscuous: true,
+      // Nobody else is on this link.
+      ipv6: { mode: router6 === undefined ? "off" : "static", duplicateAddressDetection: false },
     });
   }
 

@@ -117,6 +117,11 @@ describe("forbidden addresses", () => {
     ["192.0.2.8", false],
     ["10.1.2.3", false],
     ["2606:4700::1111", false],
+    ["64:ff9b::a9fe:a9fe", true],
+    ["64:ff9b::c000:280", false],
+    ["2002:7f00:1::1", true],
+    ["fd00:ec2::254", true],
+    ["fd00:ec2::255", false],
   ])("%s: %s", (address, forbidden) => {
     expect(forbiddenKind(address, ["192.0.2.7"]) !== null).toBe(forbidden);
   });

@@ -41,6 +41,13 @@ const FORBIDDEN_V4: readonly (readonly [string, number, string])[] = [
   ["240.0.0.0", 4, "reserved"],
 ];
 
+/** 64:ff9b::/96. */
+const NAT64 = 0x64_ff9bn << 64n;
+/** Amazon's and Google's, which are not link-local. */
+const METADATA_V6: ReadonlySet<bigint> = new Set(
+  ["fd00:ec2::254", "fd20:ce::254"].map((text) => addressValue(text).value),
+);
+
 /** What an address is that only a rule by address may open; null for an ordinary one. */
 export function forbiddenKind(address: string, ownAddresses: readonly string[]): string | null {
   if (ownAddresses.includes(address)) return "an address of this machine";
@@ -53,6 +60,11 @@ function forbiddenValue(family: 4 | 6, value: bigint): string | null {
   const MAPPED = 0xffffn;
   if (value >> 32n === MAPPED) return forbiddenV4(value & 0xffff_ffffn);
   if (value <= 1n) return "this machine's loopback";
+  // An IPv4 address inside an IPv6 one is judged as what it is: NAT64 (RFC 6052), 6to4 (RFC 3056).
+  if (value >> 32n === NAT64) return forbiddenV4(value & 0xffff_ffffn);
+  const SIXTOFOUR = 0x2002n;
+  if (value >> 112n === SIXTOFOUR) return forbiddenV4((value >> 80n) & 0xffff_ffffn);
+  if (METADATA_V6.has(value)) return "cloud metadata";
   const LINK_LOCAL = 0xfe80n >> 6n;
   if (value >> 118n === LINK_LOCAL) return "link-local";
   const MULTICAST = 0xffn;

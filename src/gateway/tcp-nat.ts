@@ -25,6 +25,8 @@ export interface TcpNatOptions {
   stack: Stack;
   policy: Policy;
   router: IpAddr;
+  /** Null: no IPv6 inside. */
+  router6: IpAddr | null;
   namesOf: (address: string) => readonly string[];
   /** A connection was refused by policy. */
   refused: (address: string, port: number, reason: string, suggestedRule: string) => void;
@@ -58,8 +60,9 @@ export class TcpNat {
   }
 
   #onSyn(request: ForwardRequest): void {
-    const { policy, router, namesOf, limit } = this.#o;
-    const isHost = request.localAddr.equals(router);
+    const { policy, router, router6, namesOf, limit } = this.#o;
+    const to = request.localAddr;
+    const isHost = to.equals(router) || (router6 !== null && to.equals(router6));
     const address = request.localAddr.toString();
     const port = request.localPort;
     const names = namesOf(address);
@@ -73,7 +76,7 @@ export class TcpNat {
       request.drop();
       return;
     }
-    this.#dial(request, isHost ? "127.0.0.1" : address, port);
+    this.#dial(request, isHost ? (to.isV4 ? "127.0.0.1" : "::1") : address, port);
   }
 
   #dial(request: ForwardRequest, host: string, port: number): void {

@@ -23,6 +23,8 @@ export interface UdpNatOptions {
   stack: Stack;
   policy: Policy;
   router: IpAddr;
+  /** Null: no IPv6 inside. */
+  router6: IpAddr | null;
   namesOf: (address: string) => readonly string[];
   refused: (address: string, port: number, reason: string, suggestedRule: string) => void;
   kick: () => void;
@@ -51,11 +53,11 @@ export class UdpNat {
 
   /** False: port unreachable. */
   #onDatagram(pkt: PacketBuffer, srcPort: number, dstPort: number): boolean {
-    const { policy, router, namesOf } = this.#o;
-    const isHost = pkt.dst.equals(router);
+    const { policy, router, router6, namesOf } = this.#o;
+    const isHost = pkt.dst.equals(router) || (router6 !== null && pkt.dst.equals(router6));
     const data = Buffer.from(pkt.bytes.subarray(pkt.payload, pkt.end));
     if (isHost && dstPort === DNS_PORT) {
-      this.#query(data, pkt.src.clone(), srcPort);
+      this.#query(data, pkt.dst.clone(), pkt.src.clone(), srcPort);
       return true;
     }
     if (pkt.dst.isMulticast || pkt.dst.isLimitedBroadcast) return true;
@@ -82,15 +84,15 @@ export class UdpNat {
     return true;
   }
 
-  #query(data: Uint8Array, guest: IpAddr, port: number): void {
+  #query(data: Uint8Array, asked: IpAddr, guest: IpAddr, port: number): void {
     const QUERIES_MAX = 512;
     if (this.#queries >= QUERIES_MAX) return;
     this.#queries++;
     void this.#o.dns(data).then((reply) => {
       this.#queries--;
       if (reply === null) return;
-      const { stack, router, kick } = this.#o;
-      stack.udp.sendFrom(router, DNS_PORT, guest, port, reply, 0, reply.length);
+      const { stack, kick } = this.#o;
+      stack.udp.sendFrom(asked, DNS_PORT, guest, port, reply, 0, reply.length);
       kick();
     });
   }
@@ -122,7 +124,7 @@ export class UdpNat {
       kick();
     });
     // Connected: only the far side's answers are taken, and its refusals come back as errors.
-    socket.connect(farPort, isHost ? "127.0.0.1" : far.toString(), () => {
+    socket.connect(farPort, isHost ? (far.isV4 ? "127.0.0.1" : "::1") : far.toString(), () => {
       for (const data of flow.queue ?? []) socket.send(data);
       flow.queue = null;
     });

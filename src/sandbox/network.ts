@@ -18,6 +18,7 @@ import type { NetworkConfig } from "../sentry/control/protocol.ts";
 import { SecureRng } from "../sentry/loop/secure-rng.ts";
 import { MonitorClock } from "./clock.ts";
 import { NetcellError } from "./errors.ts";
+import { gatewayIp6 } from "./gateway-ip6.ts";
 import { socketPair } from "./launch.ts";
 import type { SandboxOptions } from "./options.ts";
 
@@ -54,9 +55,7 @@ function checkCidr(option: string, text: string): { address: string; bits: numbe
 function checkIp6(options: SandboxOptions, kind: string): void {
   const { ip6, router6 } = options;
   if (ip6 === undefined && router6 === undefined) return;
-  if (!kind.startsWith("tap")) {
-    throw new NetcellError("ERR_USAGE", "ip6 and router6 need net tap.");
-  }
+  if (kind === "none") throw new NetcellError("ERR_USAGE", "ip6 and router6 need a network.");
   if (ip6 === undefined) throw new NetcellError("ERR_USAGE", "router6 needs ip6.");
   const [address, bits, more] = ip6.split("/");
   const fits = /^\d{1,3}$/.test(bits ?? "") && Number(bits) <= 128 && more === undefined;
@@ -253,11 +252,24 @@ async function openLink(options: SandboxOptions, plan: GatewayPlan): Promise<San
   const router = await routerFor(plan.cidr, options.router);
   const mtu = options.mtu ?? GATEWAY_MTU;
   const mac = options.mac ?? GUEST_MAC;
+  const inside6 = gatewayIp6(options);
+  const config: NetworkConfig = {
+    kind: "gateway",
+    address: plan.cidr,
+    router,
+    dns: options.dns ?? router,
+    mtu,
+    mac,
+  };
+  if (inside6 !== null) {
+    config.address6 = inside6.cidr;
+    config.router6 = inside6.router6.addr.toString();
+  }
   const [ours, theirs] = socketPair(SOCK_STREAM);
   let held = true;
   let gateway: Promise<() => void> | null = null;
   return {
-    config: { kind: "gateway", address: plan.cidr, router, dns: options.dns ?? router, mtu, mac },
+    config,
     sentryFd: theirs,
     pcapFd: plan.pcapFd,
     sentryHasLink: () => {
@@ -288,6 +300,7 @@ async function startGateway(
 ): Promise<() => void> {
   const { address, bits } = checkCidr("ip", plan.cidr);
   const { Gateway } = await import("../gateway/index.ts");
+  const inside6 = gatewayIp6(options);
   const gateway = new Gateway({
     clock: new MonitorClock(),
     rng: options.seed === undefined ? new SecureRng() : new SeededRng(~options.seed),
@@ -296,6 +309,7 @@ async function startGateway(
     router: toAddr(router),
     prefixBits: bits,
     guest: toAddr(address),
+    ...(inside6 === null ? {} : { router6: inside6.router6 }),
     onRefused: (refusal) => options.onRefused?.(refusal),
   });
   for (const { protocol, address: at, hostPort, port } of plan.publish) {

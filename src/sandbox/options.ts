@@ -33,7 +33,7 @@ export interface SandboxOptions {
   /** "10.0.2.15/24". */
   ip?: string;
   router?: string;
-  /** "fd00::15/64", or "auto": what routers on the link advertise. With TAP only; default: no IPv6. */
+  /** "fd00::15/64", or "auto": what routers on the link advertise. With the gateway, auto is fd00:6e63::15/64. Default: no IPv6. */
   ip6?: string;
   /** Default: from routers' advertisements. */
   router6?: string;
