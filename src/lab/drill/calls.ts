@@ -115,7 +115,8 @@ function* acceptCall(p: DrillProcess, a: Expr[], c: CallSpec): Call {
 function* connectCall(p: DrillProcess, a: Expr[]): Call {
   const s = p.socket(a[0]);
   const to = destination(p, a[1]);
-  if (s.fastOpenConnect && s.tcp !== null && !s.isConnectDeferred) {
+  if (s.isConnectDeferred) return "EISCONN";
+  if (s.fastOpenConnect && s.tcp !== null) {
     const state = s.tcp.state;
     const CLOSED = 7;
     // With a cookie the SYN waits for the first data; the endpoint knows whether it has one.
@@ -176,7 +177,9 @@ function* sendBytes(
     const first = yield* fastOpenSend(p, s.tcp, s, length, flags, to);
     if (typeof first === "string") return first;
     written = first;
-    if (first >= length || !isSleeping(s, flags)) {
+    // 0 of a connection that is open by now: an ordinary send.
+    const isOrdinary = first === 0 && length > 0;
+    if (first >= length || (!isSleeping(s, flags) && !isOrdinary)) {
       if ((flags & MSG_ZEROCOPY) !== 0 && s.zeroCopy && written > 0) s.noteZeroCopy();
       return written;
     }
@@ -203,6 +206,7 @@ function* sendBytes(
     yield NEVER;
   }
   if ((flags & MSG_ZEROCOPY) !== 0 && s.zeroCopy && written > 0) s.noteZeroCopy();
+  if (s.timestamping !== 0) s.noteTimestamped();
   return written;
 }
 
@@ -217,8 +221,10 @@ function* fastOpenSend(
 ): Call {
   const peer = to ?? { addr: p.config.remote, port: p.config.connectPort };
   s.isConnectDeferred = false;
-  tcp.isWriterWaiting = isSleeping(s, flags) && length > 0;
   const result = resultOf(tcp.connectWithData(peer.addr, peer.port, p.scratch(length), 0, length));
+  // What did not fit into the SYN waits for the handshake with its writer.
+  const isRestLeft = typeof result === "string" || result < length;
+  tcp.isWriterWaiting = isSleeping(s, flags) && isRestLeft;
   const flow = p.flowOf(s);
   if (flow !== null) {
     flow.takePorts();
@@ -240,7 +246,9 @@ function* receiveBytes(p: DrillProcess, s: DrillSocket, length: number, flags: n
   let got = 0;
   for (;;) {
     let n: Result;
-    if ((flags & MSG_OOB) !== 0) {
+    // A deferred connect is on its way as far as a reader can see.
+    if (s.isConnectDeferred) n = "EAGAIN";
+    else if ((flags & MSG_OOB) !== 0) {
       const byte = s.tcp?.readUrgent(isPeek) ?? -17;
       n = byte >= 0 ? 1 : resultOf(byte);
     } else if (s.tcp !== null) {
@@ -316,7 +324,12 @@ function* writeCall(p: DrillProcess, a: Expr[]): Call {
   const s = p.socket(a[0]);
   const flags = a[3] === undefined ? 0 : numberOf(a[3]);
   if (isNull(a[1]) && length > 0) return faultOfWrite(s, flags);
-  const to = a[4] === undefined || isNull(a[4]) ? null : destination(p, a[4]);
+  const name = a[4];
+  if (name?.kind === "word" && name.name === "AF_UNSPEC") {
+    if ((flags & MSG_FASTOPEN) !== 0) return "EOPNOTSUPP";
+    return yield* sendBytes(p, s, length, flags, null);
+  }
+  const to = name === undefined || isNull(name) ? null : destination(p, name);
   return yield* sendBytes(p, s, length, flags, to);
 }
 
@@ -426,6 +439,8 @@ function* spliceCall(p: DrillProcess, a: Expr[]): Call {
   const to = p.file(a[2]);
   const length = numberOf(a[4]);
   if (from instanceof DrillSocket && to instanceof PipeEnd) {
+    // Nothing moves past the urgent mark.
+    if (from.tcp?.atMark === true) return 0;
     const n = yield* receiveBytes(p, from, length, numberOf(a[5]) !== 0 ? MSG_DONTWAIT : 0);
     if (typeof n === "number") to.pipe.bytes += n;
     return n;

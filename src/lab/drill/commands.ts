@@ -67,6 +67,8 @@ const NUMBERS: Readonly<Record<string, NumberSetting>> = {
 /** Known to Linux, without a meaning here: taken in silence. */
 const IGNORED = new Set([
   "tcp_fack",
+  // Older kernels' switch for what tcp_fastopen's bits say now.
+  "tcp_fastopen_cookies",
   "tcp_low_latency",
   "tcp_no_metrics_save",
   "tcp_thin_linear_timeouts",
@@ -128,6 +130,8 @@ function runWords(words: string[], env: Environment, command: Command): void {
     case "defaults.sh":
       for (const [key, value] of DEFAULTS) sysctl(key, value, env, command);
       env.stack.tcp.settings.isPaced = false;
+      // Older than linear SYN timeouts.
+      env.stack.tcp.settings.synLinearTimeouts = 0;
       return;
     case "sysctl":
     case "set_sysctls.py":
@@ -141,6 +145,7 @@ function runWords(words: string[], env: Environment, command: Command): void {
       return;
     case "tc":
       env.stack.tcp.settings.isPaced = words.includes("fq");
+      env.link.isFull = words[words.indexOf("limit") + 1] === "0" && words.includes("limit");
       return;
     case "ip":
       ipCommand(words, env, command);

@@ -111,8 +111,8 @@ function tcpDifference(
 ): string | null {
   const tcp = seen.tcp as SeenTcp;
   if (spec.flags !== tcp.flags) return `expected ${specText(spec)}, got ${describe(seen, flow)}`;
-  const seq = flow.toScript(tcp.seq);
   const isSyn = (spec.flags & SYN) !== 0;
+  const seq = flow.toScript(tcp.seq, isSyn);
   const ackRight = (spec.flags & ACK) === 0 || flow.peerToLive(spec.ack, isSyn) === tcp.ack;
   const isSame = seq === spec.seq >>> 0 && seen.payload.length === spec.length && ackRight;
   if (!isSame) return `expected ${specText(spec)}, got ${describe(seen, flow)}`;
@@ -226,8 +226,8 @@ export function describe(seen: SeenPacket, flow: Flow | null): string {
     return `icmp type ${seen.body[0]} code ${seen.body[1]} (${seen.body.length})`;
   }
   const { tcp } = seen;
-  const seq = flow === null ? tcp.seq : flow.toScript(tcp.seq);
   const isSyn = (tcp.flags & SYN) !== 0;
+  const seq = flow === null ? tcp.seq : flow.toScript(tcp.seq, isSyn);
   const scriptAck = flow === null ? tcp.ack : flow.peerToScript(tcp.ack, isSyn);
   const ack = (tcp.flags & ACK) !== 0 ? ` ack ${scriptAck}` : "";
   const length = seen.payload.length;

@@ -23,6 +23,8 @@ export class DrillLink implements LinkEndpoint {
   readonly peerMac = Uint8Array.of(2, 0, 0, 0, 0, 2);
   readonly checksumOffload = true;
   gsoBytesMax = 65_535;
+  /** A queue without room (`pfifo limit 0`): everything is refused. */
+  isFull = false;
   readonly seen: SeenPacket[] = [];
   readonly #clock: Clock;
   readonly #pcap: PcapWriter | null;
@@ -41,7 +43,7 @@ export class DrillLink implements LinkEndpoint {
     this.#sink = sink;
   }
   send(pkt: PacketBuffer): boolean {
-    return this.#segmenter.each(pkt, this.#emit);
+    return !this.isFull && this.#segmenter.each(pkt, this.#emit);
   }
   close(): void {
     this.#pcap?.flush();

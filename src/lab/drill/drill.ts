@@ -155,10 +155,12 @@ function runParsed(script: Script, family: DrillFamily, options: DrillOptions): 
   );
   const { local, remote, prefixBits } = addressesOf(script, family);
   const addresses = [{ addr: local, prefixBits }];
-  const nic = stack.attach(link, { name: "tun0", addresses });
-  if (family === "ipv6" && !supportsIpv6(stack)) {
-    throw new DrillError("unsupported", { line: 0, column: 0 }, "the stack has no IPv6 yet");
-  }
+  const nic = stack.attach(link, {
+    name: "tun0",
+    addresses,
+    // Nobody else is on the link, and nothing but the script's exchange shall be.
+    ipv6: { mode: family === "ipv6" ? "static" : "off", duplicateAddressDetection: false },
+  });
   // The other side is one station on the link; who it is needs no asking.
   stack.routes.add({
     dst: remote,
@@ -166,7 +168,7 @@ function runParsed(script: Script, family: DrillFamily, options: DrillOptions): 
     gateway: null,
     nicId: nic.id,
   });
-  nic.neighbors.setPermanent(remote, link.peerMac);
+  nic.neighborsOf(remote.family).setPermanent(remote, link.peerMac);
   const process = new DrillProcess({
     stack,
     nowNs: () => clock.monotonicNs(),
@@ -196,5 +198,3 @@ function runParsed(script: Script, family: DrillFamily, options: DrillOptions): 
   }
   return clock.monotonicNs() - START_NS;
 }
-
-const supportsIpv6 = (stack: Stack): boolean => "ipv6" in stack;

@@ -39,11 +39,14 @@ export class Flow {
     if (endpoint.remotePort !== 0) this.remotePort = endpoint.remotePort;
   }
 
-  toLive(scriptSeq: number): number {
-    return this.liveIsn === null ? scriptSeq : (scriptSeq - this.scriptIsn + this.liveIsn) >>> 0;
+  /** Our numbers are as written in a SYN, and counted from our SYN's afterwards. */
+  toLive(scriptSeq: number, isSyn: boolean): number {
+    if (this.liveIsn === null) return scriptSeq >>> 0;
+    return (scriptSeq - (isSyn ? this.scriptIsn : 0) + this.liveIsn) >>> 0;
   }
-  toScript(liveSeq: number): number {
-    return this.liveIsn === null ? liveSeq : (liveSeq - this.liveIsn + this.scriptIsn) >>> 0;
+  toScript(liveSeq: number, isSyn: boolean): number {
+    if (this.liveIsn === null) return liveSeq;
+    return (liveSeq - this.liveIsn + (isSyn ? this.scriptIsn : 0)) >>> 0;
   }
 
   /** The peer's numbers are as written in a SYN, and counted from its SYN's afterwards. */

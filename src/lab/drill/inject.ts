@@ -72,7 +72,7 @@ export function inboundFrame(
     srcPort,
     dstPort,
     seq: flow.peerToLive(tcp.seq, (tcp.flags & SYN) !== 0),
-    ack: (tcp.flags & ACK) !== 0 ? flow.toLive(tcp.ack) : tcp.ack >>> 0,
+    ack: (tcp.flags & ACK) !== 0 ? flow.toLive(tcp.ack, (tcp.flags & SYN) !== 0) : tcp.ack >>> 0,
     flags: tcp.flags,
     window: tcp.window ?? 0,
     urgent: tcp.urgent,
@@ -93,7 +93,8 @@ function liveOptions(tcp: TcpSpec, flow: Flow, rules: InjectRules, place: Place)
     }
     const bytes = option.bytes.slice();
     if (option.kind === KIND_SACK) {
-      for (let i = 0; i + 4 <= bytes.length; i += 4) setU32(bytes, i, flow.toLive(u32(bytes, i)));
+      for (let i = 0; i + 4 <= bytes.length; i += 4)
+        setU32(bytes, i, flow.toLive(u32(bytes, i), false));
     }
     if (option.kind === KIND_TIMESTAMPS) {
       flow.peerTimestamps.add(u32(bytes, 0));
@@ -140,7 +141,7 @@ function quotedPacket(spec: IcmpSpec, flow: Flow): Uint8Array {
     {
       srcPort: flow.localPort,
       dstPort: flow.remotePort,
-      seq: flow.toLive(quoted.seq),
+      seq: flow.toLive(quoted.seq, false),
       ack: 0,
       flags: ACK,
       window: 0,

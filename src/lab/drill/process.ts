@@ -83,6 +83,13 @@ export class DrillProcess {
     if (flow !== null) flow.socket = child;
   }
 
+  /** Reports of what has just been sent or acknowledged; nowNs is script time. */
+  settle(nowNs: number): void {
+    for (const file of this.files.values()) {
+      if (file instanceof DrillSocket && file.timestamping !== 0) file.settleTimestamps(nowNs);
+    }
+  }
+
   get isDualStack(): boolean {
     return this.config.socketFamily === IPV6 && this.config.local.isV4;
   }

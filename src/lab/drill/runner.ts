@@ -129,6 +129,7 @@ export class Runner {
   }
 
   #resume(): void {
+    this.#c.process.settle(this.#nowNs - this.#startNs);
     const pending = this.#pending;
     if (pending === null) return;
     const step = pending.call.next();
@@ -234,6 +235,7 @@ export class Runner {
         checkResult(spec, step.value);
       } else this.#completed(pending, step.value);
       this.#c.stack.runPending();
+      this.#c.process.settle(this.#nowNs - this.#startNs);
       return;
     }
     pending.wakeNs = step.value > this.#nowNs ? step.value : Number.POSITIVE_INFINITY;

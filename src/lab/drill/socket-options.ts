@@ -86,6 +86,7 @@ const SOCKET: Readonly<Record<number, Setting>> = {
   37: {
     set: (s, value) => {
       s.timestamping = value;
+      s.timestampKeyBase = s.bytesWritten - (s.tcp?.unackedBytes ?? 0);
       return 0;
     },
     get: (s) => s.timestamping,

@@ -125,6 +125,20 @@ interface ZeroCopySend {
   endByte: number;
 }
 
+/** A send whose last byte's way is reported (SO_TIMESTAMPING). */
+interface TimestampedSend {
+  endByte: number;
+  isSent: boolean;
+}
+
+const SOF_TX_SOFTWARE = 2;
+const SOF_TX_SCHED = 256;
+const SOF_TX_ACK = 512;
+const TSTAMP_SND = 0;
+const TSTAMP_SCHED = 1;
+const TSTAMP_ACK = 2;
+const ENOMSG = 42;
+
 export interface ErrorQueueEntry {
   errno: number;
   origin: number;
@@ -165,7 +179,49 @@ export class DrillSocket extends DrillFile {
 
   override poll(): number {
     this.settleZeroCopy();
+    // With a cookie at hand a deferred connect looks done: the first write sends it off.
+    if (this.isConnectDeferred) return POLLOUT | POLLWRNORM;
     return pollBits(this.endpoint.readiness()) | (this.errorQueue.length > 0 ? POLLERR : 0);
+  }
+
+  readonly #timestamped: TimestampedSend[] = [];
+  /** bytesWritten when SO_TIMESTAMPING was set: keys count from there. */
+  timestampKeyBase = 0;
+
+  noteTimestamped(): void {
+    this.#timestamped.push({ endByte: this.bytesWritten, isSent: false });
+  }
+
+  /** Called after everything that may have sent or acknowledged something. */
+  settleTimestamps(nowNs: number): void {
+    if (this.tcp === null) return;
+    const sent = this.bytesWritten - this.tcp.unsentBytes;
+    const acked = this.bytesWritten - this.tcp.unackedBytes;
+    for (const send of this.#timestamped) {
+      if (send.isSent || send.endByte > sent) continue;
+      send.isSent = true;
+      this.#report(send, SOF_TX_SCHED, TSTAMP_SCHED, nowNs);
+      this.#report(send, SOF_TX_SOFTWARE, TSTAMP_SND, nowNs);
+    }
+    while (this.#timestamped.length > 0 && this.#timestamped[0].endByte <= acked) {
+      this.#report(this.#timestamped[0], SOF_TX_ACK, TSTAMP_ACK, nowNs);
+      this.#timestamped.shift();
+    }
+  }
+
+  #report(send: TimestampedSend, flag: number, info: number, nowNs: number): void {
+    if ((this.timestamping & flag) === 0) return;
+    const ORIGIN_TIMESTAMPING = 4;
+    this.errorQueue.push({
+      errno: ENOMSG,
+      origin: ORIGIN_TIMESTAMPING,
+      type: 0,
+      code: 0,
+      info,
+      data: send.endByte - this.timestampKeyBase - 1,
+      timeNs: nowNs,
+    });
+    this.wake(POLLERR);
   }
 
   noteZeroCopy(): void {

@@ -2,6 +2,7 @@
 // may not import src/abi, and needs only these.
 
 const NUMBERS: Readonly<Record<string, number>> = {
+  AF_UNSPEC: 0,
   AF_UNIX: 1,
   AF_INET: 2,
   AF_INET6: 10,
