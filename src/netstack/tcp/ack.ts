@@ -31,7 +31,7 @@ import { controlCongestion, onDubiousAck, transmitRecovery } from "./recovery.ts
 import { removeRenoSacks } from "./reno-sack.ts";
 import { tagSacks } from "./sack.ts";
 import type { Segment } from "./segment.ts";
-import { armPersist, rearmRetransmit } from "./sender.ts";
+import { armPersist, rearmRetransmit, restartAfterIdle } from "./sender.ts";
 import { EVER_RETRANS, HAS_SYN, SACKED, type SentRecord, segmentsOf } from "./sent-list.ts";
 import { CA_OPEN, RTX_PERSIST } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
@@ -54,8 +54,7 @@ export function processAck(tcb: Tcb, seg: Segment): boolean {
     return true;
   }
   if (seqGt(seg.ack, snd.nxt)) {
-    // Never sent: RFC 9293 says answer with an ACK (an optimistic ACK gains nothing).
-    challengeAck(tcb);
+    // Never sent: dropped (RFC 9293 would answer with an ACK; Linux does not in these states).
     return false;
   }
   beginAck(tcb, seg);
@@ -251,11 +250,15 @@ export function setTransmitTimer(tcb: Tcb): void {
   if (!scheduleProbe(tcb, true)) rearmRetransmit(tcb);
 }
 
+/** Segments that a growing send buffer has room for at least, twice over. */
+const SEND_SEGMENTS_MIN = 10;
+
 /** Tells the writer when a third of the buffer is free again, if it was turned away; grows the buffer. */
 function onSpaceFreed(tcb: Tcb): void {
   const options = tcb.options;
   if (!options.sendBufferLocked) {
-    const wanted = 2 * tcb.cwnd * tcb.snd.mss;
+    // As Linux's tcp_sndbuf_expand: a window kept small by a small buffer must not keep the buffer small.
+    const wanted = 2 * Math.max(SEND_SEGMENTS_MIN, tcb.cwnd) * tcb.snd.mss;
     if (wanted > options.sendBufferBytes) {
       options.sendBufferBytes = Math.min(wanted, tcb.ctx.limits.socketBufferBytesMax);
     }
@@ -266,12 +269,15 @@ function onSpaceFreed(tcb: Tcb): void {
   }
 }
 
+/** TCP_NOTSENT_LOWAT, or the stack's. */
+export const notsentLowat = (tcb: Tcb): number =>
+  tcb.options.notsentLowatBytes > 0 ? tcb.options.notsentLowatBytes : tcb.ctx.settings.notsentLowat;
+
 export function isWritable(tcb: Tcb): boolean {
   const options = tcb.options;
   const queued = tcb.queued;
   if (3 * queued > 2 * options.sendBufferBytes && queued > 0) return false;
-  const lowat = options.notsentLowatBytes;
-  return lowat <= 0 || seqDiff(tcb.snd.end, tcb.snd.nxt) < lowat;
+  return 2 * seqDiff(tcb.snd.end, tcb.snd.nxt) < notsentLowat(tcb);
 }
 
 /**
@@ -324,6 +330,7 @@ export function updateWindow(tcb: Tcb, seg: Segment): boolean {
   if (!isNewer) return false;
   snd.wl1 = seg.seq;
   snd.wl2 = seg.ack;
+  if (wnd !== snd.wnd && snd.end !== snd.nxt && tcb.sent.packetsOut === 0) restartAfterIdle(tcb);
   snd.wnd = wnd;
   if (wnd > snd.maxWnd) snd.maxWnd = wnd;
   return true;

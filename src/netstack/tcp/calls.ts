@@ -1,14 +1,15 @@
 // The user calls SEND, RECEIVE and CLOSE on a TCB (RFC 9293 3.10.2-3.10.4) with Linux's answers.
 
-import { seqAdd, seqDiff } from "../../base/seqnum.ts";
-import { WRITE_MORE, WRITE_URGENT } from "../endpoints.ts";
+import { seqAdd, seqDiff, seqLt } from "../../base/seqnum.ts";
+import { WRITE_EOR, WRITE_MORE, WRITE_URGENT } from "../endpoints.ts";
 import { NetErr, type NetError } from "../net-error.ts";
-import { isWritable } from "./ack.ts";
+import { isWritable, notsentLowat } from "./ack.ts";
 import { sendAck } from "./ack-policy.ts";
 import { isEarlyChild } from "./fastopen.ts";
 import { limitFinWait2 } from "./on-segment.ts";
+import { rateCheckAppLimited } from "./rate.ts";
 import { forgetUrgent } from "./receiver.ts";
-import { output } from "./sender.ts";
+import { output, restartAfterIdle } from "./sender.ts";
 import {
   CLOSE_WAIT,
   CLOSED,
@@ -22,6 +23,7 @@ import {
 } from "./state.ts";
 import { setState, type Tcb, URGENT_NONE } from "./tcb.ts";
 import { abortTcb, closeTcb } from "./transitions.ts";
+import { pieceBytes } from "./transmit.ts";
 import { tuneReceiveBuffer, wantsWindowUpdate } from "./window.ts";
 
 function takePending(tcb: Tcb): NetError | 0 {
@@ -52,20 +54,15 @@ export function writeUser(
       return NetErr.BrokenPipe;
   }
   if (length === 0) return 0;
-  const queued = tcb.queued;
-  const room = tcb.options.sendBufferBytes - queued;
-  if (room <= 0 || (tcb.isWriteBlocked && !isWritable(tcb))) {
+  if (tcb.isWriteBlocked && !isWritable(tcb)) return NetErr.WouldBlock;
+  if (tcb.sent.packetsOut === 0) restartAfterIdle(tcb);
+  rateCheckAppLimited(tcb);
+  const n = fillPieces(tcb, src, offset, length);
+  if (n <= 0) {
     tcb.isWriteBlocked = true;
-    return NetErr.WouldBlock;
+    return n < 0 ? NetErr.NoBuffers : NetErr.WouldBlock;
   }
-  const n = length < room ? length : room;
-  if (!tcb.sendRing.reserve(queued + n, queued)) {
-    tcb.isWriteBlocked = true;
-    return queued > 0 ? NetErr.WouldBlock : NetErr.NoBuffers;
-  }
-  tcb.sendRing.store(queued, src, offset, n);
   const { snd } = tcb;
-  snd.end = seqAdd(snd.end, n);
   tcb.isWriteBlocked = n < length;
   if ((flags & WRITE_URGENT) !== 0 && n === length) {
     snd.up = snd.end;
@@ -73,9 +70,45 @@ export function writeUser(
   }
   const isMoreComing = (flags & WRITE_MORE) !== 0;
   if (!isMoreComing) snd.pushSeq = snd.end;
+  if ((flags & WRITE_EOR) !== 0 && n === length) {
+    if (tcb.recordEnds === null) tcb.recordEnds = [];
+    tcb.recordEnds.push(snd.end);
+  }
   output(tcb, isMoreComing);
   return n;
 }
+
+/**
+ * Copies piece by piece, each as large as one packet may be (Linux's size goal): the limits are asked before
+ * a piece is begun, so the last one may go beyond them. A full piece at the head of the queue goes at once.
+ * Returns the bytes taken; -1 when there is no memory for any.
+ */
+function fillPieces(tcb: Tcb, src: Uint8Array, offset: number, length: number): number {
+  const { snd } = tcb;
+  const goal = pieceBytes(tcb);
+  let n = 0;
+  while (n < length) {
+    const unsent = seqDiff(snd.end, snd.nxt);
+    if (seqLt(snd.tailSeq, snd.nxt)) snd.tailSeq = snd.nxt;
+    let tail = seqDiff(snd.end, snd.tailSeq);
+    if (unsent <= 0 || tail >= goal || isRecordEnd(tcb)) {
+      if (tcb.queued >= tcb.options.sendBufferBytes || unsent >= notsentLowat(tcb)) break;
+      snd.tailSeq = snd.end;
+      tail = 0;
+    }
+    const copy = Math.min(goal - tail, length - n);
+    const { queued } = tcb;
+    if (!tcb.sendRing.reserve(queued + copy, queued)) return n > 0 || queued > 0 ? n : -1;
+    tcb.sendRing.store(queued, src, offset + n, copy);
+    snd.end = seqAdd(snd.end, copy);
+    n += copy;
+    if (n < length && snd.tailSeq === snd.nxt) output(tcb, true);
+  }
+  return n;
+}
+
+const isRecordEnd = (tcb: Tcb): boolean =>
+  tcb.recordEnds !== null && tcb.recordEnds[tcb.recordEnds.length - 1] === tcb.snd.end;
 
 /** Fast Open: the data that goes with the SYN. Returns the bytes taken. */
 export function loadSynData(tcb: Tcb, src: Uint8Array, offset: number, length: number): number {

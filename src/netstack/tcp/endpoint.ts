@@ -1,7 +1,7 @@
 // The TCP endpoint behind a socket: the user calls of RFC 9293 3.10 in the shape of endpoints.ts. It has no
 // connection, or one (a Tcb), or it listens. After close() the Tcb goes on alone.
 
-import { seqAdd, seqDiff } from "../../base/seqnum.ts";
+import { seqDiff } from "../../base/seqnum.ts";
 import type { TcpEndpoint, TcpEndpointOptions, TcpInfo } from "../endpoints.ts";
 import { type Family, IPV4, IPV6, IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
@@ -158,6 +158,11 @@ export class Endpoint implements TcpEndpoint, TcbOwner {
     if (tcb !== null && (tcb.state === SYN_SENT || tcb.state === SYN_RECEIVED)) {
       return NetErr.AlreadyConnecting;
     }
+    if (tcb !== null && this.state !== CLOSED && tcb.error === 0) {
+      // Connected since: the first such call reports that by sending.
+      const again = this.#connectAgain(tcb);
+      return again === 0 ? this.write(src, offset, length, 0) : (again ?? NetErr.IsConnected);
+    }
     return this.#connect(addr, port, src, offset, length);
   }
 
@@ -273,6 +278,7 @@ export class Endpoint implements TcpEndpoint, TcbOwner {
       const room = prepareClient(tcb);
       taken = src === null ? 0 : loadSynData(tcb, src, offset, Math.min(room, length));
     }
+    if (tcb.fastOpen !== null) tcb.fastOpen.hasMore = taken < length;
     startActive(tcb, taken);
     flushEvents(tcb);
     return taken > 0 ? taken : NetErr.InProgress;
@@ -426,8 +432,10 @@ export class Endpoint implements TcpEndpoint, TcbOwner {
     }
     if (this.options.quickAck && tcb.isAckPending) tcb.isAckNow = true;
     if (this.options.keepAlive !== (tcb.keepNs !== Number.POSITIVE_INFINITY)) armKeepalive(tcb);
-    if (this.options.noDelay && !this.options.cork) tcb.snd.pushSeq = seqAdd(tcb.snd.end, 0);
+    // TCP_NODELAY lets go what waits, a cork notwithstanding; what follows is corked again.
+    tcb.isPushForced = this.options.noDelay;
     finish(tcb);
+    tcb.isPushForced = false;
   }
 
   info(out: TcpInfo): void {

@@ -30,8 +30,12 @@ export class FastOpenState {
   length = FAST_OPEN_NONE;
   cookie = new Uint8Array(16);
   isExperimental = false;
+  /** Client: the first SYN had the option; a cookie that nobody asked for is ignored. */
+  wasAsked = false;
   /** Client: bytes sent in the SYN. */
   dataBytes = 0;
+  /** Client: the write had more than fitted; its writer sleeps on. */
+  hasMore = false;
   /** Server: this child was made by a SYN. */
   isChild = false;
   /** The SYN's data was taken by the other side, or by us (TCPI_OPT_SYN_DATA). */
@@ -65,6 +69,7 @@ export function prepareClient(tcb: Tcb): number {
     options.fastOpenNoCookie || (ctx.settings.fastopen & TFO_CLIENT_NO_COOKIE) !== 0;
   if (!needsNoCookie) {
     state.length = 0;
+    state.wasAsked = true;
     state.isExperimental =
       peer !== null && (peer.cookieLength > 0 ? peer.isExperimental : peer.tryExperimental === 1);
     if (peer !== null && peer.cookieLength > 0) {
@@ -90,14 +95,14 @@ export function onSynAck(tcb: Tcb, seg: Segment): boolean {
   if (state === null || tcb.isPassive) return false;
   const o = seg.options;
   const hasUnacked = state.dataBytes > 0 && sent.head !== null;
-  const gotCookie = o.fastOpenLength > 0;
+  const gotCookie = o.fastOpenLength > 0 && state.wasAsked;
   const peer = ctx.fastOpenCache.obtain(tcb.remote);
   if (o.mss > 0) peer.mss = o.mss;
   if (gotCookie) {
     peer.cookieLength = o.fastOpenLength;
     peer.cookie.set(o.fastOpenCookie);
     peer.isExperimental = o.isFastOpenExperimental;
-  } else if (tcb.totalRetrans === 0 && state.dataBytes === 0 && peer.cookieLength === 0) {
+  } else if (tcb.totalRetrans === 0 && state.wasAsked && state.dataBytes === 0) {
     const next = state.isExperimental ? 2 : 1;
     if (next > peer.tryExperimental) peer.tryExperimental = next;
   }

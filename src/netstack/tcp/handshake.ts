@@ -14,7 +14,7 @@ import { makeCongestionControl } from "./congestion/congestion.ts";
 import { RENO } from "./congestion/reno.ts";
 import type { TcpContext } from "./context.ts";
 import { acceptEcnSyn, acceptEcnSynAck } from "./ecn.ts";
-import { judgeSyn, onSynAck, startEarlyChild } from "./fastopen.ts";
+import { dropOption, judgeSyn, onSynAck, startEarlyChild } from "./fastopen.ts";
 import type { Listener } from "./listener.ts";
 import { flushEvents } from "./on-segment.ts";
 import { PendingForward } from "./pending-forward.ts";
@@ -22,7 +22,7 @@ import { processData, processText } from "./receiver.ts";
 import { schedule } from "./schedule.ts";
 import type { Segment } from "./segment.ts";
 import { armRetransmit } from "./sender.ts";
-import { HAS_SYN } from "./sent-list.ts";
+import { HAS_SYN, PUSHED } from "./sent-list.ts";
 import {
   CLOSED,
   DELAYED_ACK_MAX_NS,
@@ -67,8 +67,8 @@ function install(tcb: Tcb, issFloor: number | null): void {
   // The largest window the buffer may ever grow to decides the scale.
   const max = tcb.options.receiveBufferLocked ? rcv.bufferBytes : receiveBufferMax(ctx);
   while (rcv.wscale < WSCALE_MAX && 65_535 * 2 ** rcv.wscale < max) rcv.wscale++;
-  const first = Math.min(rcv.bufferBytes, 65_535);
-  rcv.wnd = first > rcv.advertisedMss ? first - (first % rcv.advertisedMss) : first;
+  const whole = rcv.bufferBytes - (rcv.bufferBytes % rcv.advertisedMss);
+  rcv.wnd = rcv.ssthresh = Math.min(whole > 0 ? whole : rcv.bufferBytes, 65_535);
   const { settings } = ctx;
   tcb.sackOk = settings.sack !== 0;
   tcb.tsOk = settings.timestamps !== 0;
@@ -100,7 +100,7 @@ export function startActive(tcb: Tcb, dataBytes: number): void {
   sent.append(snd.iss, seqAdd(snd.iss, 1), snd.mss, HAS_SYN, ctx.nowUs);
   if (dataBytes > 0) {
     snd.nxt = seqAdd(snd.nxt, dataBytes);
-    sent.append(seqAdd(snd.iss, 1), snd.nxt, dataBytes, 0, ctx.nowUs);
+    sent.append(seqAdd(snd.iss, 1), snd.nxt, dataBytes, PUSHED, ctx.nowUs);
     tcb.maxSentSeq = snd.nxt;
     tcb.bytesSent += dataBytes;
   }
@@ -166,6 +166,7 @@ function openEarlyChild(tcb: Tcb, seg: Segment, listener: Listener): void {
   startTransfer(tcb);
   if (seg.length > 0) {
     processText(tcb, seg);
+    tcb.rcv.ssthresh = tcb.rcv.wnd;
     if (tcb.fastOpen !== null) tcb.fastOpen.isDataAccepted = true;
   }
   listener.onEarlyChild(tcb);
@@ -246,6 +247,7 @@ export function onSynSent(tcb: Tcb, seg: Segment): void {
     // Simultaneous open: the SYN goes again, now with an ACK.
     setState(tcb, SYN_RECEIVED);
     tcb.backoff = 0;
+    dropOption(tcb);
     sendSyn(tcb);
     return;
   }
@@ -257,7 +259,8 @@ export function onSynSent(tcb: Tcb, seg: Segment): void {
   const mustResend = onSynAck(tcb, seg);
   if (!processData(tcb, seg)) return;
   if (tcb.state === CLOSED || mustResend) return;
-  if (tcb.owner?.isWriterWaiting && !tcb.isAckNow) {
+  const hasMore = tcb.fastOpen === null || tcb.fastOpen.hasMore;
+  if (tcb.owner?.isWriterWaiting && hasMore && !tcb.isAckNow) {
     // Data will carry the ACK in a moment.
     tcb.isAckPending = true;
     tcb.ackNs = ctx.nowNs + DELAYED_ACK_MAX_NS;

@@ -10,6 +10,7 @@ import {
   ICMP_KIND_HOST_UNREACHABLE,
   ICMP_KIND_NET_UNREACHABLE,
   ICMP_KIND_PACKET_TOO_BIG,
+  ICMP_KIND_PARAMETER_PROBLEM,
   ICMP_KIND_PORT_UNREACHABLE,
   ICMP_KIND_PROTOCOL_UNREACHABLE,
   ICMP_KIND_TIME_EXCEEDED,
@@ -17,14 +18,15 @@ import {
 } from "../stack/transport.ts";
 import { tcpDstPort, tcpSeq, tcpSrcPort } from "../wire/tcp.ts";
 import type { TcpContext } from "./context.ts";
-import { isEarlyChild } from "./fastopen.ts";
+import { dropOption, isEarlyChild } from "./fastopen.ts";
 import { flushEvents } from "./on-segment.ts";
 import { retransmitLost } from "./retransmit.ts";
-import { SACKED } from "./sent-list.ts";
+import { armRetransmit } from "./sender.ts";
+import { EVER_RETRANS, SACKED } from "./sent-list.ts";
 import { CA_LOSS, SYN_RECEIVED, SYN_SENT, TIME_WAIT } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
 import { closeTcb } from "./transitions.ts";
-import { syncMss } from "./transmit.ts";
+import { syncMss, transmitSyn } from "./transmit.ts";
 
 export function handleIcmpError(ctx: TcpContext, error: IcmpError): void {
   if (error.end - error.l4 < 8) return;
@@ -46,8 +48,8 @@ export function handleIcmpError(ctx: TcpContext, error: IcmpError): void {
   if (isEarly && !tcb.isAccepted) {
     closeTcb(tcb, meaning);
   } else if ((tcb.state === SYN_SENT || tcb.state === SYN_RECEIVED) && !isEarly) {
-    // A half-open child is not worth killing for an unauthenticated message; it times out.
-    if (!tcb.isPassive) closeTcb(tcb, meaning);
+    // A half-open child goes, as on Linux, when the way back to the peer is gone.
+    if (!tcb.isPassive || (seq === tcb.snd.iss && isRoute(error.kind))) closeTcb(tcb, meaning);
   } else if (tcb.options.receiveErrors) {
     tcb.error = meaning;
     tcb.events |= Ready.Error;
@@ -56,6 +58,12 @@ export function handleIcmpError(ctx: TcpContext, error: IcmpError): void {
   }
   flushEvents(tcb);
 }
+
+const isRoute = (kind: number): boolean =>
+  kind === ICMP_KIND_NET_UNREACHABLE ||
+  kind === ICMP_KIND_HOST_UNREACHABLE ||
+  kind === ICMP_KIND_TIME_EXCEEDED ||
+  kind === ICMP_KIND_PARAMETER_PROBLEM;
 
 function errorOf(kind: number): NetError | 0 {
   switch (kind) {
@@ -80,6 +88,16 @@ function lowerMss(tcb: Tcb): void {
   if (route === null || tcb.options.mtuDiscover === 0) return;
   const before = tcb.snd.mss;
   syncMss(tcb);
+  if (tcb.state === SYN_SENT && tcb.fastOpen !== null && tcb.fastOpen.dataBytes > 0) {
+    // The SYN's data made it too large: the SYN goes again at once without it.
+    dropOption(tcb);
+    tcb.retransmits++;
+    tcb.totalRetrans++;
+    if (sent.head !== null) sent.head.flags |= EVER_RETRANS;
+    armRetransmit(tcb);
+    transmitSyn(tcb);
+    return;
+  }
   if (tcb.snd.mss >= before || tcb.state === SYN_SENT || tcb.state === SYN_RECEIVED) return;
   for (let r = sent.head; r !== null; r = r.next) {
     if (r.mss > tcb.snd.mss && (r.flags & SACKED) === 0) sent.setLost(r);

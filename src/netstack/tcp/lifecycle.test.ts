@@ -88,7 +88,7 @@ describe("closing", () => {
     const h = established();
     h.ep.close();
     h.inject({ flags: ".", seq: 1, ack: 2, data: "hello?" });
-    expect(h.take().pop()).toMatchObject({ flags: "R." });
+    expect(h.take().pop()).toMatchObject({ flags: "R", seq: 2 });
     const w = established();
     w.ep.close();
     w.inject({ flags: ".", seq: 1, ack: 2 });

@@ -265,6 +265,7 @@ export function completeEarly(tcb: Tcb, seg: Segment): void {
   if (tcb.state === SYN_RECEIVED) enterEstablished(tcb);
   if (tcb.listener !== null) tcb.listener.onEstablished(tcb);
   tcb.isHalfOpen = false;
+  tcb.delivered++;
   snd.wnd = seg.window << snd.wscale;
   snd.wl1 = seg.seq;
   snd.wl2 = seg.ack;

@@ -32,7 +32,8 @@ export function reduce(tcb: Tcb, delivered: number, newlyLost: number): void {
     count = Math.ceil((tcb.ssthresh * loss.prrDelivered) / loss.priorCwnd) - loss.prrOut;
   } else {
     count = Math.max(loss.prrDelivered - loss.prrOut, delivered);
-    if (($ack.flags & F_UNA_ADVANCED) !== 0 && newlyLost === 0) count++;
+    const isSafe = ($ack.flags & F_UNA_ADVANCED) !== 0 && newlyLost === 0;
+    if (isSafe && tcb.caState === CA_RECOVERY) count++;
     if (count > delta) count = delta;
   }
   // The first retransmission goes whatever the formula says.

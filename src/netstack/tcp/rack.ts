@@ -14,8 +14,8 @@ const STATIC_REO_WND = 2;
 const NO_DUPTHRESH = 4;
 const REO_WND_PERSIST_RECOVERIES = 16;
 const REO_WND_STEPS_MAX = 255;
-/** The least time a timer waits. */
-export const TIMEOUT_MIN_US = 2_000;
+/** The least time a timer waits: two ticks of the clock. */
+export const timeoutMinUs = (tcb: Tcb): number => 2 * tcb.ctx.settings.tickUs;
 
 function isSentAfter(us1: number, end1: number, us2: number, end2: number): boolean {
   return seqGt(us1, us2) || (us1 === us2 && seqGt(end1, end2));
@@ -63,12 +63,20 @@ export function rackDetectLoss(tcb: Tcb): number {
     if (!isWaiting && (record.flags & SACKED) === 0) {
       if (!isSentAfter(loss.rackUs, loss.rackEnd, record.sentUs, record.end)) break;
       const remainingUs = rackRemainingUs(tcb, record, reoWndUs);
-      if (remainingUs <= 0) sent.setLost(record);
-      else if (remainingUs > timeoutUs) timeoutUs = remainingUs;
+      if (remainingUs <= 0) {
+        sent.setLost(record);
+        sent.forgetTime(record);
+      } else if (remainingUs > timeoutUs) timeoutUs = remainingUs;
     }
     record = newer;
   }
   return timeoutUs;
+}
+
+/** In whole ticks, as Linux's timers. */
+export function reorderWaitNs(tcb: Tcb, timeoutUs: number): number {
+  const { tickUs } = tcb.ctx.settings;
+  return Math.ceil((timeoutUs + timeoutMinUs(tcb)) / tickUs) * tickUs * 1_000;
 }
 
 /** After an ACK. True: the reordering timer stands, and the retransmission timer need not be set. */
@@ -79,7 +87,7 @@ export function rackMarkLost(tcb: Tcb): boolean {
   const timeoutUs = rackDetectLoss(tcb);
   if (timeoutUs === 0) return false;
   tcb.rtxKind = RTX_REORDER;
-  tcb.rtxNs = ctx.nowNs + (timeoutUs + TIMEOUT_MIN_US) * 1_000;
+  tcb.rtxNs = ctx.nowNs + reorderWaitNs(tcb, timeoutUs);
   schedule(tcb, tcb.rtxNs);
   return true;
 }

@@ -17,7 +17,8 @@ import {
   URGENT_READY,
 } from "./tcb.ts";
 import { abortTcb, enterTimeWait } from "./transitions.ts";
-import { measureReceiverRtt, noteReceiverRtt } from "./window.ts";
+import { replyReset } from "./transmit.ts";
+import { growWindow, measureReceiverRtt, noteReceiverRtt } from "./window.ts";
 
 const mayReceive = (state: number): boolean =>
   state === ESTABLISHED || state === FIN_WAIT_1 || state === FIN_WAIT_2;
@@ -34,7 +35,8 @@ export function processData(tcb: Tcb, seg: Segment): boolean {
   if (tcb.isOrphan && seg.length > 0 && seqGt(seqAdd(seg.dataSeq, seg.length), tcb.rcv.nxt)) {
     // Nobody is there to read it: the peer must learn that (RFC 2525 2.17).
     tcb.ctx.stats.TCPAbortOnData++;
-    abortTcb(tcb, 0, true);
+    replyReset(tcb.ctx, seg);
+    abortTcb(tcb, 0, false);
     return false;
   }
   if ((seg.flags & URG) !== 0) processUrgent(tcb, seg);
@@ -90,6 +92,7 @@ export function processText(tcb: Tcb, seg: Segment): void {
   tcb.bytesReceived += seqDiff(rcv.nxt, seq);
   if (rcv.urgentState === URGENT_PENDING) takeUrgent(tcb);
   tcb.events |= Ready.Read;
+  growWindow(tcb, length);
   measure(tcb, seg);
   scheduleAck(tcb);
 }

@@ -19,7 +19,7 @@ import {
   REXMIT_NONE,
 } from "./ack-state.ts";
 import { endReduction, enterCwr, initReduction, isInReduction, reduce } from "./prr.ts";
-import { rackDetectLoss, rackMarkLost, rackRemainingUs, TIMEOUT_MIN_US } from "./rack.ts";
+import { rackDetectLoss, rackMarkLost, rackRemainingUs, reorderWaitNs } from "./rack.ts";
 import { updatePacingRate } from "./rate.ts";
 import { addRenoSack, markHeadLost, resetRenoSacks } from "./reno-sack.ts";
 import { retransmitLost } from "./retransmit.ts";
@@ -266,7 +266,7 @@ export function onReorderTimer(tcb: Tcb): void {
   const timeoutUs = rackDetectLoss(tcb);
   if (timeoutUs > 0) {
     tcb.rtxKind = RTX_REORDER;
-    tcb.rtxNs = ctx.nowNs + (timeoutUs + TIMEOUT_MIN_US) * 1_000;
+    tcb.rtxNs = ctx.nowNs + reorderWaitNs(tcb, timeoutUs);
     schedule(tcb, tcb.rtxNs);
   }
   if (sent.inFlight !== before) {

@@ -5,7 +5,7 @@ import { ACK, FIN, PSH } from "../wire/tcp.ts";
 import { isInReduction } from "./prr.ts";
 import { rateOnSend } from "./rate.ts";
 import { armRetransmit, isPacedNow } from "./sender.ts";
-import { HAS_FIN, HAS_SYN, LOST, RETRANS, SACKED, type SentRecord } from "./sent-list.ts";
+import { HAS_FIN, HAS_SYN, LOST, PUSHED, RETRANS, SACKED, type SentRecord } from "./sent-list.ts";
 import { CA_LOSS, CA_RECOVERY, RTX_REORDER, SENT_RECORDS_MAX } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
 import { burstBytesMax, currentMss, transmit } from "./transmit.ts";
@@ -51,7 +51,7 @@ export function retransmitRecord(tcb: Tcb, record: SentRecord, room: number): bo
     if (sent.recordCount < SENT_RECORDS_MAX * 2) sent.split(record, cut);
   }
   let flags = ACK;
-  if (cut === snd.end && length > 0) flags |= PSH;
+  if (cut === dataEnd && (record.flags & PUSHED) !== 0) flags |= PSH;
   if ((record.flags & HAS_FIN) !== 0) flags |= FIN;
   sent.setRetransmitted(record, ctx.nowUs);
   tcb.totalRetrans += record.segs;

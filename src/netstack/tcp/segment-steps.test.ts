@@ -107,12 +107,12 @@ describe("fifth, ACK", () => {
     expect(h.read()).toBe(NetErr.WouldBlock);
   });
 
-  it("optimistic ACK: beyond SND.NXT is answered, its data dropped, nothing counted", () => {
+  it("optimistic ACK: beyond SND.NXT is dropped with its data, as on Linux; nothing is counted", () => {
     const h = established();
     h.write("abc");
     h.take();
     h.inject({ flags: ".", seq: 1, ack: 1_000, data: "evil" });
-    expect(h.take()).toMatchObject([{ flags: ".", ack: 1 }]);
+    expect(h.take()).toEqual([]);
     expect(h.ep.unackedBytes).toBe(3);
     expect(h.read()).toBe(NetErr.WouldBlock);
   });

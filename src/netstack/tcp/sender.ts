@@ -7,7 +7,7 @@ import { isEarlyChild } from "./fastopen.ts";
 import { isInReduction } from "./prr.ts";
 import { rateOnSend } from "./rate.ts";
 import { schedule } from "./schedule.ts";
-import { HAS_FIN } from "./sent-list.ts";
+import { HAS_FIN, PUSHED } from "./sent-list.ts";
 import {
   CA_OPEN,
   CLOSE_WAIT,
@@ -57,15 +57,15 @@ function sendNew(tcb: Tcb, isMoreComing: boolean): void {
   const sent = tcb.sent;
   const mss = currentMss(tcb);
   const burst = burstBytesMax(tcb, mss);
-  if (sent.packetsOut === 0) restartAfterIdle(tcb);
   let isCwndLimited = false;
   const sentBefore = snd.nxt;
   for (;;) {
-    const available = seqDiff(snd.end, snd.nxt);
+    const available = beforeRecordEnd(tcb, seqDiff(snd.end, snd.nxt));
     const halfCwnd = tcb.cwnd > 1 ? tcb.cwnd >> 1 : 1;
     let room = tcb.cwnd - sent.inFlight;
     if (room > halfCwnd) room = halfCwnd;
     if (available > 0 && isPacedNow(tcb)) break;
+    if (room <= 0 && mayFinOverrun(tcb, available)) room = 1;
     if (room <= 0 || sent.recordCount >= SENT_RECORDS_MAX) {
       isCwndLimited = true;
       break;
@@ -131,6 +131,20 @@ export function isPacedNow(tcb: Tcb): boolean {
   return true;
 }
 
+/** Bytes up to the next end of a record (MSG_EOR): no segment spans one. */
+function beforeRecordEnd(tcb: Tcb, available: number): number {
+  const ends = tcb.recordEnds;
+  if (ends === null || ends.length === 0) return available;
+  while (ends.length > 0 && seqLe(ends[0], tcb.snd.nxt)) ends.shift();
+  if (ends.length === 0) return available;
+  return Math.min(available, seqDiff(ends[0], tcb.snd.nxt));
+}
+
+/** The final FIN is not held back by cwnd, with less than a segment of data or none. */
+function mayFinOverrun(tcb: Tcb, available: number): boolean {
+  return tcb.snd.finQueued && !tcb.snd.finSent && available < tcb.snd.mss;
+}
+
 /** How much of `length` may go: whole segments always, a smaller last one by Nagle and SWS avoidance. */
 function allowed(
   tcb: Tcb,
@@ -152,6 +166,8 @@ function allowed(
 /** Nagle as modified by Minshall: a small segment waits only while another small one is unacknowledged. */
 function mayBeSmall(tcb: Tcb, isMoreComing: boolean): boolean {
   const snd = tcb.snd;
+  // In the middle of the queue: it has no chance to grow.
+  if (tcb.recordEnds !== null && tcb.recordEnds.length > 0) return true;
   if (snd.finQueued || (snd.isUrgent && seqGt(snd.up, snd.nxt))) return true;
   if (tcb.options.cork || (isMoreComing && seqLe(snd.pushSeq, snd.nxt))) return false;
   if (isMoreComing) return false;
@@ -174,8 +190,9 @@ function emit(tcb: Tcb, length: number, mss: number): void {
   let flags = ACK;
   let end = dataEnd;
   let recordFlags = 0;
+  if (tcb.recordEnds !== null && tcb.recordEnds[0] === dataEnd) flags |= PSH;
   if (dataEnd === snd.end) {
-    if (length > 0 && snd.pushSeq === snd.end) flags |= PSH;
+    if (length > 0 && (snd.pushSeq === snd.end || tcb.isProbing)) flags |= PSH;
     if (snd.finQueued) {
       flags |= FIN;
       end = seqAdd(end, 1);
@@ -184,6 +201,7 @@ function emit(tcb: Tcb, length: number, mss: number): void {
     }
   }
   if (length > 0 && length < mss) snd.smallEnd = dataEnd;
+  if ((flags & PSH) !== 0) recordFlags |= PUSHED;
   const { sent, ctx } = tcb;
   const wasIdle = sent.packetsOut === 0;
   const record = sent.append(seq, end, mss, recordFlags, ctx.nowUs);
@@ -191,11 +209,15 @@ function emit(tcb: Tcb, length: number, mss: number): void {
   if (isInReduction(tcb)) tcb.loss.prrOut += record.segs;
   snd.nxt = end;
   tcb.bytesSent += length;
-  tcb.lastSentMs = tcb.ctx.nowMs;
+  if (sent.inFlight === record.segs && tcb.bytesSent > length) {
+    tcb.congestion.onRestart(tcb, seqDiff(ctx.nowMs, tcb.lastSentMs) * 1_000);
+  }
+  tcb.lastSentMs = ctx.nowMs;
   if (length > 0) {
     tcb.ctx.stats.TCPOrigDataSent += record.segs;
     // Data that follows what was received soon: an interactive exchange, ACKs can ride along.
-    if (seqDiff(tcb.ctx.nowMs, tcb.lastReceivedMs) < 40) tcb.isPingPong = true;
+    if ((tcb.dataSegsIn > 0 || tcb.isAckPending) && seqDiff(tcb.ctx.nowMs, tcb.lastReceivedMs) < 40)
+      tcb.isPingPong = true;
   }
   if (isEarlyChild(tcb)) {
     // The timer is the SYN-ACK's.
@@ -245,10 +267,9 @@ export function armPersist(tcb: Tcb, isMoreComing: boolean): void {
 }
 
 /** RFC 5681 4.1 and Linux's tcp_slow_start_after_idle: the window decays by half per RTO of silence. */
-function restartAfterIdle(tcb: Tcb): void {
+export function restartAfterIdle(tcb: Tcb): void {
   const idleUs = seqDiff(tcb.ctx.nowMs, tcb.lastSentMs) * 1_000;
   if (tcb.bytesSent === 0 || idleUs <= tcb.rtt.rtoUs) return;
-  tcb.congestion.onRestart(tcb, idleUs);
   const { slowStartAfterIdle } = tcb.ctx.settings;
   if (slowStartAfterIdle === 0 || tcb.caState !== CA_OPEN) return;
   const restart = Math.min(tcb.ctx.settings.initialCwnd, tcb.cwnd);

@@ -13,6 +13,8 @@ export const RETRANS = 4;
 export const EVER_RETRANS = 8;
 export const HAS_SYN = 16;
 export const HAS_FIN = 32;
+/** It carried PSH, and carries it again. */
+export const PUSHED = 64;
 
 export class SentRecord {
   seq = 0;
@@ -167,7 +169,7 @@ export class SentList {
       record.newer = rest;
     }
     rest.segs = segmentsOf(seqDiff(rest.end, seq), rest.mss);
-    record.flags &= ~HAS_FIN;
+    record.flags &= ~(HAS_FIN | PUSHED);
     record.end = seq;
     rest.prev = record;
     rest.next = record.next;
@@ -221,9 +223,13 @@ export class SentList {
       this.lostOut += record.segs;
     }
     this.lostEver += record.segs;
-    this.#unlinkTime(record);
     const hint = this.retransmitHint;
     if (hint === null || seqDiff(record.seq, hint.seq) < 0) this.retransmitHint = record;
+  }
+
+  /** RACK has judged it and need not look again until it is sent. */
+  forgetTime(record: SentRecord): void {
+    this.#unlinkTime(record);
   }
 
   /** `record` has just been sent again. */

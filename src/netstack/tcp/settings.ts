@@ -14,6 +14,8 @@ export class TcpSettings {
   ecnOption = 2;
   /** Bit 0: RACK; bit 1: static reordering window; bit 2: no dupthresh. */
   recovery = 1;
+  /** Granularity of timers: a jiffy. */
+  tickUs = 1_000;
   /** 3, 4: tail loss probes. */
   earlyRetrans = 3;
   frto = 2;

@@ -56,6 +56,8 @@ export class SendState {
   end = 0;
   finQueued = false;
   finSent = false;
+  /** Where the last piece of unsent data begins: a writer fills it up before the buffer's limit is asked. */
+  tailSeq = 0;
   /** Behind the last byte that should not wait (a write without MSG_MORE). */
   pushSeq = 0;
   /** Behind the last segment sent smaller than the MSS (Minshall's Nagle). */
@@ -87,6 +89,8 @@ export class ReceiveState {
   /** A FIN that came before the data in front of it. */
   hasEarlyFin = false;
   earlyFinSeq = 0;
+  /** Bound of the window until segments have shown how they fill the buffer (Linux's rcv_ssthresh). */
+  ssthresh = 0;
   /** Buffer in payload bytes; auto-tuned up. */
   bufferBytes = 0;
   /** Urgent byte's sequence number; urgentState says whether it means anything. */
@@ -222,6 +226,10 @@ export class Tcb {
   isWriteBlocked = false;
   /** The persist or cork timer fired: a small segment may go. */
   isPushForced = false;
+  /** It is a timer that forces it: the segment carries PSH. */
+  isProbing = false;
+  /** Ends of records (MSG_EOR) not yet sent, ascending; null: none ever. */
+  recordEnds: number[] | null = null;
   /** Child of a listener (or forward request) whose handshake is not over. */
   isHalfOpen = false;
   /** accept() has returned it. */

@@ -185,9 +185,9 @@ function onPersist(tcb: Tcb): void {
 }
 
 function forceOutput(tcb: Tcb): void {
-  tcb.isPushForced = true;
+  tcb.isPushForced = tcb.isProbing = true;
   output(tcb, false);
-  tcb.isPushForced = false;
+  tcb.isPushForced = tcb.isProbing = false;
 }
 
 function onKeepalive(tcb: Tcb): void {

@@ -4,7 +4,7 @@
 import { seqAdd, seqDiff, seqGe, seqGt } from "../../base/seqnum.ts";
 import { $ack, F_DATA_SACKED, F_DSACK_TLP, F_NOT_DUP, F_UNA_ADVANCED } from "./ack-state.ts";
 import { endReduction, initReduction } from "./prr.ts";
-import { TIMEOUT_MIN_US } from "./rack.ts";
+import { timeoutMinUs } from "./rack.ts";
 import { retransmitRecord } from "./retransmit.ts";
 import { schedule } from "./schedule.ts";
 import { armRetransmit, rearmRetransmit, sendProbe } from "./sender.ts";
@@ -24,7 +24,7 @@ export function scheduleProbe(tcb: Tcb, isRtoAdvancing: boolean): boolean {
   if (tcb.caState !== CA_OPEN && tcb.caState !== CA_CWR) return false;
   let us = RTO_INITIAL_US;
   if (rtt.srttUs > 0) {
-    us = 2 * rtt.srttUs + (sent.packetsOut === 1 ? ctx.settings.rtoMinUs : TIMEOUT_MIN_US);
+    us = 2 * rtt.srttUs + (sent.packetsOut === 1 ? ctx.settings.rtoMinUs : timeoutMinUs(tcb));
   }
   const rtoUs = isRtoAdvancing || sent.head === null ? rtt.rtoUs : rtoRemainingUs(tcb);
   if (rtoUs > 0 && us > rtoUs) us = rtoUs;

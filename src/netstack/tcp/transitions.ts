@@ -46,7 +46,7 @@ export function startTransfer(tcb: Tcb): void {
   tcb.retransmits = 0;
   tcb.backoff = 0;
   tcb.troubleNs = 0;
-  tcb.lastReceivedMs = (ctx.nowMs - 1_000_000) | 0;
+  tcb.lastReceivedMs = ctx.nowMs;
   tcb.lastAckMs = ctx.nowMs;
   tcb.rcvSpaceSeq = tcb.rcv.copied;
   tcb.rcvSpaceUs = ctx.nowUs;

@@ -37,7 +37,7 @@ import { ackSent } from "./ack-policy.ts";
 import type { TcpContext } from "./context.ts";
 import { ECN_MASK, ECT_0, sendEcnFlags, synEcnFlags } from "./ecn.ts";
 import type { Segment } from "./segment.ts";
-import { MSS_MIN } from "./state.ts";
+import { MSS_DEFAULT_V4, MSS_MIN } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
 import { openWindow, selectWindow } from "./window.ts";
 
@@ -45,6 +45,7 @@ const IPV4_HEADER_BYTES = 20;
 const IPV6_HEADER_BYTES = 40;
 /** IP's 16-bit length field bounds a packet, merged or not. */
 const IP_PACKET_MAX = 65_535;
+const PIECE_BYTES_MAX = 65_216;
 
 const ipHeaderBytes = (route: Route): number =>
   route.family === IPV4 ? IPV4_HEADER_BYTES : IPV6_HEADER_BYTES;
@@ -110,6 +111,15 @@ export function currentMss(tcb: Tcb): number {
   const maxWnd = tcb.snd.maxWnd;
   if (maxWnd > 0 && maxWnd >> 1 < mss) mss = Math.max(maxWnd > 536 ? maxWnd >> 1 : maxWnd, MSS_MIN);
   return mss;
+}
+
+/** The most data in one piece of the send queue: a whole packet's worth, but no more than half a window. */
+export function pieceBytes(tcb: Tcb): number {
+  const mss = currentMss(tcb);
+  const { maxWnd } = tcb.snd;
+  const half = maxWnd > MSS_DEFAULT_V4 ? maxWnd >> 1 : maxWnd;
+  const most = half > 0 && half < PIECE_BYTES_MAX ? half : PIECE_BYTES_MAX;
+  return most <= mss ? mss : most - (most % mss);
 }
 
 /** Pacing: the next data waits as long as this much takes at the pacing rate. */

@@ -28,6 +28,7 @@ export function availableWindow(tcb: Tcb): number {
   if (free < full >> 4 && free < mss) return 0;
   const max = rcv.wscale > 0 || tcb.wscaleOk ? 65_535 * 2 ** rcv.wscale : 65_535;
   if (free > max) free = max;
+  if (free > rcv.ssthresh) free = rcv.ssthresh;
   return free;
 }
 
@@ -36,7 +37,8 @@ export function selectWindow(tcb: Tcb): number {
   const rcv = tcb.rcv;
   const open = openWindow(tcb);
   const shift = rcv.wscale;
-  let window = (availableWindow(tcb) >>> shift) << shift;
+  // Rounded up, so that a small window is not scaled away.
+  let window = ((availableWindow(tcb) + (1 << shift) - 1) >>> shift) << shift;
   // The right edge stays: round the open part up, for a scaled window cannot name it exactly.
   if (window < open) window = ((open + (1 << shift) - 1) >>> shift) << shift;
   else if (shift === 0 && window - open < rcv.mss && window - open < rcv.bufferBytes >> 1) {
@@ -48,6 +50,16 @@ export function selectWindow(tcb: Tcb): number {
   rcv.wnd = window;
   rcv.wup = rcv.nxt;
   return window >>> shift;
+}
+
+/** In-order data came: the window may open further, by twice the data or two segments. */
+export function growWindow(tcb: Tcb, length: number): void {
+  const { rcv } = tcb;
+  const free = rcv.bufferBytes - seqDiff(rcv.nxt, rcv.copied);
+  const room = free - rcv.ssthresh;
+  if (room <= 0) return;
+  const step = Math.max(2 * rcv.advertisedMss, 2 * length);
+  rcv.ssthresh += step < room ? step : room;
 }
 
 /** After the user read: is the window worth an update of its own? */
