@@ -31,6 +31,7 @@ const MSG_MORE = 0x8000;
 const MSG_ZEROCOPY = 0x400_0000;
 const MSG_FASTOPEN = 0x2000_0000;
 
+const CLOSED = 7;
 const SOCK_NONBLOCK = 0o4000;
 const O_NONBLOCK = 0o4000;
 type Handler = (p: DrillProcess, a: Expr[], c: CallSpec) => Call;
@@ -118,7 +119,6 @@ function* connectCall(p: DrillProcess, a: Expr[]): Call {
   if (s.isConnectDeferred) return "EISCONN";
   if (s.fastOpenConnect && s.tcp !== null) {
     const state = s.tcp.state;
-    const CLOSED = 7;
     // With a cookie the SYN waits for the first data; the endpoint knows whether it has one.
     if (state === CLOSED && s.tcp.hasFastOpenCookie(to.addr)) {
       s.isConnectDeferred = true;
@@ -334,7 +334,6 @@ function* writeCall(p: DrillProcess, a: Expr[]): Call {
 }
 
 function faultOfWrite(s: DrillSocket, flags: number): Result {
-  const CLOSED = 7;
   if (s.tcp === null || s.tcp.state !== CLOSED || (flags & MSG_FASTOPEN) !== 0) return "EFAULT";
   return s.isConnectDeferred ? "EFAULT" : "EPIPE";
 }
@@ -346,17 +345,40 @@ function vectorLength(e: Expr): number {
   return length;
 }
 
+/** Pages of one packet buffer (MAX_SKB_FRAGS): a zero-copy send of more pieces is cut there. */
+const FRAGMENTS_MAX = 17;
+
 function* sendMessage(p: DrillProcess, a: Expr[]): Call {
   const s = p.socket(a[0]);
   const message = fieldsOf(a[1]);
   const vector = message.get("msg_iov");
   const name = message.get("msg_name");
   const flags = a[2] === undefined ? 0 : numberOf(a[2]);
-  const length = vector === undefined ? 0 : vectorLength(vector);
-  const isNamed = name !== undefined && !isNull(name) && s.tcp?.state === 7;
+  const isNamed = name !== undefined && !isNull(name) && s.tcp?.state === CLOSED;
   const to = isNamed ? destination(p, name) : null;
-  return yield* sendBytes(p, s, length, flags, to);
+  const lengths =
+    vector === undefined ? [] : itemsOf(vector).map((part) => numberOf(itemsOf(part)[1]));
+  const isPinned = (flags & MSG_ZEROCOPY) !== 0 && s.zeroCopy && lengths.length > FRAGMENTS_MAX;
+  if (!isPinned) return yield* sendBytes(p, s, sum(lengths), flags, to);
+  let total = 0;
+  for (let at = 0; at < lengths.length; at += FRAGMENTS_MAX) {
+    const piece = sum(lengths.slice(at, at + FRAGMENTS_MAX));
+    const isLast = at + FRAGMENTS_MAX >= lengths.length;
+    const sent = yield* sendBytes(
+      p,
+      s,
+      piece,
+      isLast ? flags : (flags & ~MSG_ZEROCOPY) | MSG_EOR,
+      to,
+    );
+    if (typeof sent === "string") return total > 0 ? total : sent;
+    total += sent;
+    if (sent < piece) break;
+  }
+  return total;
 }
+
+const sum = (lengths: readonly number[]): number => lengths.reduce((a, b) => a + b, 0);
 
 function* receiveMessageCall(p: DrillProcess, a: Expr[], c: CallSpec): Call {
   const s = p.socket(a[0]);

@@ -67,8 +67,6 @@ const NUMBERS: Readonly<Record<string, NumberSetting>> = {
 /** Known to Linux, without a meaning here: taken in silence. */
 const IGNORED = new Set([
   "tcp_fack",
-  // Older kernels' switch for what tcp_fastopen's bits say now.
-  "tcp_fastopen_cookies",
   "tcp_low_latency",
   "tcp_no_metrics_save",
   "tcp_thin_linear_timeouts",
@@ -108,10 +106,22 @@ const DEFAULTS: readonly (readonly [string, string])[] = [
 
 export function runCommand(command: Command, env: Environment): void {
   const text = command.text.replace(/\\\n/g, " ");
-  for (const line of text.split(/\n|;|&&/)) {
+  for (const line of text.split(/\n|;|&&/)) runLine(line, env, command);
+}
+
+/** `a || b`: b runs when the table has no a (a sysctl that newer kernels dropped). */
+function runLine(text: string, env: Environment, command: Command): void {
+  const choices = text.split("||");
+  for (let i = 0; i < choices.length; i++) {
+    const line = choices[i].replace(/&>\s*\S+/g, "");
     const words = splitWords(line.replace(/\d*>\s*\S+(?:\s*2>&1)?/g, "").replace(/\|.*$/, ""));
-    if (words.length === 0 || words[0].startsWith("#")) continue;
-    runWords(words, env, command);
+    if (words.length === 0 || words[0].startsWith("#")) return;
+    try {
+      runWords(words, env, command);
+      return;
+    } catch (error) {
+      if (i === choices.length - 1 || !(error instanceof DrillError)) throw error;
+    }
   }
 }
 

@@ -104,8 +104,11 @@ function addressesOf(script: Script, family: DrillFamily): Addresses {
     const addr = parseIp(written ?? fallback);
     if (addr === null)
       throw new DrillError("syntax", place, `--${name}: '${written}' is no address`);
-    // Scripts of the corpus name IPv4 addresses and run in every family.
-    return addr.isV4 === isV6 ? (parseIp(fallback) as IpAddr) : addr;
+    // What such a script expects (a cookie, say) depends on its addresses.
+    if (addr.isV4 === isV6) {
+      throw new DrillError("unsupported", place, `the script is for ${written}, not for ${family}`);
+    }
+    return addr;
   };
   return isV6
     ? {

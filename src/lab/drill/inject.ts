@@ -116,7 +116,7 @@ function icmpError(spec: IcmpSpec, flow: Flow, ip: IpHead, place: Place): Uint8A
   const numbers = icmpCodes(spec, family);
   if (numbers === null) {
     const text = `${spec.type} ${spec.code}`.trim();
-    throw new DrillError("syntax", place, `no ICMP '${text}' in IPv${family}`);
+    throw new DrillError("unsupported", place, `no ICMP '${text}' in IPv${family}`);
   }
   const [type, code] = numbers;
   const rest = spec.mtu !== 0 ? spec.mtu : spec.id << 16;
