@@ -2,7 +2,7 @@
 // some ten microseconds; a sleep and a wake-up take more). Synchronous on purpose: see architecture
 // invariant 1. Descriptors arrive close-on-exec.
 
-import { EAGAIN, EINTR, EIO, EPIPE } from "../../abi/errno.ts";
+import { EAGAIN, EINTR, EIO, EPIPE, errnoName } from "../../abi/errno.ts";
 import { SYS_poll } from "../../abi/syscall-numbers.ts";
 import { type GoferTransport, MESSAGE_BYTES_MAX } from "../../gofer/index.ts";
 import { close } from "../../host/libc.ts";
@@ -32,15 +32,20 @@ export class GoferSocket implements GoferTransport {
     let r: number;
     do r = sendBytes(this.#fd, request, 0, length);
     while (r === -EINTR);
-    if (r < 0) return r;
+    if (r < 0) throw this.#gone(r);
     r = this.#receive();
-    if (r <= 0) return r === 0 ? -EPIPE : r;
+    if (r <= 0) throw this.#gone(r);
     if (this.#input.fdCount > 1) {
       this.#input.closeDescriptors();
       return -EIO;
     }
     if (this.#input.fdCount === 1) this.receivedFd = this.#input.fds[0];
     return r;
+  }
+
+  /** Without its files a sandbox is not what was asked for: it ends, rather than fail call by call. */
+  #gone(result: number): Error {
+    return new Error(`netcell-gofer is gone (${errnoName(result === 0 ? EPIPE : -result)})`);
   }
 
   #receive(): number {
