@@ -41,6 +41,8 @@ const GATEWAY_ROUTER = "10.0.2.2";
 const GATEWAY_MTU = 65_520;
 const TAP_MTU = 1500;
 const ROUTER_MAC = "02:6e:63:00:00:02";
+/** RFC 8200 5. */
+const IPV6_MIN_MTU = 1280;
 const GUEST_MAC = "02:6e:63:00:00:0f";
 
 function checkCidr(option: string, text: string): { address: string; bits: number } {
@@ -57,6 +59,9 @@ function checkIp6(options: SandboxOptions, kind: string): void {
   if (ip6 === undefined && router6 === undefined) return;
   if (kind === "none") throw new NetcellError("ERR_USAGE", "ip6 and router6 need a network.");
   if (ip6 === undefined) throw new NetcellError("ERR_USAGE", "router6 needs ip6.");
+  if (options.mtu !== undefined && options.mtu < IPV6_MIN_MTU) {
+    throw new NetcellError("ERR_USAGE", `ip6 needs an mtu of ${IPV6_MIN_MTU} or more.`);
+  }
   const [address, bits, more] = ip6.split("/");
   const fits = /^\d{1,3}$/.test(bits ?? "") && Number(bits) <= 128 && more === undefined;
   if (ip6 !== "auto" && !(isIpv6(address) && fits)) {

@@ -33,7 +33,10 @@ export interface AddressLifetime {
   /** Monotonic ns; Infinity: for ever. */
   preferredUntilNs: number;
   validUntilNs: number;
+  /** RFC 8981: its lifetimes then are also caps, whatever its prefix's become. */
   temporary: boolean;
+  preferredCapNs?: number;
+  validCapNs?: number;
   /** Whether it brings its on-link route. False: made from a prefix that a router advertised. */
   onLink: boolean;
   /** Makes the next address when this one turns out to be taken; null: there is none. */
@@ -193,6 +196,8 @@ export class Ipv6Interface {
     owned.preferredUntilNs = lifetime.preferredUntilNs;
     owned.validUntilNs = lifetime.validUntilNs;
     owned.temporary = lifetime.temporary;
+    owned.preferredCapNs = lifetime.preferredCapNs ?? Number.POSITIVE_INFINITY;
+    owned.validCapNs = lifetime.validCapNs ?? Number.POSITIVE_INFINITY;
     owned.isAuto = !lifetime.onLink;
     this.stack.own(this.nic, owned, lifetime.onLink);
     this.armExpiry();

@@ -47,8 +47,10 @@ export class NicAddress {
   /** IPv6 (RFC 4862 5.5.4), monotonic: deprecated from the first on, gone at the second. */
   preferredUntilNs = Number.POSITIVE_INFINITY;
   validUntilNs = Number.POSITIVE_INFINITY;
-  /** RFC 8981. */
+  /** RFC 8981; the caps are what no advertisement prolongs. */
   temporary = false;
+  preferredCapNs = Number.POSITIVE_INFINITY;
+  validCapNs = Number.POSITIVE_INFINITY;
   /** Made from an advertised prefix. */
   isAuto = false;
 

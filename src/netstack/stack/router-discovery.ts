@@ -208,8 +208,13 @@ export class RouterDiscovery {
     const waiting = iface.tentative.some((t) => inPrefix(t.addr, prefix.addr, 64));
     prefix.preferredUntilNs = after(nowNs, preferredS);
     prefix.validUntilNs = after(nowNs, validS);
-    for (const a of mine) if (!a.temporary) refresh(a, validS, prefix.preferredUntilNs, nowNs);
-    if (mine.length > 0 || waiting || validS === 0) return;
+    for (const a of mine) refresh(a, validS, prefix.preferredUntilNs, nowNs);
+    if (waiting || validS === 0) return;
+    if (mine.length > 0) {
+      const inUse = mine.some((a) => a.temporary && a.preferredUntilNs > nowNs);
+      if (this.#if.temporaryAddresses && !inUse) this.#temporary(prefix, nowNs);
+      return;
+    }
     iface.assignGenerated(prefix.addr, 64, {
       preferredUntilNs: prefix.preferredUntilNs,
       validUntilNs: prefix.validUntilNs,
@@ -224,21 +229,22 @@ export class RouterDiscovery {
   #temporary(prefix: Prefix, nowNs: number): void {
     const { ids, stack } = this.#if;
     const desyncNs = (stack.rng.u32() / 0x1_0000_0000) * 0.4 * TEMPORARY_PREFERRED_NS;
-    const preferred = Math.min(prefix.preferredUntilNs, nowNs + TEMPORARY_PREFERRED_NS - desyncNs);
+    const preferredCapNs = nowNs + TEMPORARY_PREFERRED_NS - desyncNs;
+    const validCapNs = nowNs + TEMPORARY_VALID_NS;
+    const preferred = Math.min(prefix.preferredUntilNs, preferredCapNs);
     // A preferred lifetime no longer than the advance would make one address after the other.
     if (preferred <= nowNs + REGENERATE_ADVANCE_NS) return;
-    prefix.regenerateNs =
-      preferred < prefix.preferredUntilNs
-        ? preferred - REGENERATE_ADVANCE_NS
-        : Number.POSITIVE_INFINITY;
+    prefix.regenerateNs = preferredCapNs - REGENERATE_ADVANCE_NS;
     let tries = 0;
     const next = (): IpAddr | null => (tries++ > 3 ? null : ids.temporary(prefix.addr));
     const addr = next();
     if (addr === null) return;
     this.#if.assign(addr, 64, {
       preferredUntilNs: preferred,
-      validUntilNs: Math.min(prefix.validUntilNs, nowNs + TEMPORARY_VALID_NS),
+      validUntilNs: Math.min(prefix.validUntilNs, validCapNs),
       temporary: true,
+      preferredCapNs,
+      validCapNs,
       onLink: false,
       next,
     });
@@ -306,8 +312,9 @@ const after = (nowNs: number, seconds: number): number =>
 
 /** RFC 4862 5.5.3 e: no stranger may end a valid lifetime within two hours. */
 function refresh(a: NicAddress, validS: number, preferredUntilNs: number, nowNs: number): void {
-  a.preferredUntilNs = preferredUntilNs;
+  a.preferredUntilNs = Math.min(preferredUntilNs, a.preferredCapNs);
   const untilNs = after(nowNs, validS);
   if (validS * SECOND > TWO_HOURS_NS || untilNs > a.validUntilNs) a.validUntilNs = untilNs;
   else a.validUntilNs = Math.min(a.validUntilNs, nowNs + TWO_HOURS_NS);
+  a.validUntilNs = Math.min(a.validUntilNs, a.validCapNs);
 }

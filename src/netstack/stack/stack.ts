@@ -19,6 +19,7 @@ import { TcpProtocol } from "../tcp/tcp.ts";
 import { UdpProtocol } from "../udp/udp.ts";
 import { EXCEEDED_REASSEMBLY, ICMP_TIME_EXCEEDED } from "../wire/icmp.ts";
 import { EXCEEDED6_REASSEMBLY, ICMP6_TIME_EXCEEDED } from "../wire/icmpv6.ts";
+import { IPV6_MIN_MTU } from "../wire/ipv6.ts";
 import { Counters } from "./counters.ts";
 import { Ipv4Reassembler } from "./fragments-ipv4.ts";
 import { Ipv6Reassembler } from "./fragments-ipv6.ts";
@@ -170,6 +171,8 @@ export class Stack implements NetworkLayer {
   /** From here on the NIC speaks IPv6: a link-local address first. Once per NIC. */
   enableIpv6(nic: Nic, config: Ipv6Config): void {
     if (config.mode === "off" || nic.isLoopback || nic.ipv6 !== null) return;
+    // RFC 8200 5: a link that cannot carry 1280 bytes cannot carry IPv6.
+    if (nic.mtu < IPV6_MIN_MTU) return;
     nic.ipv6 = new Ipv6Interface(nic, config);
     nic.ipv6.start();
   }
@@ -192,7 +195,8 @@ export class Stack implements NetworkLayer {
     if (nic.hasAddress(addr)) return NetErr.AddressInUse;
     if (addr.isV4 || nic.isLoopback) return this.own(nic, new NicAddress(addr, prefixBits), true);
     this.enableIpv6(nic, { mode: "static" });
-    const begun = nic.ipv6?.assign(addr, prefixBits, FOREVER) ?? false;
+    if (nic.ipv6 === null) return NetErr.InvalidArgument;
+    const begun = nic.ipv6.assign(addr, prefixBits, FOREVER);
     return begun ? 0 : NetErr.AddressInUse;
   }
 
