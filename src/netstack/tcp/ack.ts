@@ -24,6 +24,7 @@ import {
   REXMIT_NONE,
 } from "./ack-state.ts";
 import { challengeAck } from "./challenge.ts";
+import { CHRONO_BUSY, CHRONO_SNDBUF, chronoStop } from "./chrono.ts";
 import { receiveEcnEcho } from "./ecn.ts";
 import { noteReordering, rackAdvance, rackUpdateReorderWindow } from "./rack.ts";
 import { rateOnAck, rateOnDelivered, updatePacingRate } from "./rate.ts";
@@ -90,8 +91,12 @@ function judge(tcb: Tcb, seg: Segment): void {
     const isDuplicate = (flags & (F_UNA_ADVANCED | F_NOT_DUP | F_DSACK)) === 0;
     onDubiousAck(tcb, isDuplicate && (seg.flags & SYN) === 0);
   }
-  if (sent.packetsOut === 0) tcb.rtxNs = NEVER;
-  else if (($ack.flags & F_SET_TIMER) !== 0) setTransmitTimer(tcb);
+  if (sent.packetsOut === 0) {
+    tcb.rtxNs = NEVER;
+    chronoStop(tcb, CHRONO_BUSY);
+  } else if (($ack.flags & F_SET_TIMER) !== 0) {
+    setTransmitTimer(tcb);
+  }
   if (($ack.flags & F_PROGRESS) !== 0 && tcb.route !== null) {
     ctx.network.confirmReachable(tcb.route);
   }
@@ -265,6 +270,7 @@ function onSpaceFreed(tcb: Tcb): void {
   }
   if (tcb.isWriteBlocked && isWritable(tcb)) {
     tcb.isWriteBlocked = false;
+    chronoStop(tcb, CHRONO_SNDBUF);
     tcb.events |= Ready.Write;
   }
 }

@@ -5,6 +5,7 @@ import { WRITE_EOR, WRITE_MORE, WRITE_URGENT } from "../endpoints.ts";
 import { NetErr, type NetError } from "../net-error.ts";
 import { isWritable, notsentLowat } from "./ack.ts";
 import { sendAck } from "./ack-policy.ts";
+import { CHRONO_BUSY, chronoStart } from "./chrono.ts";
 import { isEarlyChild } from "./fastopen.ts";
 import { limitFinWait2 } from "./on-segment.ts";
 import { rateCheckAppLimited } from "./rate.ts";
@@ -101,6 +102,7 @@ function fillPieces(tcb: Tcb, src: Uint8Array, offset: number, length: number): 
     if (!tcb.sendRing.reserve(queued + copy, queued)) return n > 0 || queued > 0 ? n : -1;
     tcb.sendRing.store(queued, src, offset + n, copy);
     snd.end = seqAdd(snd.end, copy);
+    chronoStart(tcb, CHRONO_BUSY);
     n += copy;
     if (n < length && snd.tailSeq === snd.nxt) output(tcb, true);
   }

@@ -2,6 +2,7 @@
 
 import { seqDiff } from "../../base/seqnum.ts";
 import type { TcpInfo } from "../endpoints.ts";
+import { CHRONO_BUSY, CHRONO_RWND, CHRONO_SNDBUF, chronoUs } from "./chrono.ts";
 import { deliveryRate } from "./rate.ts";
 import type { Tcb } from "./tcb.ts";
 
@@ -62,6 +63,9 @@ export function fillInfo(tcb: Tcb, state: number, out: TcpInfo): void {
   out.dsackDups = tcb.dsackDups;
   out.rcvOooPack = tcb.outOfOrderPackets;
   out.deliveryRate = deliveryRate(tcb);
+  out.busyTimeUs = chronoUs(tcb, CHRONO_BUSY);
+  out.rwndLimitedUs = chronoUs(tcb, CHRONO_RWND);
+  out.sndbufLimitedUs = chronoUs(tcb, CHRONO_SNDBUF);
   out.reordSeen = tcb.loss.reordSeen;
   out.sndWnd = snd.wnd;
   out.rcvWnd = rcv.wnd;

@@ -3,6 +3,7 @@
 
 import { seqAdd, seqDiff, seqGe, seqGt, seqLe } from "../../base/seqnum.ts";
 import { ACK, FIN, PSH } from "../wire/tcp.ts";
+import { CHRONO_RWND, CHRONO_SNDBUF, chronoStart, chronoStop } from "./chrono.ts";
 import { isEarlyChild } from "./fastopen.ts";
 import { isInReduction } from "./prr.ts";
 import { rateOnSend } from "./rate.ts";
@@ -87,9 +88,21 @@ function sendNew(tcb: Tcb, isMoreComing: boolean): void {
   }
   if (sent.inFlight >= tcb.cwnd) isCwndLimited = true;
   const hasSent = snd.nxt !== sentBefore;
+  noteLimit(tcb, isCwndLimited);
   if (hasSent || isCwndLimited) noteCwndUse(tcb, isCwndLimited);
   if (hasSent) scheduleProbe(tcb, false);
   if (sent.packetsOut === 0) armPersist(tcb, isMoreComing);
+}
+
+/** Why does the sender wait: for the peer's window, or for a writer who found the buffer full? */
+function noteLimit(tcb: Tcb, isCwndLimited: boolean): void {
+  const { snd } = tcb;
+  const unsent = seqDiff(snd.end, snd.nxt);
+  const window = seqDiff(seqAdd(snd.una, snd.wnd), snd.nxt);
+  if (unsent > 0 && window < unsent && window < snd.mss && !isCwndLimited)
+    chronoStart(tcb, CHRONO_RWND);
+  else chronoStop(tcb, CHRONO_RWND);
+  if (unsent <= 0 && tcb.isWriteBlocked && !isCwndLimited) chronoStart(tcb, CHRONO_SNDBUF);
 }
 
 /** RFC 5682 step 2b and the like: new data at once, Nagle aside. */

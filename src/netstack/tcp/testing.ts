@@ -15,7 +15,9 @@ import type { NetworkLayer, Route } from "../stack/transport.ts";
 import { pseudoSum, sum16 } from "../wire/checksum.ts";
 import {
   ACK,
+  CWR,
   checkTcp,
+  ECE,
   encodeTcp,
   FIN,
   PSH,
@@ -54,6 +56,8 @@ const FLAGS: readonly (readonly [string, number])[] = [
   ["P", PSH],
   [".", ACK],
   ["U", URG],
+  ["E", ECE],
+  ["W", CWR],
 ];
 
 export const seg = (s: Partial<Seg>): Partial<Seg> => s;

@@ -1,10 +1,11 @@
 // CUBIC (RFC 9438): the window as a cubic function of the time since the last loss, never slower than
-// Reno would be. Windows in segments, times in seconds. Slow start is Reno's (no HyStart).
+// Reno would be. Windows in segments, times in seconds. Slow start is Reno's, left early by HyStart.
 
 import { seqDiff } from "../../../base/seqnum.ts";
 import type { Tcb } from "../tcb.ts";
 import type { CongestionControl } from "./congestion.ts";
 import { increase, slowStart } from "./congestion.ts";
+import { HyStart } from "./hystart.ts";
 
 const C = 0.4;
 const BETA = 0.7;
@@ -21,10 +22,11 @@ export class Cubic implements CongestionControl {
   #k = 0;
   #epochStartUs = 0;
   #isEpochOpen = false;
+  readonly #hystart = new HyStart();
 
   onAck(tcb: Tcb, segs: number): void {
     let left = segs;
-    if (tcb.cwnd < tcb.ssthresh) left = slowStart(tcb, segs);
+    if (tcb.cwnd < tcb.ssthresh) left = slowStart(tcb, this.#hystart.growth(segs));
     if (left <= 0) return;
     if (!this.#isEpochOpen) this.#openEpoch(tcb);
     const cwnd = tcb.cwnd;
@@ -66,6 +68,14 @@ export class Cubic implements CongestionControl {
 
   onTimeout(_tcb: Tcb): void {
     this.#isEpochOpen = false;
+    this.#hystart.reset();
+  }
+
+  onSample(tcb: Tcb, rttUs: number): void {
+    if (rttUs < 0) return;
+    // Delays right after a recovery say little.
+    if (this.#isEpochOpen && seqDiff(tcb.ctx.nowUs, this.#epochStartUs) < 1_000_000) return;
+    this.#hystart.onSample(tcb, rttUs === 0 ? 1 : rttUs);
   }
 
   /** 4.2: the time in which the application sent nothing does not count. */
