@@ -107,3 +107,10 @@ export function parseIp(text: string): IpAddr | null {
   addr.w3 = (values[6] << 16) | values[7];
   return addr;
 }
+
+/** readv and writev: the lengths add up. */
+export function vectorLength(e: Expr): number {
+  let length = 0;
+  for (const part of itemsOf(e)) length += numberOf(itemsOf(part)[1]);
+  return length;
+}
