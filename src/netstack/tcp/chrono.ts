@@ -18,6 +18,7 @@ export class Chrono {
 }
 
 function change(tcb: Tcb, kind: number): void {
+  if (tcb.chrono === null) tcb.chrono = new Chrono();
   const c = tcb.chrono;
   const now = tcb.ctx.nowUs;
   const us = seqDiff(now, c.startUs);
@@ -30,11 +31,12 @@ function change(tcb: Tcb, kind: number): void {
 
 /** A more specific reason displaces a general one. */
 export function chronoStart(tcb: Tcb, kind: number): void {
-  if (kind > tcb.chrono.kind) change(tcb, kind);
+  if (tcb.chrono === null || kind > tcb.chrono.kind) change(tcb, kind);
 }
 
 /** `kind` holds no more: busy while anything is unacknowledged or unsent. */
 export function chronoStop(tcb: Tcb, kind: number): void {
+  if (tcb.chrono === null) return;
   const isIdle = tcb.sent.packetsOut === 0 && tcb.snd.end === tcb.snd.nxt;
   if (isIdle) {
     if (tcb.chrono.kind !== CHRONO_NONE) change(tcb, CHRONO_NONE);
@@ -46,6 +48,7 @@ export function chronoStop(tcb: Tcb, kind: number): void {
 /** Microseconds of one kind up to now; busy counts them all. */
 export function chronoUs(tcb: Tcb, kind: number): number {
   const c = tcb.chrono;
+  if (c === null) return 0;
   const running = c.kind === CHRONO_NONE ? 0 : seqDiff(tcb.ctx.nowUs, c.startUs);
   if (kind === CHRONO_RWND) return c.rwndUs + (c.kind === kind ? running : 0);
   if (kind === CHRONO_SNDBUF) return c.sndbufUs + (c.kind === kind ? running : 0);

@@ -7,7 +7,7 @@ import type { TcpEndpointOptions } from "../endpoints.ts";
 import { IpAddr } from "../ip-addr.ts";
 import type { NetError } from "../net-error.ts";
 import type { Route } from "../stack/transport.ts";
-import { Chrono } from "./chrono.ts";
+import type { Chrono } from "./chrono.ts";
 import type { CongestionControl } from "./congestion/congestion.ts";
 import type { TcpContext } from "./context.ts";
 import type { FastOpenState } from "./fastopen.ts";
@@ -162,7 +162,8 @@ export class Tcb {
   cwndUsageSeq = 0;
   reordering: number;
   readonly loss = new LossState();
-  readonly chrono = new Chrono();
+  /** Made when data is first written. */
+  chrono: Chrono | null = null;
   /** Fast Open (RFC 7413); null: not asked for. */
   fastOpen: FastOpenState | null = null;
   /** When the SYN-ACK of an early child was sent first. */

@@ -22,11 +22,13 @@ export class Cubic implements CongestionControl {
   #k = 0;
   #epochStartUs = 0;
   #isEpochOpen = false;
-  readonly #hystart = new HyStart();
+  /** Made with the first sample: an idle connection needs none. */
+  #hystart: HyStart | null = null;
 
   onAck(tcb: Tcb, segs: number): void {
     let left = segs;
-    if (tcb.cwnd < tcb.ssthresh) left = slowStart(tcb, this.#hystart.growth(segs));
+    if (tcb.cwnd < tcb.ssthresh)
+      left = slowStart(tcb, this.#hystart === null ? segs : this.#hystart.growth(segs));
     if (left <= 0) return;
     if (!this.#isEpochOpen) this.#openEpoch(tcb);
     const cwnd = tcb.cwnd;
@@ -68,13 +70,15 @@ export class Cubic implements CongestionControl {
 
   onTimeout(_tcb: Tcb): void {
     this.#isEpochOpen = false;
-    this.#hystart.reset();
+    this.#hystart?.reset();
   }
 
   onSample(tcb: Tcb, rttUs: number): void {
     if (rttUs < 0) return;
     // Delays right after a recovery say little.
     if (this.#isEpochOpen && seqDiff(tcb.ctx.nowUs, this.#epochStartUs) < 1_000_000) return;
+    if (tcb.dataSegsOut === 0) return;
+    if (this.#hystart === null) this.#hystart = new HyStart();
     this.#hystart.onSample(tcb, rttUs === 0 ? 1 : rttUs);
   }
 
