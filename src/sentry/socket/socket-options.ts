@@ -67,7 +67,7 @@ export function setSocketOption(
     case SO_RCVTIMEO_NEW:
     case SO_SNDTIMEO:
     case SO_SNDTIMEO_NEW:
-      return setTimeout(s, name === SO_RCVTIMEO || name === SO_RCVTIMEO_NEW, value, length);
+      return setSocketTimeout(s, name === SO_RCVTIMEO || name === SO_RCVTIMEO_NEW, value, length);
     case SO_LINGER:
       return setLinger(t, s, value, length);
     case SO_MAX_PACING_RATE:
@@ -194,7 +194,7 @@ function bufferBytes(t: Task, value: number, min: number): number {
   return Math.min(Math.max(2 * wanted, min), 2 * max);
 }
 
-function setTimeout(s: Socket, receive: boolean, value: Uint8Array, length: number): number {
+function setSocketTimeout(s: Socket, receive: boolean, value: Uint8Array, length: number): number {
   if (length < 16) return -EINVAL;
   const seconds = i64Le(value, 0);
   const micros = i64Le(value, 8);
