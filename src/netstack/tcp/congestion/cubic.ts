@@ -9,6 +9,7 @@ import { HyStart } from "./hystart.ts";
 
 const C = 0.4;
 const BETA = 0.7;
+const GROWTH_UNKNOWN = 20;
 /** RFC 9438 4.3: makes additive increase with BETA as fair as Reno's with 0.5. */
 const ALPHA = (3 * (1 - BETA)) / (1 + BETA);
 
@@ -32,19 +33,20 @@ export class Cubic implements CongestionControl {
     if (left <= 0) return;
     if (!this.#isEpochOpen) this.#openEpoch(tcb);
     const cwnd = tcb.cwnd;
-    this.#wEst += ((this.#wEst >= this.#cwndPrior ? 1 : ALPHA) * left) / cwnd;
     // The window to reach one RTT from now.
     const t = (seqDiff(tcb.ctx.nowUs, this.#epochStartUs) + tcb.rtt.srttUs) / 1_000_000;
     const d = t - this.#k;
-    const wCubic = C * d * d * d + this.#wMax;
-    if (wCubic < this.#wEst) {
-      // Reno-friendly region (4.3).
-      if (this.#wEst >= cwnd + 1) tcb.cwnd = Math.floor(this.#wEst);
-      return;
-    }
-    const target = wCubic > 1.5 * cwnd ? 1.5 * cwnd : wCubic;
-    if (target > cwnd) increase(tcb, Math.max(1, Math.floor(cwnd / (target - cwnd))), left);
-    else increase(tcb, 100 * cwnd, left);
+    const target = C * d * d * d + this.#wMax;
+    let perSegs = target > cwnd ? Math.floor(cwnd / (target - cwnd)) : 100 * cwnd;
+    // Where the capacity is unknown yet, not slower than 5 % a round trip (as Linux).
+    if (this.#cwndPrior === 0 && perSegs > GROWTH_UNKNOWN) perSegs = GROWTH_UNKNOWN;
+    // Reno-friendly region (4.3).
+    this.#wEst +=
+      ((this.#cwndPrior > 0 && this.#wEst >= this.#cwndPrior ? 1 : ALPHA) * left) / cwnd;
+    const ahead = Math.floor(this.#wEst) - cwnd;
+    if (ahead > 0) perSegs = Math.min(perSegs, Math.floor(cwnd / ahead));
+    // At most one segment for two acknowledged: 1.5 times a round trip (4.4).
+    increase(tcb, Math.max(2, perSegs), left);
   }
 
   #openEpoch(tcb: Tcb): void {

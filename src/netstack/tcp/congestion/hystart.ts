@@ -59,6 +59,8 @@ export class HyStart {
     const kind = tcb.ctx.settings.hystart;
     if (this.#delayMinUs === 0 || rttUs < this.#delayMinUs) this.#delayMinUs = rttUs;
     if (this.#isFound || kind === 0 || tcb.cwnd >= tcb.ssthresh) return;
+    // Linux looks at nothing, not even the rounds, below this window.
+    if (kind !== PLUS_PLUS && tcb.cwnd < LOW_WINDOW) return;
     if (!this.#isStarted || seqGt(tcb.snd.una, this.#roundEnd)) {
       if (this.#isCss) this.#cssRounds++;
       this.#beginRound(tcb);
@@ -67,7 +69,6 @@ export class HyStart {
       this.#plusPlus(tcb, rttUs);
       return;
     }
-    if (tcb.cwnd < LOW_WINDOW) return;
     if ((kind & TRAIN) !== 0) this.#train(tcb);
     if ((kind & DELAY) !== 0) this.#delay(tcb, rttUs);
   }
