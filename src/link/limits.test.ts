@@ -142,7 +142,7 @@ describe("an honest connection lives on while somebody", () => {
       expect(a.tcp.context.halfOpenCount).toBeLessThanOrEqual(LIMITS.halfOpenConnections);
       if (n % 500 === 499) livesOn();
     }
-    // Past half of the backlog cookies answer: the table never fills.
+    // The backlog of the one listener is full before the table of all is.
     expect(a.tcp.context.halfOpenCount).toBeGreaterThan(0);
     const late = dial();
     run(150_000 * MS);
