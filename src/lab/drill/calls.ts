@@ -248,6 +248,8 @@ export function beginCall(p: DrillProcess, spec: CallSpec): Call {
   return handler(p, spec.args, spec);
 }
 
+const errnoName = (name: string): string => (name === "EWOULDBLOCK" ? "EAGAIN" : name);
+
 /** Compares the result of a call with the script's. */
 export function checkResult(spec: CallSpec, result: Result): void {
   const got = typeof result === "string" ? `-1 ${result}` : String(result);
@@ -256,7 +258,7 @@ export function checkResult(spec: CallSpec, result: Result): void {
   const errno = spec.errno === null ? "" : ` ${spec.errno}`;
   const right =
     typeof result === "string"
-      ? wanted === -1 && (spec.errno === null || spec.errno === result)
+      ? wanted === -1 && (spec.errno === null || errnoName(spec.errno) === result)
       : wanted === result && spec.errno === null;
   if (!right) throw mismatch(spec.place, `expected ${spec.name}() = ${wanted}${errno}, got ${got}`);
 }

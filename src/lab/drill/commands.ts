@@ -149,8 +149,10 @@ function runWords(words: string[], env: Environment, command: Command): void {
         if (word.startsWith("-")) continue;
         const at = word.indexOf("=");
         if (at < 0) continue;
+        const value = word.slice(at + 1);
+        if (bsdSysctl(word.slice(0, at), value, env)) continue;
         const key = word.slice(0, at).split(/[./]/).at(-1) ?? "";
-        sysctl(key, word.slice(at + 1), env, command);
+        sysctl(key, value, env, command);
       }
       return;
     case "tc":
@@ -176,6 +178,51 @@ function runWords(words: string[], env: Environment, command: Command): void {
     default:
       if (/^sysctl_restore_/.test(name)) return;
       throw new DrillError("unsupported", command.place, `no command '${words[0]}'`);
+  }
+}
+
+/** FreeBSD's switches for what Linux never does: only "off" can be had. */
+const BSD_OFF = new Set([
+  "net.inet.tcp.blackhole",
+  "net.inet.tcp.insecure_rst",
+  "net.inet.tcp.insecure_syn",
+  "net.inet.tcp.rexmit_drop_options",
+  "net.inet.tcp.syncookies_only",
+]);
+
+/** FreeBSD's names (tcp(4)). False: it is none of them, or asks for what is not here. */
+function bsdSysctl(name: string, value: string, env: Environment): boolean {
+  const { settings } = env.stack.tcp;
+  const n = Number(value);
+  switch (name) {
+    case "net.inet.tcp.rfc1323":
+      settings.timestamps = n;
+      settings.windowScaling = n;
+      return true;
+    case "net.inet.tcp.sack.enable":
+      settings.sack = n;
+      return true;
+    case "net.inet.tcp.ecn.enable":
+      settings.ecn = n;
+      return true;
+    case "net.inet.tcp.syncookies":
+      settings.syncookies = n;
+      return true;
+    case "net.inet.tcp.recvspace":
+      // Payload there, payload and overhead here.
+      env.rmem[1] = settings.rmem[1] = 2 * n;
+      return true;
+    case "net.inet.tcp.sendspace":
+      env.wmem[1] = settings.wmem[1] = 2 * n;
+      return true;
+    case "kern.ipc.maxsockbuf":
+      env.rmem[2] = settings.rmem[2] = n;
+      return true;
+    case "net.inet.tcp.hostcache.purgenow":
+      env.stack.tcp.flushMetrics();
+      return true;
+    default:
+      return BSD_OFF.has(name) && n === 0;
   }
 }
 
