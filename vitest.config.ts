@@ -11,6 +11,8 @@ export default defineConfig({
           pool: "forks",
           fileParallelism: false,
           testTimeout: 60_000,
+          // Real processes and sockets on a shared machine: one more try, and the report says so.
+          retry: 1,
         },
       },
     ],
