@@ -4,10 +4,12 @@ import { ManualClock, MS, SECOND } from "../base/clock.ts";
 import { DEFAULT_LIMITS, type Limits } from "../base/limits.ts";
 import { SeededRng } from "../base/rng.ts";
 import {
+  checksum,
   type DatagramInfo,
   IpAddr,
   NeighborState,
   NetErr,
+  pseudoSum,
   Ready,
   Stack,
   type UdpEndpoint,
@@ -37,10 +39,21 @@ class World {
   readonly a: Stack;
   readonly b: Stack;
 
-  constructor(options: { mtu?: number; limits?: Partial<Limits>; promiscuousB?: boolean } = {}) {
+  constructor(
+    options: {
+      mtu?: number;
+      limits?: Partial<Limits>;
+      promiscuousB?: boolean;
+      checksumOffload?: boolean;
+    } = {},
+  ) {
     const { clock } = this;
     const limits = { ...DEFAULT_LIMITS, ...options.limits };
-    this.pair = new MemoryPair({ clock, mtu: options.mtu });
+    this.pair = new MemoryPair({
+      clock,
+      mtu: options.mtu,
+      checksumOffload: options.checksumOffload,
+    });
     this.a = new Stack({ clock, rng: new SeededRng(1), limits });
     this.b = new Stack({ clock, rng: new SeededRng(2), limits });
     this.a.attach(this.pair.a, {
@@ -217,6 +230,22 @@ describe("UDP between two stacks", () => {
     expect(connected.send(pattern(3), 0, 3, null, 0)).toBe(NetErr.ConnectionRefused);
     expect(loose.takeError()).toBe(0);
     expect(w.b.counters.icmpOutDestUnreachs).toBe(2);
+  });
+
+  it("quotes a packet with the checksum that its sender left to the link", () => {
+    const w = new World({ checksumOffload: true });
+    let quoted: Uint8Array | null = null;
+    w.pair.b.filter = (pkt) => {
+      const frame = pkt.bytes.slice(pkt.start, pkt.end);
+      if (frame[12] === 8 && frame[13] === 0) quoted = frame.subarray(14 + 20 + 8);
+      return true;
+    };
+    udp(w.a, A, 4000).send(pattern(31), 0, 31, B, 9);
+    w.run();
+    const packet = quoted as unknown as Uint8Array;
+    expect(packet.length).toBe(20 + 8 + 31);
+    const UDP = 17;
+    expect(checksum(packet, 20, 8 + 31, pseudoSum(A, B, UDP, 8 + 31))).toBe(0);
   });
 
   it("limits errors per second", () => {

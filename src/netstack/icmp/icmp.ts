@@ -3,6 +3,7 @@
 // after checking that they quote something of ours (RFC 5927).
 
 import { u16 } from "../../base/bytes.ts";
+import { completeQuoted } from "../stack/checksum-partial.ts";
 import type { PacketBuffer } from "../stack/packet-buffer.ts";
 import { nextLowerPlateau } from "../stack/path-mtu.ts";
 import type { Stack } from "../stack/stack.ts";
@@ -241,6 +242,7 @@ export class IcmpProtocol implements TransportProtocol {
     const route = stack.findRoute(from, pkt.src);
     if (typeof route === "number") return;
     const error = stack.allocPacket();
+    completeQuoted(pkt);
     const quoted = Math.min(pkt.end - o, ERROR_BYTES_MAX);
     writeIcmp(error.bytes, error.start, type, code, rest >>> 0);
     error.bytes.set(b.subarray(o, o + quoted), error.start + ICMP_HEADER);

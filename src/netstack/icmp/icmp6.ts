@@ -2,6 +2,7 @@
 // only where RFC 4443 2.4 says so), hands received errors to the protocol they quote, and Neighbour
 // Discovery and multicast listener queries to the interface they came in by.
 
+import { completeQuoted } from "../stack/checksum-partial.ts";
 import type { PacketBuffer } from "../stack/packet-buffer.ts";
 import type { Stack } from "../stack/stack.ts";
 import {
@@ -252,6 +253,7 @@ export class Icmp6Protocol implements TransportProtocol {
     const route = stack.findRoute(from, pkt.src, pkt.nicId);
     if (typeof route === "number") return;
     const error = stack.allocPacket();
+    completeQuoted(pkt);
     const quoted = Math.min(pkt.end - pkt.l3, QUOTED_MAX);
     writeIcmp(error.bytes, error.start, type, code, rest >>> 0);
     error.bytes.set(b.subarray(pkt.l3, pkt.l3 + quoted), error.start + ICMP_HEADER);

@@ -18,6 +18,14 @@ export function completeChecksum(pkt: PacketBuffer): void {
   pkt.checksumPartial = false;
 }
 
+/**
+ * Before an inbound packet is quoted in an ICMP error: the one who sent it will look at what we return. Where
+ * its checksum lies was the link's word, and may be nonsense.
+ */
+export function completeQuoted(pkt: PacketBuffer): void {
+  if (pkt.l4 + pkt.checksumOffset + 2 <= pkt.end) completeChecksum(pkt);
+}
+
 /** For tests and captures: whether the field already holds something. */
 export const partialField = (pkt: PacketBuffer): number =>
   u16(pkt.bytes, pkt.l4 + pkt.checksumOffset);
