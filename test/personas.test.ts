@@ -23,7 +23,7 @@ const NOBODY = 65_534;
 /** What container engines leave to root. */
 const CONTAINER_CAPABILITIES =
   "+chown,+dac_override,+fowner,+fsetid,+kill,+setgid,+setuid,+setpcap,+net_bind_service,+net_raw,+sys_chroot,+mknod,+audit_write,+setfcap";
-const LIMIT_MS = 6 * 60_000;
+const LIMIT_MS = 10 * 60_000;
 
 describeWith(["root", "setpriv"], "the suite", () => {
   let dir = "";

@@ -70,7 +70,7 @@ function listDirectory(t: Task, a: SyscallArgs, is64: boolean): number {
   const file = t.fds.get(a.int(0));
   if (file === undefined || (file.flags & O_PATH) !== 0) return -EBADF;
   const inode = file.path?.dentry.inode;
-  if (inode != null && inode.isDirectory && file.path?.dentry.isDeleted) return -ENOENT;
+  if (inode?.isDirectory && file.path?.dentry.isDeleted) return -ENOENT;
   dirents.reset(a.uint(2), is64);
   const result = file.readDir(t, dirents);
   if (dirents.used === 0) return result < 0 ? result : dirents.isFull ? -EINVAL : 0;
