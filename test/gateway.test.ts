@@ -7,9 +7,9 @@ import { createServer, type Server } from "node:http";
 import { type AddressInfo, connect, createServer as createTcpServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
-import { readCapture } from "./support/capture.ts";
-import { cell } from "./support/cell.ts";
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { Recordings, readCapture } from "./support/capture.ts";
+import { type Outcome, cell as unrecorded } from "./support/cell.ts";
 import { describeWith, missing } from "./support/needs.ts";
 
 const BYTES = 100 * 1024 * 1024;
@@ -51,6 +51,9 @@ async function retry<T>(attempt: () => Promise<T>): Promise<T> {
 }
 
 describeWith(["curl", "python3"], "gateway", () => {
+  const recordings = new Recordings();
+  const cell = (argv: readonly string[], flags: readonly string[] = []): Promise<Outcome> =>
+    unrecorded(argv, flags.includes("--pcap") ? flags : [...flags, ...recordings.flags()]);
   const body = randomBytes(1 << 20);
   const bodyHash = createHash("sha256");
   for (let i = 0; i < BYTES / body.length; i++) bodyHash.update(body);
@@ -86,6 +89,9 @@ describeWith(["curl", "python3"], "gateway", () => {
     server.closeAllConnections();
     rmSync(dir, { recursive: true, force: true });
   });
+
+  afterEach(() => recordings.check());
+  afterAll(() => recordings.remove());
 
   it("carries 100 MiB down, byte for byte", async () => {
     const r = await cell(

@@ -1,19 +1,22 @@
 // A sandbox on a TAP device, with the host's kernel as the peer, in a network namespace of the test's own.
 
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { readCapture } from "./support/capture.ts";
-import { CLI, command, type Outcome } from "./support/cell.ts";
+import { command, type Outcome } from "./support/cell.ts";
 import { describeWith } from "./support/needs.ts";
 import { NetworkNamespace } from "./support/netns.ts";
 import { until } from "./support/processes.ts";
+import { TapBench, withoutOffloads } from "./support/tap.ts";
 
 const INSIDE = "10.77.0.2";
 const OUTSIDE = "10.77.0.1";
+/** Enough for windows to open and queues to fill; all of it is recorded. */
+const SIZE = ["-n", "200M"];
+const FLAGS = ["--ip", `${INSIDE}/24`, "--router", OUTSIDE];
 
 /** A veth pair from the sandbox's host to a third machine, without offloads: what passes is as on a cable. */
 function joinByWire(near: NetworkNamespace, far: NetworkNamespace): void {
@@ -21,86 +24,29 @@ function joinByWire(near: NetworkNamespace, far: NetworkNamespace): void {
   near.exec(..."ip addr add 10.88.0.1/24 dev near0".split(" "));
   far.exec(..."ip addr add 10.88.0.2/24 dev far0".split(" "));
   near.exec("sysctl", "-qw", "net.ipv4.ip_forward=1");
-  // ETHTOOL_STXCSUM 0 and with it segmentation offload: there is no ethtool on every machine.
-  near.exec(
-    "/usr/bin/python3",
-    "-c",
-    `
-import fcntl, socket, struct, ctypes
-value = ctypes.create_string_buffer(struct.pack("II", 0x17, 0))
-request = struct.pack("16sQ8x", b"near0", ctypes.addressof(value))
-fcntl.ioctl(socket.socket(socket.AF_INET, socket.SOCK_DGRAM), 0x8946, request)`,
-  );
+  withoutOffloads(near, "near0");
   near.exec("ip", "link", "set", "near0", "up");
   far.exec("ip", "link", "set", "far0", "up");
   far.exec("ip", "route", "add", "default", "via", "10.88.0.1");
 }
 
 describeWith(["root", "ip", "nginx", "iperf3", "tcpdump", "curl", "python3", "ping"], "TAP", () => {
+  let tap: TapBench;
   let ns: NetworkNamespace;
   let dir = "";
-  const children: ChildProcess[] = [];
-  /** A child's death is not yet its sandbox's: the device is free when the pipe to it has closed. */
-  const ended: Promise<unknown>[] = [];
 
   beforeAll(() => {
-    dir = mkdtempSync(join(tmpdir(), "netcell-tap-"));
-    ns = new NetworkNamespace();
-    // The device is made inside the namespace, and netcell runs there too and attaches it by name.
-    ns.exec("ip", "tuntap", "add", "dev", "tap0", "mode", "tap", "vnet_hdr");
-    ns.exec("ip", "addr", "add", `${OUTSIDE}/24`, "dev", "tap0");
-    ns.exec("ip", "link", "set", "tap0", "up");
+    tap = new TapBench("tap0", [`${OUTSIDE}/24`]);
+    ({ ns, directory: dir } = tap);
     ns.exec("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1");
   });
-  afterEach(async () => {
-    for (const child of children.splice(0)) child.kill("SIGTERM");
-    await Promise.all(ended.splice(0));
-  });
-  afterAll(() => {
-    ns?.remove();
-    rmSync(dir, { recursive: true, force: true });
-  });
+  afterEach(() => tap.finish());
+  afterAll(() => tap?.remove());
 
-  const tapFlags = (...more: string[]): string[] => [
-    "run",
-    "--net",
-    "tap=tap0",
-    "--ip",
-    `${INSIDE}/24`,
-    "--router",
-    OUTSIDE,
-    ...more,
-    "--",
-  ];
   const inside = (argv: string[], ...flags: string[]): Promise<Outcome> =>
-    command(ns.wrap(process.execPath, CLI, ...tapFlags(...flags), ...argv), {
-      cwd: dir,
-      limitMs: 80_000,
-    });
-
-  /** A server in the sandbox, up until the test ends. */
-  function serve(argv: string[], ...flags: string[]): ChildProcess {
-    const [program, ...args] = ns.wrap(process.execPath, CLI, ...tapFlags(...flags), ...argv);
-    const child = spawn(program, args, { cwd: dir, stdio: ["ignore", "pipe", "inherit"] });
-    children.push(child);
-    ended.push(once(child, "exit"));
-    return child;
-  }
-
-  async function reachable(port: number): Promise<void> {
-    await until(() => {
-      try {
-        ns.exec(
-          "/usr/bin/python3",
-          "-c",
-          `import socket; socket.create_connection(("${INSIDE}", ${port}), 1)`,
-        );
-        return true;
-      } catch {
-        return false;
-      }
-    });
-  }
+    tap.inside([...FLAGS, ...flags], argv);
+  const serve = (argv: string[], ...flags: string[]): ChildProcess =>
+    tap.serve([...FLAGS, ...flags], argv);
 
   it("is pinged from outside, and pings outside", async () => {
     const r = await inside([
@@ -153,7 +99,7 @@ http { access_log off; ${scratch} server { listen 80; root ${dir}/www; } }`,
       const onDevice = await record(ns, "tap0");
       const onWire = await record(wire, "far0");
       serve(["nginx", "-c", `${dir}/nginx.conf`], "--pcap", pcap);
-      await reachable(80);
+      await tap.reachable(INSIDE, 80);
       const sum = (await command(["sha256sum", `${dir}/www/big`])).stdout.split(" ")[0];
       for (const place of [ns, wire]) {
         expect(place.exec("curl", "-sS", `http://${INSIDE}/`)).toBe("hello\n");
@@ -177,16 +123,16 @@ http { access_log off; ${scratch} server { listen 80; root ${dir}/www; } }`,
   });
 
   it.each([
-    ["into the sandbox", []],
-    ["out of the sandbox", ["-R"]],
-    ["in four streams", ["-P", "4"]],
-    ["both ways at once", ["--bidir"]],
-    ["with datagrams", ["-u", "-b", "100M", "-l", "1400"]],
-    ["with datagrams outwards", ["-u", "-b", "100M", "-l", "1400", "-R"]],
+    ["into the sandbox", SIZE],
+    ["out of the sandbox", [...SIZE, "-R"]],
+    ["in four streams", [...SIZE, "-P", "4"]],
+    ["both ways at once", [...SIZE, "--bidir"]],
+    ["with datagrams", ["-t", "2", "-u", "-b", "100M", "-l", "1400"]],
+    ["with datagrams outwards", ["-t", "2", "-u", "-b", "100M", "-l", "1400", "-R"]],
   ])("runs iperf3 %s with the server inside", async (_, more) => {
-    serve(["iperf3", "-s"]);
-    await reachable(5201);
-    const result = JSON.parse(ns.exec("iperf3", "-c", INSIDE, "-t", "2", "-J", ...more));
+    await tap.serveIperf(FLAGS);
+    const result = JSON.parse(ns.exec("iperf3", "-c", INSIDE, "-J", ...more));
+    expect(result.error).toBeUndefined();
     const { end } = result;
     expect((end.sum_received ?? end.sum).bytes).toBeGreaterThan(10_000_000);
     if (end.sum_bidir_reverse !== undefined) {
@@ -197,12 +143,12 @@ http { access_log off; ${scratch} server { listen 80; root ${dir}/www; } }`,
   });
 
   it.each([
-    ["out of the sandbox", []],
-    ["into the sandbox", ["-R"]],
+    ["out of the sandbox", SIZE],
+    ["into the sandbox", [...SIZE, "-R"]],
   ])("runs iperf3 %s with the client inside", async (_, more) => {
     ns.spawn("iperf3", "-s", "-1", "-B", OUTSIDE);
     await until(() => ns.exec("ss", "-ltn").includes(":5201"));
-    const r = await inside(["iperf3", "-c", OUTSIDE, "-t", "2", "-J", ...more]);
+    const r = await inside(["iperf3", "-c", OUTSIDE, "-J", ...more]);
     expect(r.stderr).toBe("");
     expect(JSON.parse(r.stdout).end.sum_received.bytes).toBeGreaterThan(10_000_000);
   });

@@ -1,17 +1,14 @@
 // IPv6 of a sandbox on a TAP device, with the host's kernel as the peer and, where checksums are looked at,
 // a third machine on a wire behind it.
 
-import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { readCapture } from "./support/capture.ts";
-import { CLI, command, type Outcome } from "./support/cell.ts";
 import { describeWith } from "./support/needs.ts";
 import { NetworkNamespace } from "./support/netns.ts";
-import { until } from "./support/processes.ts";
+import { TapBench, withoutOffloads } from "./support/tap.ts";
 
 const INSIDE = "fd00:77::2";
 const OUTSIDE = "fd00:77::1";
@@ -33,77 +30,37 @@ while True:
     time.sleep(0.5)`;
 
 describeWith(["root", "ip", "iperf3", "tcpdump", "curl", "python3", "ping"], "TAP, IPv6", () => {
+  let tap: TapBench;
   let ns: NetworkNamespace;
   let wire: NetworkNamespace;
   let dir = "";
-  const children: ChildProcess[] = [];
-  const ended: Promise<unknown>[] = [];
 
   beforeAll(() => {
-    dir = mkdtempSync(join(tmpdir(), "netcell-tap6-"));
-    ns = new NetworkNamespace();
+    tap = new TapBench("tap6", [`${OUTSIDE}/64 nodad`, `${ADVERTISED}::1/64 nodad`]);
+    ({ ns, directory: dir } = tap);
     wire = new NetworkNamespace();
-    const near = (text: string): string => ns.exec(...text.split(" "));
-    near("ip tuntap add dev tap6 mode tap vnet_hdr");
-    near(`ip addr add ${OUTSIDE}/64 dev tap6 nodad`);
-    near(`ip addr add ${ADVERTISED}::1/64 dev tap6 nodad`);
-    near("ip link set tap6 up");
-    near(`ip link add near0 type veth peer name far0 netns ${wire.name}`);
-    near("ip addr add fd00:88::1/64 dev near0 nodad");
-    near("sysctl -qw net.ipv6.conf.all.forwarding=1");
-    // Without offloads (ETHTOOL_STXCSUM 0): what passes is as on a cable.
-    ns.exec(
-      "/usr/bin/python3",
-      "-c",
-      `
-import fcntl, socket, struct, ctypes
-value = ctypes.create_string_buffer(struct.pack("II", 0x17, 0))
-request = struct.pack("16sQ8x", b"near0", ctypes.addressof(value))
-fcntl.ioctl(socket.socket(socket.AF_INET, socket.SOCK_DGRAM), 0x8946, request)`,
-    );
-    near("ip link set near0 up");
+    tap.exec(`ip link add near0 type veth peer name far0 netns ${wire.name}`);
+    tap.exec("ip addr add fd00:88::1/64 dev near0 nodad");
+    tap.exec("sysctl -qw net.ipv6.conf.all.forwarding=1");
+    withoutOffloads(ns, "near0");
+    tap.exec("ip link set near0 up");
     wire.exec(..."ip link set far0 up".split(" "));
     wire.exec(...`ip addr add ${FAR}/64 dev far0 nodad`.split(" "));
     wire.exec(..."ip -6 route add default via fd00:88::1".split(" "));
   });
-  afterEach(async () => {
-    for (const child of children.splice(0)) child.kill("SIGTERM");
-    await Promise.all(ended.splice(0));
-  });
+  afterEach(() => tap.finish());
   afterAll(() => {
-    ns?.remove();
+    tap?.remove();
     wire?.remove();
-    rmSync(dir, { recursive: true, force: true });
   });
 
   const STATIC = ["--ip6", `${INSIDE}/64`, "--router6", OUTSIDE];
-  const argvOf = (flags: readonly string[], argv: readonly string[]): string[] =>
-    ns.wrap(process.execPath, CLI, "run", "--net", "tap=tap6", ...flags, "--", ...argv);
-  const inside = (flags: readonly string[], ...argv: string[]): Promise<Outcome> =>
-    command(argvOf(flags, argv), { cwd: dir, limitMs: 60_000 });
-
-  function serve(...argv: string[]): void {
-    const [program, ...args] = argvOf(STATIC, argv);
-    const child = spawn(program, args, { cwd: dir, stdio: ["ignore", "ignore", "inherit"] });
-    children.push(child);
-    ended.push(once(child, "exit"));
-  }
-  const reachable = (port: number): Promise<unknown> =>
-    until(() => {
-      try {
-        const probe = `import socket; socket.create_connection(("${INSIDE}", ${port}), 1)`;
-        ns.exec("/usr/bin/python3", "-c", probe);
-        return true;
-      } catch {
-        return false;
-      }
-    });
 
   it("is pinged from outside in any size, serves the web, and its packets are clean on a wire", async () => {
     writeFileSync(join(dir, "index.html"), "hello\n");
     writeFileSync(join(dir, "big"), Buffer.alloc(3_000_000, "netcell "));
-    serve("/usr/bin/python3", "-m", "http.server", "--bind", "::", "8000");
-    await reachable(8000);
+    tap.serve(STATIC, ["/usr/bin/python3", "-m", "http.server", "--bind", "::", "8000"]);
+    await tap.reachable(INSIDE, 8000);
     const file = join(dir, "far0.pcap");
     const dump = wire.spawn("tcpdump", "-i", "far0", "-U", "-s", "0", "-w", file);
     await new Promise((go) => dump.stderr?.once("data", go));
@@ -126,20 +83,16 @@ fcntl.ioctl(socket.socket(socket.AF_INET, socket.SOCK_DGRAM), 0x8946, request)`,
   });
 
   it.each([[[]], [["-R"]]])("runs iperf3 %j", async (more) => {
-    serve("iperf3", "-s");
-    await reachable(5201);
-    const result = JSON.parse(ns.exec("iperf3", "-6", "-c", INSIDE, "-t", "2", "-J", ...more));
+    await tap.serveIperf(STATIC);
+    const result = JSON.parse(ns.exec("iperf3", "-6", "-c", INSIDE, "-n", "200M", "-J", ...more));
+    expect(result.error).toBeUndefined();
     expect(result.end.sum_received.bytes).toBeGreaterThan(10_000_000);
   });
 
   it("makes its address from what a router advertises, and reaches what is beyond", async () => {
     const router = ns.spawn("/usr/bin/python3", "-c", ADVERTISE);
     try {
-      const r = await inside(
-        ["--ip6", "auto"],
-        "/usr/bin/python3",
-        "-c",
-        `
+      const program = `
 import socket, time
 for _ in range(100):
     s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
@@ -151,8 +104,8 @@ for _ in range(100):
     time.sleep(0.1)
 print(s.getsockname()[0].startswith("${ADVERTISED}:"), s.getsockopt(41, 24))
 p = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM, 58); p.settimeout(5)
-p.sendto(bytes([128, 0, 0, 0, 0, 0, 0, 1]) + bytes(3000), ("${FAR}", 0)); print(len(p.recv(65536)))`,
-      );
+p.sendto(bytes([128, 0, 0, 0, 0, 0, 0, 1]) + bytes(3000), ("${FAR}", 0)); print(len(p.recv(65536)))`;
+      const r = await tap.inside(["--ip6", "auto"], ["/usr/bin/python3", "-c", program]);
       expect(r.stderr).toBe("");
       expect(r.stdout).toBe("True 1400\n3008\n");
     } finally {

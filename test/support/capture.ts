@@ -1,6 +1,10 @@
 // What tcpdump makes of a capture: the independent reader of every pcap that we write.
 
 import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "vitest";
 import { which } from "./needs.ts";
 
 /** The lines of `tcpdump -vvnr`, and whether it complained. */
@@ -17,4 +21,33 @@ export function readCapture(path: string): { lines: string[]; complaints: string
     /truncated|incorrect|bad (cksum|checksum|udp|tcp|ip)|\[\|/i.test(line),
   );
   return { lines, complaints };
+}
+
+/** The captures of a suite: every sandbox of a test records its link, and tcpdump reads each recording. */
+export class Recordings {
+  readonly directory = mkdtempSync(join(tmpdir(), "netcell-pcap-"));
+  readonly #readable = which("tcpdump") !== null;
+  #pending: string[] = [];
+  #made = 0;
+
+  /** For one sandbox. Every second one is written as pcapng; none where nobody could read it. */
+  flags(): string[] {
+    if (!this.#readable) return [];
+    const suffix = this.#made++ % 2 === 0 ? "pcap" : "pcapng";
+    const file = join(this.directory, `${this.#made}.${suffix}`);
+    this.#pending.push(file);
+    return ["--pcap", file];
+  }
+
+  /** After a test: all that it recorded is whole and has right checksums. Then the files are removed. */
+  check(): void {
+    for (const file of this.#pending.splice(0)) {
+      const { complaints } = readCapture(file);
+      rmSync(file);
+      expect(complaints).toEqual([]);
+    }
+  }
+  remove(): void {
+    rmSync(this.directory, { recursive: true, force: true });
+  }
 }
