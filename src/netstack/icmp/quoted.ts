@@ -22,7 +22,8 @@ export const newIcmpError = (): IcmpError => ({
 export function dispatchIcmpError(stack: Stack, error: IcmpError): void {
   const protocol = stack.protocols[error.protocol];
   if (error.kind === ICMP_KIND_PACKET_TOO_BIG) {
-    const believed = protocol === null || (protocol.mayHaveSent?.(error) ?? true);
+    // A raw endpoint may have sent anything of its protocol.
+    const believed = protocol?.mayHaveSent(error) || stack.raw.mayHaveSent(error);
     if (!believed) {
       stack.counters.dropIcmpUnrelated++;
       return;

@@ -50,6 +50,13 @@ export class RawProtocol {
     return wanted;
   }
 
+  mayHaveSent(error: IcmpError): boolean {
+    const list = this.#byProtocol[error.protocol];
+    if (list === null) return false;
+    for (let i = 0; i < list.length; i++) if (list[i].family === error.src.family) return true;
+    return false;
+  }
+
   onIcmpError(error: IcmpError): void {
     if (this.#count === 0) return;
     const list = this.#byProtocol[error.protocol];

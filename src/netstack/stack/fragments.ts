@@ -15,6 +15,7 @@ import type { PacketBuffer } from "./packet-buffer.ts";
 
 /** What one datagram costs besides its bytes, so that many small ones are bounded too. */
 const OVERHEAD_BYTES = 1024;
+const DATA_BYTES_MIN = 256;
 /** Of the first fragment's data, quoted when time runs out. */
 const QUOTED_BYTES = 1232;
 
@@ -31,13 +32,15 @@ export class Datagram {
   nicId = 0;
   hash = 0;
   deadlineNs = 0;
-  /** Sorted, disjoint extents. */
+  /** Sorted, disjoint extents, and where in `data` the bytes of each begin. */
   starts = new Uint16Array(8);
   ends = new Uint16Array(8);
+  places = new Uint16Array(8);
   count = 0;
   received = 0;
   /** Known once the last fragment came; -1 before. */
   total = -1;
+  /** In the order of arrival: a small piece with a high offset costs no more than its bytes. */
   data = new Uint8Array(0);
   header = new Uint8Array(IPV4_HEADER_MAX);
   headerBytes = 0;
@@ -117,7 +120,7 @@ export abstract class Reassembler {
       return null;
     }
     if (!this.#insert(d, start, start + length, more)) return null;
-    if (!this.#store(d, b, dataAt, start, length)) return null;
+    if (!this.#store(d, b, dataAt, length)) return null;
     if (start === 0) {
       if (headerBytes > d.header.length) d.header = new Uint8Array(headerBytes);
       d.header.set(b.subarray(pkt.l3, pkt.l3 + headerBytes));
@@ -136,7 +139,11 @@ export abstract class Reassembler {
     const pkt = this.#owner.allocPacket();
     pkt.start -= d.headerBytes;
     pkt.bytes.set(d.header.subarray(0, d.headerBytes), pkt.start);
-    pkt.bytes.set(d.data.subarray(0, d.total), pkt.start + d.headerBytes);
+    const at = pkt.start + d.headerBytes;
+    for (let i = 0; i < d.count; i++) {
+      const from = d.places[i];
+      pkt.bytes.set(d.data.subarray(from, from + d.ends[i] - d.starts[i]), at + d.starts[i]);
+    }
     pkt.l3 = pkt.start;
     pkt.end = pkt.start + d.headerBytes + d.total;
     pkt.nicId = d.nicId;
@@ -199,8 +206,10 @@ export abstract class Reassembler {
     if (d.count === d.starts.length) this.#growExtents(d);
     d.starts.copyWithin(lo + 1, lo, d.count);
     d.ends.copyWithin(lo + 1, lo, d.count);
+    d.places.copyWithin(lo + 1, lo, d.count);
     d.starts[lo] = start;
     d.ends[lo] = end;
+    d.places[lo] = d.received;
     d.count++;
     d.received += end - start;
     if (!more) d.total = end;
@@ -210,23 +219,26 @@ export abstract class Reassembler {
   #growExtents(d: Datagram): void {
     const starts = new Uint16Array(d.starts.length * 2);
     const ends = new Uint16Array(d.ends.length * 2);
+    const places = new Uint16Array(d.places.length * 2);
     starts.set(d.starts);
     ends.set(d.ends);
-    this.#charge(d, 2 * starts.length);
+    places.set(d.places);
+    this.#charge(d, 3 * starts.length);
     d.starts = starts;
     d.ends = ends;
+    d.places = places;
   }
 
-  /** False when the quota threw this very datagram out. */
-  #store(d: Datagram, from: Uint8Array, at: number, start: number, length: number): boolean {
-    if (start + length > d.data.length) {
-      const want = Math.max(start + length, Math.min(2 * d.data.length, 65_536), 2048);
+  /** The piece just inserted; false when the quota threw this very datagram out. */
+  #store(d: Datagram, from: Uint8Array, at: number, length: number): boolean {
+    if (d.received > d.data.length) {
+      const want = Math.max(d.received, Math.min(2 * d.data.length, 65_536), DATA_BYTES_MIN);
       const data = new Uint8Array(want);
       data.set(d.data);
       this.#charge(d, want - d.data.length);
       d.data = data;
     }
-    d.data.set(from.subarray(at, at + length), start);
+    d.data.set(from.subarray(at, at + length), d.received - length);
     while (this.#bytes > this.#limits.reassemblyBytes && this.#oldest !== null) {
       const victim = this.#oldest;
       this.#counters.dropFragmentQuota++;
@@ -294,7 +306,8 @@ export abstract class Reassembler {
     const pkt = this.#owner.allocPacket();
     const quoted = Math.min(d.ends[0], QUOTED_BYTES);
     pkt.bytes.set(d.header.subarray(0, d.headerBytes), pkt.start);
-    pkt.bytes.set(d.data.subarray(0, quoted), pkt.start + d.headerBytes);
+    const from = d.places[0];
+    pkt.bytes.set(d.data.subarray(from, from + quoted), pkt.start + d.headerBytes);
     pkt.l3 = pkt.start;
     // Without the fragment header: what is quoted reads as the packet it was to become.
     if (d.nextField > 0) pkt.bytes[pkt.l3 + d.nextField] = d.firstProtocol;

@@ -1,6 +1,7 @@
 // IPv4 in and out (RFC 791, 1122 3.2, 6864). Checks what arrives, decides whether it is ours, reassembles,
 // hands to the protocols; writes headers, fragments, picks IDs. Forwards nothing.
 
+import { MS } from "../../base/clock.ts";
 import { KeyedHash } from "../../base/half-siphash.ts";
 import type { IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
@@ -39,6 +40,7 @@ export class Ipv4 {
   readonly #stack: Stack;
   readonly #idHash: KeyedHash;
   readonly #ids = new Uint16Array(ID_BUCKETS);
+  readonly #idTimesMs = new Uint32Array(ID_BUCKETS);
 
   constructor(stack: Stack) {
     this.#stack = stack;
@@ -182,7 +184,10 @@ export class Ipv4 {
       this.#sendFragments(path, pkt);
       return 0;
     }
-    this.#finish(path, pkt, df ? IPV4_DONT_FRAGMENT : 0, this.nextId(path.src, path.dst));
+    // RFC 6864: an atomic packet's ID means nothing. It is the path's own, so that none of the shared ones
+    // tells how much we send to somebody else.
+    const id = df ? path.nextId() : this.nextId(path.src, path.dst);
+    this.#finish(path, pkt, df ? IPV4_DONT_FRAGMENT : 0, id);
     return 0;
   }
 
@@ -239,9 +244,17 @@ export class Ipv4 {
     stack.freePacket(pkt);
   }
 
-  /** Unpredictable per destination; repeats for one (source, destination) only after 65536 packets. */
+  /**
+   * Unpredictable per destination; repeats for one (source, destination) only after some ten thousands of
+   * packets. Besides the one, it goes up by a random part of the time since the last, as Linux's
+   * ip_idents_reserve: who shares the bucket cannot count another's packets (Alexander-Crandall).
+   */
   nextId(src: IpAddr, dst: IpAddr): number {
     const bucket = this.#idHash.begin().add(dst.w3).add(src.w3).end() % ID_BUCKETS;
+    const nowMs = Math.floor(this.#stack.clock.monotonicNs() / MS) >>> 0;
+    const idleMs = (nowMs - this.#idTimesMs[bucket]) >>> 0;
+    if (idleMs > 1) this.#ids[bucket] += this.#stack.rng.below(idleMs);
+    this.#idTimesMs[bucket] = nowMs;
     this.#ids[bucket]++;
     return this.#ids[bucket];
   }

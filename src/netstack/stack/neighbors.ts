@@ -4,6 +4,7 @@
 
 import { assert } from "../../base/assert.ts";
 import { type Clock, MS, SECOND } from "../../base/clock.ts";
+import { KeyedHash } from "../../base/half-siphash.ts";
 import type { Limits } from "../../base/limits.ts";
 import type { Rng } from "../../base/rng.ts";
 import { Timer, type TimerQueue } from "../../base/timers.ts";
@@ -80,6 +81,8 @@ export class NeighborTable {
   readonly #limits: Limits;
   readonly #counters: Counters;
   readonly #buckets = new Map<number, NeighborEntry>();
+  /** Keyed: a stranger on the link picks addresses, but not the bucket that they share. */
+  readonly #hash: KeyedHash;
   /** A router may have said others (RFC 4861 6.3.4). */
   #reachableTimeNs = REACHABLE_TIME_NS;
   #retransmitNs = RETRANSMIT_NS;
@@ -99,6 +102,7 @@ export class NeighborTable {
     this.#clock = clock;
     this.#timers = timers;
     this.#rng = rng;
+    this.#hash = new KeyedHash(rng);
     this.#limits = limits;
     this.#counters = counters;
   }
@@ -108,9 +112,15 @@ export class NeighborTable {
   }
 
   find(addr: IpAddr): NeighborEntry | null {
-    let entry = this.#buckets.get(addr.w3 ^ addr.w1 ^ addr.w0) ?? null;
+    let entry = this.#buckets.get(this.#key(addr)) ?? null;
     while (entry !== null && !entry.addr.equals(addr)) entry = entry.next;
     return entry;
+  }
+
+  #key(addr: IpAddr): number {
+    const h = this.#hash.begin().add(addr.w3);
+    if (!addr.isV4) h.add(addr.w2).add(addr.w1).add(addr.w0);
+    return h.end();
   }
 
   /** Finds or makes; null when the table is full of entries in use. */
@@ -124,7 +134,7 @@ export class NeighborTable {
     const entry = new NeighborEntry(this.#onTimer);
     entry.addr.set(addr);
     entry.state = S.Failed;
-    const key = addr.w3 ^ addr.w1 ^ addr.w0;
+    const key = this.#key(addr);
     entry.next = this.#buckets.get(key) ?? null;
     this.#buckets.set(key, entry);
     this.#count++;
@@ -143,7 +153,7 @@ export class NeighborTable {
 
   remove(entry: NeighborEntry): void {
     if (entry.removed) return;
-    const key = entry.addr.w3 ^ entry.addr.w1 ^ entry.addr.w0;
+    const key = this.#key(entry.addr);
     let at = this.#buckets.get(key) ?? null;
     if (at === entry) {
       if (entry.next === null) this.#buckets.delete(key);

@@ -25,6 +25,7 @@ export class Path implements Route {
   readonly isMulticast: boolean;
   readonly advmss: number;
   neighbor: NeighborEntry | null = null;
+  #ipId: number;
 
   readonly #routes: RouteTable;
   readonly #generation: number;
@@ -43,6 +44,7 @@ export class Path implements Route {
     pmtu: PathMtuCache,
     kind: { loopback: boolean; broadcast: boolean; mtu: number; advmss: number },
   ) {
+    this.#ipId = nic.stack.rng.u32() & 0xffff;
     this.nic = nic;
     this.src.set(src);
     this.dst.set(dst);
@@ -58,6 +60,11 @@ export class Path implements Route {
     this.#pmtu = pmtu;
   }
 
+  /** IPv4's ID for packets that are never fragmented. */
+  nextId(): number {
+    this.#ipId = (this.#ipId + 1) & 0xffff;
+    return this.#ipId;
+  }
   get nicId(): number {
     return this.nic.id;
   }

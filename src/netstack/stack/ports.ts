@@ -9,7 +9,8 @@ import { NetErr, type NetError } from "../net-error.ts";
 
 export const EPHEMERAL_FIRST = 32_768;
 export const EPHEMERAL_LAST = 60_999;
-const BUCKETS = 256;
+/** As many as Linux has since CVE-2022-32296: few enough collide that counting through them is hopeless. */
+const BUCKETS = 65_536;
 
 /** What asks whether a port would do: an endpoint with its addresses set. */
 export interface PortProbe {
@@ -20,6 +21,7 @@ export class EphemeralPorts {
   readonly #rng: Rng;
   readonly #hash: KeyedHash;
   readonly #bucketHash: KeyedHash;
+  /** From zero: where a tuple's ports begin is the keyed hash's secret. */
   readonly #counters = new Uint32Array(BUCKETS);
   /** As net.ipv4.ip_local_port_range. */
   first = EPHEMERAL_FIRST;
@@ -29,7 +31,6 @@ export class EphemeralPorts {
     this.#rng = rng;
     this.#hash = new KeyedHash(rng);
     this.#bucketHash = new KeyedHash(rng);
-    for (let i = 0; i < BUCKETS; i++) this.#counters[i] = rng.u32();
   }
 
   /** A port for this tuple that probe accepts; 0 when every one is taken. */

@@ -62,9 +62,9 @@ export interface TransportProtocol {
   onIcmpError(error: IcmpError): void;
   /**
    * Whether the quoted packet may be one that we sent and still care about (RFC 5927): only then does a
-   * packet-too-big lower the path's MTU, before onIcmpError is called. Absent: always believed.
+   * packet-too-big lower the path's MTU, before onIcmpError is called.
    */
-  mayHaveSent?(error: IcmpError): boolean;
+  mayHaveSent(error: IcmpError): boolean;
 }
 
 /** What a transport needs from the stack. Stack implements it; unit tests fake it. */

@@ -28,17 +28,26 @@ import type { Tcb } from "./tcb.ts";
 import { closeTcb } from "./transitions.ts";
 import { syncMss, transmitSyn } from "./transmit.ts";
 
-export function handleIcmpError(ctx: TcpContext, error: IcmpError): void {
-  if (error.end - error.l4 < 8) return;
+/** The connection whose segment in flight the error quotes, or null: then it changes nothing (RFC 5927 4.1). */
+export function quotedSender(ctx: TcpContext, error: IcmpError): Tcb | null {
+  if (error.end - error.l4 < 8) return null;
   const ports = (tcpSrcPort(error.bytes, error.l4) << 16) | tcpDstPort(error.bytes, error.l4);
   const tcb = ctx.demux.find(error.src, error.dst, ports);
-  if (tcb === null || tcb.state === TIME_WAIT || tcb.isForwardPending) return;
+  if (tcb === null || tcb.state === TIME_WAIT || tcb.isForwardPending) return null;
+  const seq = tcpSeq(error.bytes, error.l4);
+  const oldest = isEarlyChild(tcb) ? tcb.snd.iss : tcb.snd.una;
+  if (seqLt(seq, oldest) || !seqLe(seq, tcb.snd.nxt)) {
+    ctx.stats.OutOfWindowIcmps++;
+    return null;
+  }
+  return tcb;
+}
+
+export function handleIcmpError(ctx: TcpContext, error: IcmpError): void {
+  const tcb = quotedSender(ctx, error);
+  if (tcb === null) return;
   const seq = tcpSeq(error.bytes, error.l4);
   const isEarly = isEarlyChild(tcb);
-  if (seqLt(seq, isEarly ? tcb.snd.iss : tcb.snd.una) || !seqLe(seq, tcb.snd.nxt)) {
-    ctx.stats.OutOfWindowIcmps++;
-    return;
-  }
   if (error.kind === ICMP_KIND_PACKET_TOO_BIG) {
     lowerMss(tcb);
     return;

@@ -12,7 +12,7 @@ import { TcpContext, type TcpResources } from "./context.ts";
 import { Endpoint } from "./endpoint.ts";
 import type { ForwardHandler } from "./forwarder.ts";
 import { onListen } from "./handshake.ts";
-import { handleIcmpError } from "./icmp-error.ts";
+import { handleIcmpError, quotedSender } from "./icmp-error.ts";
 import { onSegment } from "./on-segment.ts";
 import type { TcpSettings } from "./settings.ts";
 import type { TcpStats } from "./stats.ts";
@@ -70,6 +70,11 @@ export class TcpProtocol implements TransportProtocol {
     const tcb = ctx.demux.find(pkt.dst, pkt.src, ports);
     if (tcb !== null) onSegment(tcb, segment);
     else onListen(ctx, segment, null);
+  }
+
+  mayHaveSent(error: IcmpError): boolean {
+    this.context.enter();
+    return quotedSender(this.context, error) !== null;
   }
 
   onIcmpError(error: IcmpError): void {

@@ -99,7 +99,7 @@ export class UdpEndpoint extends DatagramBase implements PortProbe {
     if (path === null) return this.pathError;
     if (path.isBroadcast && !this.options.broadcast) return NetErr.NotPermitted;
     if (this.localPort === 0) {
-      const result = this.#autobind(path.src, addr, port);
+      const result = this.#autobind();
       if (result < 0) return result;
     }
     if (!this.#boundAddr) this.localAddr.set(path.src);
@@ -130,7 +130,7 @@ export class UdpEndpoint extends DatagramBase implements PortProbe {
     if (path === null) return this.pathError;
     if (path.isBroadcast && !this.options.broadcast) return NetErr.NotPermitted;
     if (this.localPort === 0) {
-      const result = this.#autobind(path.src, to, toPort);
+      const result = this.#autobind();
       if (result < 0) return result;
     }
     const stack = this.stack;
@@ -147,8 +147,9 @@ export class UdpEndpoint extends DatagramBase implements PortProbe {
     if (this.localPort !== 0) this.stack.udp.ports.remove(this, this.localPort);
   }
 
-  #autobind(src: IpAddr, remote: IpAddr, remotePort: number): NetError | 0 {
-    const port = this.stack.ephemeral.pick(src, remote, remotePort, this);
+  /** Plainly random, as Linux: a resolver's ports must not follow each other (RFC 5452, CVE-2020-25705). */
+  #autobind(): NetError | 0 {
+    const port = this.stack.ephemeral.pickAny(this);
     if (port === 0) return NetErr.WouldBlock;
     this.localPort = port;
     return this.stack.udp.ports.add(this, port);
