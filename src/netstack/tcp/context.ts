@@ -18,6 +18,7 @@ import { Segment } from "./segment.ts";
 import { SentRecordPool } from "./sent-list.ts";
 import { TcpSettings } from "./settings.ts";
 import { TcpStats } from "./stats.ts";
+import { SynCookies } from "./syn-cookie.ts";
 import type { Tcb } from "./tcb.ts";
 import { TcpPorts } from "./tcp-ports.ts";
 
@@ -44,6 +45,7 @@ export class TcpContext {
   readonly ports: TcpPorts;
   readonly listeners: ListenerTable;
   readonly secrets: Secrets;
+  readonly cookies: SynCookies;
   /** The segment being processed. */
   readonly segment = new Segment();
   forwarder: ForwardHandler | null = null;
@@ -73,6 +75,7 @@ export class TcpContext {
     this.limits = resources.limits;
     this.rings = new RingPool(resources.limits.socketMemoryBytes);
     this.secrets = new Secrets(resources.rng);
+    this.cookies = new SynCookies(resources.rng);
     this.listeners = new ListenerTable(resources.rng);
     this.demux = new Demux(resources.rng);
     this.ports = new TcpPorts(resources.rng);

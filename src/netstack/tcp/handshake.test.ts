@@ -174,8 +174,26 @@ describe("passive open", () => {
     expect(h.take()).toMatchObject([{ flags: "S." }]);
   });
 
+  it("resets whom it has no room for with tcp_abort_on_overflow", () => {
+    const h = listening(1);
+    h.tcp.settings.abortOnOverflow = 1;
+    handshake(h, 1001);
+    h.peerPort = 1002;
+    h.inject({ flags: "S", seq: 0, mss: 1460 });
+    const { iss } = h;
+    handshake(h, 1003);
+    h.take();
+    h.peerPort = 1002;
+    h.iss = iss;
+    h.inject({ flags: ".", seq: 1, ack: 1 });
+    expect(h.take()).toMatchObject([{ flags: "R", seq: 1 }]);
+    expect(h.tcp.stats.EmbryonicRsts).toBe(1);
+    expect(h.tcp.context.halfOpenCount).toBe(0);
+  });
+
   it("holds a bounded number of half-open connections under a flood of SYNs", () => {
     const h = listening(10_000, { limits: { halfOpenConnections: 50 } });
+    h.tcp.settings.syncookies = 0;
     for (let port = 1; port <= 5_000; port++) {
       h.peerPort = port;
       h.inject({ flags: "S", seq: 0, mss: 1460 });

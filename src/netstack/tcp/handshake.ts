@@ -13,6 +13,7 @@ import { sendAck } from "./ack-policy.ts";
 import { makeCongestionControl } from "./congestion/congestion.ts";
 import { RENO } from "./congestion/reno.ts";
 import type { TcpContext } from "./context.ts";
+import { openByCookie, sendCookie } from "./cookie-open.ts";
 import { acceptEcnSyn, acceptEcnSynAck } from "./ecn.ts";
 import { dropOption, judgeSyn, onSynAck, startEarlyChild } from "./fastopen.ts";
 import type { Listener } from "./listener.ts";
@@ -32,13 +33,12 @@ import {
   MSS_MIN,
   SYN_RECEIVED,
   SYN_SENT,
-  WSCALE_MAX,
 } from "./state.ts";
 import { setState, Tcb } from "./tcb.ts";
 import { onTimer } from "./timers.ts";
 import { enterEstablished, onReset, startTransfer } from "./transitions.ts";
 import { advertisedMss, replyReset, syncMss, transmitSyn } from "./transmit.ts";
-import { receiveBufferMax } from "./window.ts";
+import { initialScale, initialWindow } from "./window.ts";
 
 export function newTcb(ctx: TcpContext, options: TcpEndpointOptions, route: Route): Tcb {
   const tcb = new Tcb(
@@ -52,7 +52,7 @@ export function newTcb(ctx: TcpContext, options: TcpEndpointOptions, route: Rout
 }
 
 /** With addresses and ports set: the numbers that depend on them, and the tables. */
-function install(tcb: Tcb, issFloor: number | null): void {
+export function install(tcb: Tcb, issFloor: number | null): void {
   const { ctx, snd, rcv } = tcb;
   tcb.pseudoSum = pseudoSum(tcb.local, tcb.remote, TCP_PROTOCOL, 0);
   snd.iss = issFloor ?? ctx.secrets.isn(tcb.local, tcb.remote, tcb.ports, ctx.nowUs);
@@ -62,13 +62,10 @@ function install(tcb: Tcb, issFloor: number | null): void {
   snd.base = snd.end = snd.pushSeq = snd.smallEnd = tcb.cwndUsageSeq = tcb.maxSentSeq = snd.nxt;
   snd.up = snd.iss;
   rcv.bufferBytes = tcb.options.receiveBufferBytes;
-  rcv.advertisedMss = advertisedMss(tcb);
+  rcv.advertisedMss = advertisedMss(tcb.route as Route, tcb.options);
   rcv.mss = Math.min(rcv.mss, rcv.advertisedMss);
-  // The largest window the buffer may ever grow to decides the scale.
-  const max = tcb.options.receiveBufferLocked ? rcv.bufferBytes : receiveBufferMax(ctx);
-  while (rcv.wscale < WSCALE_MAX && 65_535 * 2 ** rcv.wscale < max) rcv.wscale++;
-  const whole = rcv.bufferBytes - (rcv.bufferBytes % rcv.advertisedMss);
-  rcv.wnd = rcv.ssthresh = Math.min(whole > 0 ? whole : rcv.bufferBytes, 65_535);
+  rcv.wscale = initialScale(ctx, tcb.options);
+  rcv.wnd = rcv.ssthresh = initialWindow(rcv.bufferBytes, rcv.advertisedMss);
   const { settings } = ctx;
   tcb.sackOk = settings.sack !== 0;
   tcb.tsOk = settings.timestamps !== 0;
@@ -117,6 +114,7 @@ export function onListen(ctx: TcpContext, seg: Segment, issFloor: number | null)
   const listener = ctx.listeners.find(seg);
   const isForwarded = listener === null && ctx.forwarder !== null;
   const isPlainSyn = (seg.flags & (SYN | ACK | FIN)) === SYN;
+  if (listener !== null && openByCookie(ctx, seg, listener)) return;
   if ((listener === null && !isForwarded) || !isPlainSyn) {
     // SYN with FIN to a listener is no honest segment: dropped, as Linux does.
     const isSynFin = listener !== null && (seg.flags & (SYN | ACK)) === SYN;
@@ -127,6 +125,10 @@ export function onListen(ctx: TcpContext, seg: Segment, issFloor: number | null)
   if (seg.srcPort === seg.dstPort && pkt.src.equals(pkt.dst)) return;
   if (pkt.linkBroadcast || pkt.dst.isMulticast || pkt.dst.isLimitedBroadcast) return;
   if (pkt.src.isMulticast || pkt.src.isUnspecified || pkt.src.isLimitedBroadcast) return;
+  if (listener !== null && issFloor === null && needsCookie(ctx, listener)) {
+    sendCookie(ctx, seg, listener);
+    return;
+  }
   if (!hasRoom(ctx, listener)) return;
   const options = listener === null ? ctx.forwardOptions : listener.options;
   const route = ctx.network.findRoute(pkt.dst, pkt.src, options.boundNicId);
@@ -192,6 +194,15 @@ function hasRoom(ctx: TcpContext, listener: Listener | null): boolean {
   return true;
 }
 
+/** Under pressure only, or always with tcp_syncookies=2; never where the accept queue is what is full. */
+function needsCookie(ctx: TcpContext, listener: Listener): boolean {
+  const { syncookies } = ctx.settings;
+  if (syncookies === 0 || listener.isQueueFull) return false;
+  const isFull = listener.isHalfOpenFull || ctx.halfOpenCount >= ctx.limits.halfOpenConnections;
+  if (isFull) ctx.stats.TCPReqQFullDoCookies++;
+  return isFull || syncookies === 2;
+}
+
 /** The gateway has said yes. */
 export function acceptForwarded(tcb: Tcb): void {
   tcb.isForwardPending = false;
@@ -200,7 +211,7 @@ export function acceptForwarded(tcb: Tcb): void {
 }
 
 /** Takes the peer's SYN: its numbers, and of the options those that both sides want. */
-function acceptSyn(tcb: Tcb, seg: Segment): void {
+export function acceptSyn(tcb: Tcb, seg: Segment): void {
   const { snd, rcv } = tcb;
   const o = seg.options;
   rcv.irs = seg.seq;

@@ -25,6 +25,8 @@ export class Listener {
   readonly #halfOpen = new Set<Tcb>();
   /** Children made by a SYN with data whose handshake is not over (RFC 7413 5.1). */
   fastOpenCount = 0;
+  /** When a SYN was last answered with a cookie. */
+  cookieNs = Number.NEGATIVE_INFINITY;
   #queue: TcpEndpoint[] = [];
   #head = 0;
 

@@ -232,6 +232,11 @@ function completeHandshake(tcb: Tcb, seg: Segment): boolean {
     if (listener.isQueueFull) {
       // Linux: the ACK is not taken; the peer's data or our repeated SYN-ACK tries again.
       ctx.stats.ListenOverflows++;
+      if (ctx.settings.abortOnOverflow !== 0) {
+        ctx.stats.EmbryonicRsts++;
+        replyReset(ctx, seg);
+        closeTcb(tcb, 0);
+      }
       return false;
     }
     if (listener.defers(tcb, seg)) {

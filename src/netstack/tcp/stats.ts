@@ -15,6 +15,11 @@ export class TcpStats {
   OutRsts = 0;
   InCsumErrors = 0;
   // TcpExt
+  SyncookiesSent = 0;
+  SyncookiesRecv = 0;
+  SyncookiesFailed = 0;
+  EmbryonicRsts = 0;
+  TCPReqQFullDoCookies = 0;
   ListenOverflows = 0;
   ListenDrops = 0;
   TCPReqQFullDrop = 0;

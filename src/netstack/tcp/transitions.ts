@@ -147,6 +147,7 @@ export function onReset(tcb: Tcb): void {
       closeTcb(tcb, NetErr.ConnectionRefused);
       break;
     case SYN_RECEIVED:
+      if (tcb.isPassive) tcb.ctx.stats.EmbryonicRsts++;
       closeTcb(tcb, tcb.isPassive ? NetErr.ConnectionReset : NetErr.ConnectionRefused);
       break;
     case CLOSE_WAIT:

@@ -4,6 +4,7 @@
 
 import { setU32 } from "../../base/bytes.ts";
 import { seqAdd, seqDiff, seqGt, seqLe } from "../../base/seqnum.ts";
+import type { TcpEndpointOptions } from "../endpoints.ts";
 import { IPV4, type IpAddr } from "../ip-addr.ts";
 import type { NetError } from "../net-error.ts";
 import { GSO_TCPV4, GSO_TCPV6, type PacketBuffer } from "../stack/packet-buffer.ts";
@@ -85,11 +86,10 @@ export function ipMss(tcb: Tcb): number {
 }
 
 /** What we tell the peer in our SYN. */
-export function advertisedMss(tcb: Tcb): number {
-  const route = tcb.route as Route;
+export function advertisedMss(route: Route, options: TcpEndpointOptions): number {
   let mss = route.mtu - ipHeaderBytes(route) - TCP_HEADER_BYTES;
   if (route.advmss > 0 && route.advmss < mss) mss = route.advmss;
-  const user = tcb.options.maxSegBytes;
+  const user = options.maxSegBytes;
   if (user > 0 && user < mss) mss = user;
   return Math.min(Math.max(mss, MSS_MIN), IP_PACKET_MAX - 40);
 }
@@ -266,7 +266,7 @@ export function transmitSyn(tcb: Tcb, dataBytes = 0): void {
   const b = pkt.bytes;
   const off = pkt.start;
   let at = off + TCP_HEADER_BYTES;
-  tcb.rcv.advertisedMss = advertisedMss(tcb);
+  tcb.rcv.advertisedMss = advertisedMss(route, tcb.options);
   at += writeMss(b, at, tcb.rcv.advertisedMss);
   const tsVal = (ctx.nowMs + tcb.tsOffset) | 0;
   if (tcb.tsOk && tcb.sackOk) at += writeSackPermittedTimestamps(b, at, tsVal, tcb.tsRecent);
@@ -326,7 +326,8 @@ export function replyReset(ctx: TcpContext, seg: Segment): void {
 const isAnswerable = (addr: IpAddr): boolean =>
   !addr.isUnspecified && !addr.isMulticast && !addr.isLimitedBroadcast;
 
-function send(
+/** Puts the checksum in and hands the packet to the network; `tcb` null: an answer outside any connection. */
+export function send(
   ctx: TcpContext,
   route: Route,
   pkt: PacketBuffer,

@@ -3,11 +3,27 @@
 // pace (once per round trip, as Linux's tcp_rcv_space_adjust).
 
 import { seqAdd, seqDiff } from "../../base/seqnum.ts";
+import type { TcpEndpointOptions } from "../endpoints.ts";
 import type { TcpContext } from "./context.ts";
+import { WSCALE_MAX } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
 
 /** Windows cannot name more (RFC 7323 2.3). */
 const RECEIVE_BUFFER_CEILING = 1 << 30;
+
+/** The largest window the buffer may ever grow to decides the scale. */
+export function initialScale(ctx: TcpContext, options: TcpEndpointOptions): number {
+  const max = options.receiveBufferLocked ? options.receiveBufferBytes : receiveBufferMax(ctx);
+  let shift = 0;
+  while (shift < WSCALE_MAX && 65_535 * 2 ** shift < max) shift++;
+  return shift;
+}
+
+/** The window of a SYN or SYN-ACK: whole segments, unscaled (RFC 7323 2.2). */
+export function initialWindow(bufferBytes: number, mss: number): number {
+  const whole = bufferBytes - (bufferBytes % mss);
+  return Math.min(whole > 0 ? whole : bufferBytes, 65_535);
+}
 
 /** Bytes of the last advertised window still open. */
 export function openWindow(tcb: Tcb): number {
