@@ -50,13 +50,16 @@ function scriptsAt(path: string): string[] {
     });
 }
 
+/** null: as each script says, IPv4 where it says nothing. */
+type FamilyChoice = DrillFamily | null;
+
 /** By the corpus's naming: ...-v4.pkt and ...-v6.pkt are for one family only. */
-function isForFamily(file: string, family: DrillFamily): boolean {
-  return !file.endsWith(family === "ipv6" ? "v4.pkt" : "v6.pkt");
+function isForFamily(file: string, family: FamilyChoice): boolean {
+  return family === null || !file.endsWith(family === "ipv6" ? "v4.pkt" : "v6.pkt");
 }
 
-function familiesOf(flag: string | undefined): DrillFamily[] {
-  if (flag === undefined) return ["ipv4"];
+function familiesOf(flag: string | undefined): FamilyChoice[] {
+  if (flag === undefined) return [null];
   if (flag === "all") return [...FAMILIES];
   const wanted = flag.split(",") as DrillFamily[];
   for (const family of wanted) {
@@ -81,13 +84,13 @@ function definesOf(flags: readonly string[] | undefined): Map<string, string> {
   );
 }
 
-function runOne(file: string, family: DrillFamily, flags: DrillFlags): Report {
+function runOne(file: string, choice: FamilyChoice, flags: DrillFlags): Report {
   const started = process.hrtime.bigint();
   let fd = -1;
   let pcap: PcapWriter | undefined;
   if (flags.pcap !== undefined && flags.pcap !== false) {
     const folder = typeof flags.pcap === "string" ? flags.pcap : ".";
-    const target = openSync(join(folder, `${basename(file, ".pkt")}.${family}.pcap`), "w");
+    const target = openSync(join(folder, `${basename(file, ".pkt")}.${choice ?? "any"}.pcap`), "w");
     fd = target;
     const sink = {
       write: (bytes: Uint8Array, offset: number, length: number): void => {
@@ -98,13 +101,13 @@ function runOne(file: string, family: DrillFamily, flags: DrillFlags): Report {
   }
   try {
     const outcome = runScript(readFileSync(file, "latin1"), {
-      family,
+      family: choice ?? (file.endsWith("v6.pkt") ? "ipv6" : undefined),
       profile: profileOf(flags.profile),
       defines: definesOf(flags.define),
       trace: flags.verbose === true ? (line) => process.stderr.write(`${line}\n`) : undefined,
       pcap,
     });
-    const { state, line, column, message } = outcome;
+    const { family, state, line, column, message } = outcome;
     const milliseconds = Number(process.hrtime.bigint() - started) / 1e6;
     return { file, family, state, line, column, message, milliseconds };
   } finally {
@@ -124,10 +127,11 @@ function textOf(report: Report, showFamily: boolean): string {
 /** The same command over every n-th script, as a process of its own; its JSON lines come back. */
 function runJob(
   files: readonly string[],
-  family: DrillFamily,
+  family: FamilyChoice,
   flags: DrillFlags,
 ): Promise<Report[]> {
-  const args = [process.argv[1], "drill", "--json", "--family", family];
+  const args = [process.argv[1], "drill", "--json"];
+  if (family !== null) args.push("--family", family);
   if (flags.profile !== undefined) args.push("--profile", flags.profile);
   for (const define of flags.define ?? []) args.push("-D", define);
   if (typeof flags.pcap === "string") args.push("--pcap", flags.pcap);
@@ -152,19 +156,20 @@ function runJob(
 
 async function runInJobs(
   files: readonly string[],
-  family: DrillFamily,
+  choice: FamilyChoice,
   flags: DrillFlags,
   jobs: number,
 ): Promise<Report[]> {
   const shares = Array.from({ length: jobs }, (_, k) => files.filter((_f, i) => i % jobs === k));
   const done = await Promise.all(
-    shares.filter((share) => share.length > 0).map((share) => runJob(share, family, flags)),
+    shares.filter((share) => share.length > 0).map((share) => runJob(share, choice, flags)),
   );
   const byFile = new Map(done.flat().map((report) => [report.file, report]));
   return files.map((file) => {
     const report = byFile.get(file);
     if (report !== undefined) return report;
     const message = "its process ended before it did";
+    const family = choice ?? "ipv4";
     return { file, family, state: "failed", line: 0, column: 0, message, milliseconds: 0 };
   });
 }

@@ -83,7 +83,10 @@ function program(): Command {
     .argument("<path...>")
     .option("--json", "one JSON object per script, the counts last")
     .option("--jobs <n>", "processes to share the scripts (default: 1)")
-    .option("--family <list>", "ipv4, ipv6, mapped, or all (default: ipv4)")
+    .option(
+      "--family <list>",
+      "ipv4, ipv6, mapped, or all (default: what each script says, or ipv4)",
+    )
     .option("--profile <name>", "linux or freebsd: whose defaults scripts expect")
     .option("-D, --define <word=value>", "replace a word of the scripts", collect)
     .option("-v, --verbose", "show the exchange on standard error")

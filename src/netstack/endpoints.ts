@@ -106,6 +106,8 @@ export interface TcpEndpointOptions extends CommonOptions {
   keepIntervalNs: number;
   keepCount: number;
   userTimeoutNs: number;
+  /** Time that an active open may take; 0: the stack's rule. */
+  openTimeoutNs: number;
   /** -1: linger off; otherwise SO_LINGER's time (0: abort on close). */
   lingerNs: number;
   linger2Ns: number;

@@ -5,12 +5,16 @@ import type { Stack } from "../../netstack/index.ts";
 import type { Command } from "./ast.ts";
 import { DrillError } from "./drill-error.ts";
 import type { DrillLink } from "./drill-link.ts";
+import type { DrillProcess } from "./process.ts";
+import type { Profile } from "./profile.ts";
 import { parseIp } from "./values.ts";
 
 /** What a script can set from outside the stack. */
 export interface Environment {
   stack: Stack;
   link: DrillLink;
+  process: DrillProcess;
+  profile: Profile;
   wmem: number[];
   rmem: number[];
 }
@@ -111,6 +115,7 @@ export function runCommand(command: Command, env: Environment): void {
 
 /** `a || b`: b runs when the table has no a (a sysctl that newer kernels dropped). */
 function runLine(text: string, env: Environment, command: Command): void {
+  if (env.profile.command(text.trim(), env, command)) return;
   const choices = text.split("||");
   for (let i = 0; i < choices.length; i++) {
     const line = choices[i].replace(/&>\s*\S+/g, "");
@@ -150,7 +155,7 @@ function runWords(words: string[], env: Environment, command: Command): void {
         const at = word.indexOf("=");
         if (at < 0) continue;
         const value = word.slice(at + 1);
-        if (bsdSysctl(word.slice(0, at), value, env)) continue;
+        if (env.profile.sysctl(word.slice(0, at), value, env)) continue;
         const key = word.slice(0, at).split(/[./]/).at(-1) ?? "";
         sysctl(key, value, env, command);
       }
@@ -178,51 +183,6 @@ function runWords(words: string[], env: Environment, command: Command): void {
     default:
       if (/^sysctl_restore_/.test(name)) return;
       throw new DrillError("unsupported", command.place, `no command '${words[0]}'`);
-  }
-}
-
-/** FreeBSD's switches for what Linux never does: only "off" can be had. */
-const BSD_OFF = new Set([
-  "net.inet.tcp.blackhole",
-  "net.inet.tcp.insecure_rst",
-  "net.inet.tcp.insecure_syn",
-  "net.inet.tcp.rexmit_drop_options",
-  "net.inet.tcp.syncookies_only",
-]);
-
-/** FreeBSD's names (tcp(4)). False: it is none of them, or asks for what is not here. */
-function bsdSysctl(name: string, value: string, env: Environment): boolean {
-  const { settings } = env.stack.tcp;
-  const n = Number(value);
-  switch (name) {
-    case "net.inet.tcp.rfc1323":
-      settings.timestamps = n;
-      settings.windowScaling = n;
-      return true;
-    case "net.inet.tcp.sack.enable":
-      settings.sack = n;
-      return true;
-    case "net.inet.tcp.ecn.enable":
-      settings.ecn = n;
-      return true;
-    case "net.inet.tcp.syncookies":
-      settings.syncookies = n;
-      return true;
-    case "net.inet.tcp.recvspace":
-      // Payload there, payload and overhead here.
-      env.rmem[1] = settings.rmem[1] = 2 * n;
-      return true;
-    case "net.inet.tcp.sendspace":
-      env.wmem[1] = settings.wmem[1] = 2 * n;
-      return true;
-    case "kern.ipc.maxsockbuf":
-      env.rmem[2] = settings.rmem[2] = n;
-      return true;
-    case "net.inet.tcp.hostcache.purgenow":
-      env.stack.tcp.flushMetrics();
-      return true;
-    default:
-      return BSD_OFF.has(name) && n === 0;
   }
 }
 

@@ -12,12 +12,15 @@ import { DrillError } from "./drill-error.ts";
 import { DrillLink } from "./drill-link.ts";
 import { parseScript } from "./parser.ts";
 import { DrillProcess } from "./process.ts";
+import { LINUX, type Profile } from "./profile.ts";
+import { FREEBSD } from "./profile-freebsd.ts";
 import { Runner, type RunnerRules } from "./runner.ts";
 import { parseIp } from "./values.ts";
 
 export type DrillFamily = "ipv4" | "ipv6" | "mapped";
 
 export interface DrillOptions {
+  /** Without it a script runs in the family it says it is for, else over IPv4. */
   family?: DrillFamily;
   profile?: "linux" | "freebsd";
   /** Words replaced in the script (-D). */
@@ -29,6 +32,7 @@ export interface DrillOptions {
 }
 
 export interface DrillOutcome {
+  family: DrillFamily;
   state: "passed" | "failed" | "skipped";
   /** Of the failure; 0 when there is none. */
   line: number;
@@ -40,7 +44,9 @@ export interface DrillOutcome {
 
 /** The stack's clock does not begin at 0: times of 0 mean "never" in places. */
 const START_NS = 1_000_000_000_000;
-const MiB = 1024 * 1024;
+
+const profileOf = (options: DrillOptions): Profile =>
+  options.profile === "freebsd" ? FREEBSD : LINUX;
 
 /** Constants that the corpus's own runner defines for each family. */
 function familyDefines(family: DrillFamily): [string, string][] {
@@ -63,8 +69,16 @@ const FAMILY_NAMES: Readonly<Record<string, DrillFamily>> = {
 };
 
 export function runScript(text: string, options: DrillOptions = {}): DrillOutcome {
-  const family = options.family ?? "ipv4";
-  const outcome: DrillOutcome = { state: "passed", line: 0, column: 0, message: "", scriptNs: 0 };
+  const said = /^--ip_version=(\S+)/m.exec(text)?.[1] ?? "ipv4";
+  const family = options.family ?? FAMILY_NAMES[said] ?? "ipv4";
+  const outcome: DrillOutcome = {
+    family,
+    state: "passed",
+    line: 0,
+    column: 0,
+    message: "",
+    scriptNs: 0,
+  };
   const fail = (error: DrillError): DrillOutcome => ({
     ...outcome,
     state: error.kind === "unsupported" ? "skipped" : "failed",
@@ -75,7 +89,7 @@ export function runScript(text: string, options: DrillOptions = {}): DrillOutcom
   try {
     const defines = new Map(familyDefines(family));
     for (const [key, value] of options.defines ?? []) defines.set(key, value);
-    const script = parseScript(text, defines);
+    const script = parseScript(text, defines, profileOf(options).words);
     const wanted = script.options.get("ip_version");
     if (wanted !== undefined && FAMILY_NAMES[wanted] !== family) {
       return { ...outcome, state: "skipped", message: `the script is for ${wanted}` };
@@ -141,7 +155,7 @@ function rulesOf(script: Script): Omit<RunnerRules, "anyOptionOrder"> {
 
 /** Returns the virtual time it took. Throws DrillError. */
 function runParsed(script: Script, family: DrillFamily, options: DrillOptions): number {
-  const isFreeBsd = options.profile === "freebsd";
+  const profile = profileOf(options);
   const clock = new ManualClock();
   clock.advanceNs(START_NS);
   const timers = new TimerQueue();
@@ -149,10 +163,11 @@ function runParsed(script: Script, family: DrillFamily, options: DrillOptions): 
     clock,
     timers,
     rng: new SeededRng(options.seed ?? 1),
-    limits: { ...DEFAULT_LIMITS, socketBufferBytesMax: isFreeBsd ? 2 * MiB : 15 * MiB },
+    limits: { ...DEFAULT_LIMITS, socketBufferBytesMax: profile.bufferBytesMax },
   });
+  Object.assign(stack.tcp.settings, profile.settings);
   const link = new DrillLink(
-    numberOption(script, "mtu", family === "ipv6" ? 1520 : 1500),
+    numberOption(script, "mtu", family === "ipv6" ? profile.mtuV6 : 1500),
     clock,
     options.pcap ?? null,
   );
@@ -180,9 +195,9 @@ function runParsed(script: Script, family: DrillFamily, options: DrillOptions): 
     remote,
     bindPort: numberOption(script, "bind_port", 8080),
     connectPort: numberOption(script, "connect_port", 8080),
-    wmem: [4096, 16_384, 4 * MiB],
-    // FreeBSD's net.inet.tcp.recvspace is 64 KiB of payload; Linux counts twice that.
-    rmem: [4096, 131_072, isFreeBsd ? 2 * MiB : 6 * MiB],
+    profile,
+    wmem: [...profile.wmem],
+    rmem: [...profile.rmem],
   });
   const runner = new Runner({
     script,
@@ -191,7 +206,8 @@ function runParsed(script: Script, family: DrillFamily, options: DrillOptions): 
     clock,
     timers,
     link,
-    rules: { ...rulesOf(script), anyOptionOrder: isFreeBsd },
+    profile,
+    rules: { ...rulesOf(script), anyOptionOrder: profile.anyOptionOrder },
     trace: options.trace ?? null,
   });
   try {

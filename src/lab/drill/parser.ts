@@ -10,8 +10,12 @@ import { Scanner } from "./scanner.ts";
 /** Events of one script; the longest public one has 242. */
 const EVENTS_MAX = 100_000;
 
-export function parseScript(text: string, defines: ReadonlyMap<string, string>): Script {
-  const s = new Scanner(text);
+export function parseScript(
+  text: string,
+  defines: ReadonlyMap<string, string>,
+  words: ReadonlySet<string> = NO_WORDS,
+): Script {
+  const s = new Scanner(withoutBranches(text, words));
   const options = parseOptions(s);
   const all = new Map(defines);
   for (const [key, value] of options) if (key.startsWith("define:")) all.set(key.slice(7), value);
@@ -28,6 +32,25 @@ export function parseScript(text: string, defines: ReadonlyMap<string, string>):
     script.events.push(parseEvent(scanner));
   }
   return script;
+}
+
+const NO_WORDS: ReadonlySet<string> = new Set();
+
+/** #ifdef, #ifndef, #else, #endif: what does not hold becomes empty lines, so that places stay. */
+function withoutBranches(text: string, words: ReadonlySet<string>): string {
+  if (!/^#(ifdef|ifndef)\b/m.test(text)) return text;
+  /** Of each open branch: does it hold? */
+  const open: boolean[] = [];
+  const lines = text.split("\n").map((line) => {
+    const found = /^#(ifdef|ifndef|else|endif)\b\s*(\w*)/.exec(line);
+    if (found === null) return open.includes(false) ? "" : line;
+    const [, name, word] = found;
+    if (name === "endif") open.pop();
+    else if (name === "else") open.push(!open.pop());
+    else open.push(words.has(word) === (name === "ifdef"));
+    return "";
+  });
+  return lines.join("\n");
 }
 
 /** Replaces defined words by spaces-padded values where that keeps columns, and anyhow keeps lines. */

@@ -5,6 +5,7 @@ import { type Family, IPV6, type IpAddr, type Stack } from "../../netstack/index
 import type { Expr } from "./ast.ts";
 import { DrillError } from "./drill-error.ts";
 import { Flow } from "./flow.ts";
+import type { Profile } from "./profile.ts";
 import { type DrillFile, DrillSocket } from "./socket.ts";
 import { numberOf } from "./values.ts";
 
@@ -20,6 +21,7 @@ export interface ProcessConfig {
   remote: IpAddr;
   bindPort: number;
   connectPort: number;
+  profile: Profile;
   wmem: readonly number[];
   rmem: readonly number[];
 }

@@ -14,6 +14,7 @@ import type { Flow } from "./flow.ts";
 import { PROTO_TCP, type SeenPacket, SYN } from "./frame.ts";
 import { inboundFrame } from "./inject.ts";
 import type { Call, DrillProcess } from "./process.ts";
+import type { Profile } from "./profile.ts";
 import { PythonScope } from "./python.ts";
 import type { Result } from "./socket.ts";
 import { symbols } from "./symbols.ts";
@@ -37,6 +38,7 @@ export interface RunnerConfig {
   clock: ManualClock;
   timers: TimerQueue;
   link: DrillLink;
+  profile: Profile;
   rules: RunnerRules;
   trace: ((line: string) => void) | null;
 }
@@ -76,6 +78,8 @@ export class Runner {
     this.#env = {
       stack: config.stack,
       link: config.link,
+      process: config.process,
+      profile: config.profile,
       wmem: wmem as number[],
       rmem: rmem as number[],
     };

@@ -67,7 +67,8 @@ export function* sendBytes(
   }
   if (s.tcp === null) return "EOPNOTSUPP";
   let written = 0;
-  if (s.isConnectDeferred || (flags & MSG_FASTOPEN) !== 0) {
+  const isOpening = s.opensOnSend && to !== null && s.tcp.state === CLOSED;
+  if (s.isConnectDeferred || isOpening || (flags & MSG_FASTOPEN) !== 0) {
     const first = yield* fastOpenSend(p, s.tcp, s, length, flags, to);
     if (typeof first === "string") return first;
     written = first;
@@ -125,6 +126,8 @@ function* fastOpenSend(
     p.underTest = flow;
   }
   if (typeof result === "number") s.bytesWritten += result;
+  // There the rest is queued behind the handshake.
+  if (s.opensOnSend) return result === "EINPROGRESS" ? 0 : result;
   if (!isSleeping(s, flags)) return result;
   if (typeof result === "string" && result !== "EINPROGRESS") return result;
   const end = yield* awaitConnected(s);

@@ -21,7 +21,7 @@ const RCVBUF_MIN = 2304;
 const CLOSED = 7;
 const LISTEN = 10;
 
-interface Setting {
+export interface Setting {
   set(s: DrillSocket, value: number, e: Expr): Result;
   get?(s: DrillSocket): number;
 }
@@ -188,7 +188,9 @@ const IPV6: Readonly<Record<number, Setting>> = {
   67: IP[1],
 };
 
-function settingOf(level: number, name: number): Setting | undefined {
+function settingOf(p: DrillProcess, level: number, name: number): Setting | undefined {
+  const own = p.config.profile.option(level, name);
+  if (own !== undefined) return own;
   if (level === SOL_SOCKET) return SOCKET[name];
   if (level === SOL_TCP) return TCP[name];
   if (level === SOL_IP) return IP[name];
@@ -239,7 +241,7 @@ export function setOption(p: DrillProcess, a: Expr[]): Result {
   const TCP_FASTOPEN_KEY = 33;
   if (level === SOL_TCP && name === TCP_CONGESTION) return setCongestion(s, a[3]);
   if (level === SOL_TCP && name === TCP_FASTOPEN_KEY) return setFastOpenKey(s, a[3], a[4]);
-  const setting = settingOf(level, name);
+  const setting = settingOf(p, level, name);
   if (setting === undefined) return "ENOPROTOOPT";
   s.fastOpenSysctl = p.config.stack.tcp.settings.fastopen;
   const isPlain = a[3].kind !== "struct" && a[3].kind !== "string" && a[3].kind !== "ellipsis";
@@ -270,7 +272,7 @@ function setFastOpenKey(s: DrillSocket, e: Expr, length: Expr): Result {
 /** getsockopt(fd, level, name, [value], [length]). */
 export function getOption(p: DrillProcess, a: Expr[]): Result {
   const s = p.socket(a[0]);
-  const setting = settingOf(numberOf(a[1]), numberOf(a[2]));
+  const setting = settingOf(p, numberOf(a[1]), numberOf(a[2]));
   if (setting?.get === undefined) return "ENOPROTOOPT";
   const value = setting.get(s);
   const e = a[3];

@@ -161,6 +161,8 @@ export class DrillSocket extends DrillFile {
   /** TCP_FASTOPEN_CONNECT: the connect waits for the first send. */
   fastOpenConnect = false;
   isConnectDeferred = false;
+  /** The first send with an address opens the connection, with Fast Open. */
+  opensOnSend = false;
   /** net.ipv4.tcp_fastopen as of the last setsockopt. */
   fastOpenSysctl = 0;
   isListening = false;

@@ -1,10 +1,9 @@
 // When to acknowledge (RFC 9293 3.8.6.3, RFC 5681 4.2): every second full segment at once, others within
 // 40 ms; at once at the start of a connection, after disorder, and when the user asks (TCP_QUICKACK).
 
-import { seqDiff } from "../../base/seqnum.ts";
-import { ACK } from "../wire/tcp.ts";
+import { seqDiff, seqLe } from "../../base/seqnum.ts";
+import { ACK, FIN } from "../wire/tcp.ts";
 import { schedule } from "./schedule.ts";
-import { DELAYED_ACK_NS, QUICK_ACKS } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
 import { ackSeq, transmit } from "./transmit.ts";
 
@@ -24,8 +23,10 @@ export function scheduleAck(tcb: Tcb): void {
   }
   if (!tcb.isAckPending) {
     tcb.isAckPending = true;
-    tcb.ackNs = tcb.ctx.nowNs + DELAYED_ACK_NS;
+    tcb.ackNs = tcb.ctx.nowNs + tcb.ctx.settings.delayedAckUs * 1_000;
     schedule(tcb, tcb.ackNs);
+  } else if (tcb.ctx.settings.ackPolicy !== 0) {
+    tcb.isAckNow = true;
   }
 }
 
@@ -38,15 +39,27 @@ export function ackSent(tcb: Tcb): void {
 }
 
 export function enterQuickAck(tcb: Tcb): void {
-  enterQuickAckFor(tcb, QUICK_ACKS);
+  enterQuickAckFor(tcb, tcb.ctx.settings.quickAcks);
 }
 
 /** At least the next `acks` ACKs are not delayed. */
 export function enterQuickAckFor(tcb: Tcb, acks: number): void {
-  if (tcb.quickAcks < acks) tcb.quickAcks = acks;
+  const most = tcb.ctx.settings.quickAcks;
+  const n = acks < most ? acks : most;
+  if (tcb.quickAcks < n) tcb.quickAcks = n;
   tcb.isPingPong = false;
 }
 
 export function sendAck(tcb: Tcb): void {
+  const { snd } = tcb;
+  if (tcb.ctx.settings.acksRepeatFin !== 0 && snd.finSent && seqLe(snd.una, snd.end)) {
+    transmit(tcb, snd.end, 0, FIN | ACK, snd.mss);
+    return;
+  }
+  sendBareAck(tcb);
+}
+
+/** An ACK and nothing else: a challenge. */
+export function sendBareAck(tcb: Tcb): void {
   transmit(tcb, ackSeq(tcb), 0, ACK, tcb.snd.mss);
 }

@@ -48,7 +48,7 @@ export function writeUser(
       break;
     case SYN_SENT:
     case SYN_RECEIVED:
-      if (isEarlyChild(tcb)) break;
+      if (isEarlyChild(tcb) || tcb.ctx.settings.queuesBeforeOpen !== 0) break;
       tcb.isWriteBlocked = true;
       return NetErr.WouldBlock;
     default:

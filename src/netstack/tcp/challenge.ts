@@ -2,17 +2,18 @@
 // outside the window. The rate limit is each connection's own, so that it tells an attacker nothing about
 // another connection (CVE-2016-5696).
 
-import { seqDiff } from "../../base/seqnum.ts";
+import { seqDiff, seqLt } from "../../base/seqnum.ts";
 import { FIN, SYN } from "../wire/tcp.ts";
-import { sendAck } from "./ack-policy.ts";
+import { sendAck, sendBareAck } from "./ack-policy.ts";
+import { reportOld } from "./dsack.ts";
 import type { Segment } from "./segment.ts";
-import { INVALID_ACK_INTERVAL_MS } from "./state.ts";
+import { TIME_WAIT } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
 
 export function challengeAck(tcb: Tcb): void {
   if (isLimited(tcb)) return;
   tcb.ctx.stats.TCPChallengeACK++;
-  sendAck(tcb);
+  sendBareAck(tcb);
 }
 
 /** RFC 9293 3.10.7.4, first step: an unacceptable segment is answered, so that both ends agree again. */
@@ -20,13 +21,16 @@ export function ackUnacceptable(tcb: Tcb, seg: Segment): void {
   // A segment with data cannot be part of an ACK war: Linux answers each of those.
   const hasData = seg.length > 0 || (seg.flags & FIN) !== 0;
   if ((!hasData || (seg.flags & SYN) !== 0) && isLimited(tcb)) return;
+  // TIME-WAIT keeps no record to report from (Linux's tcp_v4_timewait_ack).
+  const isOld = seg.sequenceLength > 0 && seqLt(seg.seq, tcb.rcv.nxt);
+  if (isOld && tcb.state !== TIME_WAIT) reportOld(tcb, seg);
   sendAck(tcb);
 }
 
 export function isLimited(tcb: Tcb): boolean {
   const now = tcb.ctx.nowMs;
   const elapsed = seqDiff(now, tcb.lastInvalidAckMs);
-  if (elapsed >= 0 && elapsed < INVALID_ACK_INTERVAL_MS) {
+  if (elapsed >= 0 && elapsed < tcb.ctx.settings.invalidRatelimitMs) {
     tcb.ctx.stats.TCPACKSkipped++;
     return true;
   }

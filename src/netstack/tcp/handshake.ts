@@ -65,8 +65,9 @@ export function install(tcb: Tcb, issFloor: number | null): void {
   rcv.advertisedMss = advertisedMss(tcb.route as Route, tcb.options);
   rcv.mss = Math.min(rcv.mss, rcv.advertisedMss);
   rcv.wscale = initialScale(ctx, tcb.options);
-  rcv.wnd = rcv.ssthresh = initialWindow(rcv.bufferBytes, rcv.advertisedMss);
   const { settings } = ctx;
+  rcv.wnd = initialWindow(settings, rcv.bufferBytes, rcv.advertisedMss);
+  rcv.ssthresh = settings.windowPolicy === 0 ? rcv.wnd : 0x7fff_ffff;
   tcb.sackOk = settings.sack !== 0;
   tcb.tsOk = settings.timestamps !== 0;
   tcb.wscaleOk = settings.windowScaling !== 0;
@@ -88,6 +89,11 @@ function sendSyn(tcb: Tcb): void {
 export function installActive(tcb: Tcb): void {
   install(tcb, null);
   setState(tcb, SYN_SENT);
+  const timeoutNs = tcb.options.openTimeoutNs || tcb.ctx.settings.openTimeoutNs;
+  if (timeoutNs > 0) {
+    tcb.lifeNs = tcb.ctx.nowNs + timeoutNs;
+    schedule(tcb, tcb.lifeNs);
+  }
   tcb.ctx.stats.ActiveOpens++;
 }
 
@@ -113,14 +119,19 @@ export function onListen(ctx: TcpContext, seg: Segment, issFloor: number | null)
   if ((seg.flags & RST) !== 0) return;
   const listener = ctx.listeners.find(seg);
   const isForwarded = listener === null && ctx.forwarder !== null;
-  const isPlainSyn = (seg.flags & (SYN | ACK | FIN)) === SYN;
   if (listener !== null && openByCookie(ctx, seg, listener)) return;
-  if ((listener === null && !isForwarded) || !isPlainSyn) {
-    // SYN with FIN to a listener is no honest segment: dropped, as Linux does.
-    const isSynFin = listener !== null && (seg.flags & (SYN | ACK)) === SYN;
-    if (!isSynFin) replyReset(ctx, seg);
+  const isSyn = (seg.flags & (SYN | ACK)) === SYN;
+  if (listener === null && !isForwarded) {
+    if (!isBlackHole(ctx, seg)) replyReset(ctx, seg);
     return;
   }
+  if (!isSyn) {
+    const isSilent = (seg.flags & SYN) !== 0 && ctx.settings.resetsSynAck === 0;
+    if (((seg.flags & ACK) !== 0 && !isSilent) || listener === null) replyReset(ctx, seg);
+    return;
+  }
+  // SYN with FIN is no honest segment: dropped, as Linux does.
+  if ((seg.flags & FIN) !== 0 && ctx.settings.dropSynFin !== 0) return;
   // LAND: a SYN that claims to come from where it goes.
   if (seg.srcPort === seg.dstPort && pkt.src.equals(pkt.dst)) return;
   if (pkt.linkBroadcast || pkt.dst.isMulticast || pkt.dst.isLimitedBroadcast) return;
@@ -158,6 +169,13 @@ export function onListen(ctx: TcpContext, seg: Segment, issFloor: number | null)
   schedule(tcb, tcb.lifeNs);
   ctx.forwarder?.(new PendingForward(tcb));
 }
+
+export const isSynFinDropped = (ctx: TcpContext, seg: Segment): boolean =>
+  (seg.flags & (SYN | FIN)) === (SYN | FIN) && ctx.settings.dropSynFin === 2;
+
+/** The administrator wants no answer for what finds nobody. */
+const isBlackHole = (ctx: TcpContext, seg: Segment): boolean =>
+  ctx.settings.blackhole >= 2 || (ctx.settings.blackhole === 1 && (seg.flags & SYN) !== 0);
 
 /** RFC 7413 4.2.2: the SYN's data is taken and the child accepted at once. */
 function openEarlyChild(tcb: Tcb, seg: Segment, listener: Listener): void {
@@ -231,11 +249,16 @@ export function acceptSyn(tcb: Tcb, seg: Segment): void {
   snd.wl1 = seg.seq;
   snd.wl2 = seg.ack;
   syncMss(tcb);
+  if (tcb.ctx.settings.windowPolicy !== 0) {
+    const mss = Math.min(snd.peerMss, rcv.advertisedMss);
+    rcv.bufferBytes = Math.ceil(rcv.bufferBytes / mss) * mss;
+  }
 }
 
 /** RFC 9293 3.10.7.3. */
 export function onSynSent(tcb: Tcb, seg: Segment): void {
   const { snd, ctx } = tcb;
+  if (isSynFinDropped(ctx, seg)) return;
   const hasAck = (seg.flags & ACK) !== 0;
   if (hasAck && (seqLe(seg.ack, snd.iss) || seqGt(seg.ack, snd.nxt))) {
     replyReset(ctx, seg);
@@ -278,7 +301,9 @@ export function onSynSent(tcb: Tcb, seg: Segment): void {
     schedule(tcb, tcb.ackNs);
     return;
   }
-  sendAck(tcb);
+  // What was written before goes now and carries the ACK.
+  if (snd.end !== snd.nxt) tcb.isAckNow = true;
+  else sendAck(tcb);
 }
 
 /** RFC 7323 5.3's idea for the SYN-ACK: it must echo one of our SYNs. */

@@ -2,7 +2,7 @@
 // the quoted sequence number is in flight. During the handshake they end it, as on Linux; afterwards they
 // are soft: remembered, and told to the user if the connection then times out.
 
-import { seqLe, seqLt } from "../../base/seqnum.ts";
+import { seqGe, seqGt, seqLt } from "../../base/seqnum.ts";
 import { NetErr, type NetError } from "../net-error.ts";
 import { Ready } from "../readiness.ts";
 import {
@@ -36,7 +36,9 @@ export function quotedSender(ctx: TcpContext, error: IcmpError): Tcb | null {
   if (tcb === null || tcb.state === TIME_WAIT || tcb.isForwardPending) return null;
   const seq = tcpSeq(error.bytes, error.l4);
   const oldest = isEarlyChild(tcb) ? tcb.snd.iss : tcb.snd.una;
-  if (seqLt(seq, oldest) || !seqLe(seq, tcb.snd.nxt)) {
+  const isBeyond =
+    ctx.settings.strictEdges !== 0 ? seqGe(seq, tcb.snd.nxt) : seqGt(seq, tcb.snd.nxt);
+  if (seqLt(seq, oldest) || isBeyond) {
     ctx.stats.OutOfWindowIcmps++;
     return null;
   }

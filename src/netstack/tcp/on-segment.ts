@@ -3,12 +3,13 @@
 // sent once, at the end, by finish(). SYN-SENT and LISTEN are in handshake.ts.
 
 import { seqAdd, seqDiff, seqGe, seqGt, seqLe, seqLt } from "../../base/seqnum.ts";
+import { NetErr } from "../net-error.ts";
 import { ACK, FIN, RST, SYN, URG } from "../wire/tcp.ts";
 import { processAck } from "./ack.ts";
 import { sendAck } from "./ack-policy.ts";
 import { ackUnacceptable, challengeAck, isLimited } from "./challenge.ts";
 import { isEarlyChild } from "./fastopen.ts";
-import { onListen, onSynSent } from "./handshake.ts";
+import { isSynFinDropped, onListen, onSynSent } from "./handshake.ts";
 import { updatePacingRate } from "./rate.ts";
 import { processData } from "./receiver.ts";
 import { schedule } from "./schedule.ts";
@@ -30,8 +31,9 @@ import {
   TIME_WAIT_NS,
 } from "./state.ts";
 import { setState, type Tcb } from "./tcb.ts";
-import { closeTcb, enterEstablished, enterTimeWait, onReset } from "./transitions.ts";
+import { abortTcb, closeTcb, enterEstablished, enterTimeWait, onReset } from "./transitions.ts";
 import { replyReset, transmitSyn } from "./transmit.ts";
+import { receiveWindow } from "./window.ts";
 
 const NOT_PREDICTED = FIN | SYN | RST | URG;
 
@@ -100,6 +102,7 @@ function onSynchronized(tcb: Tcb, seg: Segment): void {
     onForwardPending(tcb, seg);
     return;
   }
+  if (isSynFinDropped(tcb.ctx, seg)) return;
   if (tcb.state === SYN_RECEIVED && !checkRepeatedSyn(tcb, seg)) return;
   if (!checkSequence(tcb, seg)) return;
   if (!checkRst(tcb, seg)) return;
@@ -136,7 +139,7 @@ function checkSequence(tcb: Tcb, seg: Segment): boolean {
   }
   // Laxer than the RFC's table at both edges, as Linux: old data up to what was last acknowledged, and the
   // right edge itself, carry ACKs that are worth having (RFC 9293's "special allowance").
-  const edge = seqAdd(rcv.nxt, Math.max(0, seqDiff(seqAdd(rcv.wup, rcv.wnd), rcv.nxt)));
+  const edge = seqAdd(rcv.nxt, receiveWindow(tcb));
   if (seqGe(seg.end, rcv.wup) && seqLe(seg.seq, edge)) return true;
   if (!isRst) {
     if ((seg.flags & SYN) !== 0) return checkSyn(tcb, seg);
@@ -160,7 +163,10 @@ function noteTsRecent(tcb: Tcb, seg: Segment): void {
 /** Second: only the exact next number resets (RFC 5961 3.2). */
 function checkRst(tcb: Tcb, seg: Segment): boolean {
   if ((seg.flags & RST) === 0) return true;
-  if (seg.seq === tcb.rcv.nxt) onReset(tcb);
+  const { strictEdges, insecureRst } = tcb.ctx.settings;
+  const isExact = seg.seq === tcb.rcv.nxt;
+  if (!isExact && strictEdges !== 0 && !isInWindow(tcb, seg.seq)) return false;
+  if (isExact || insecureRst !== 0) onReset(tcb);
   else challengeAck(tcb);
   return false;
 }
@@ -177,9 +183,21 @@ function checkSyn(tcb: Tcb, seg: Segment): boolean {
   ) {
     return true;
   }
+  if (tcb.ctx.settings.insecureSyn !== 0 && isInWindow(tcb, seg.seq)) {
+    abortTcb(tcb, NetErr.ConnectionReset, true);
+    return false;
+  }
   tcb.ctx.stats.TCPSYNChallenge++;
   challengeAck(tcb);
   return false;
+}
+
+/** RFC 9293 3.10.7.4's table for one number, as seen from the last ACK. */
+function isInWindow(tcb: Tcb, seq: number): boolean {
+  const { rcv } = tcb;
+  const window = receiveWindow(tcb);
+  if (window === 0) return seq === rcv.wup;
+  return seqGe(seq, rcv.wup) && seqLt(seq, seqAdd(rcv.nxt, window));
 }
 
 /** Fifth. */
@@ -283,6 +301,7 @@ export function completeEarly(tcb: Tcb, seg: Segment): void {
 /** RFC 9293, RFC 6191 and RFC 1337: a RST is ignored, an old segment answered, a newer SYN begins anew. */
 function onTimeWait(tcb: Tcb, seg: Segment): void {
   const { ctx, rcv } = tcb;
+  if (isSynFinDropped(ctx, seg)) return;
   if ((seg.flags & RST) !== 0) {
     ctx.stats.TCPTimeWaitAssassinationIgnored++;
     return;
@@ -301,6 +320,7 @@ function onTimeWait(tcb: Tcb, seg: Segment): void {
       return;
     }
   }
+  if ((seg.flags & ACK) === 0 && ctx.settings.timeWaitNeedsAck !== 0) return;
   if (isOld) ctx.stats.PAWSEstab++;
   // A pure ACK in place needs no answer; anything with length is repeated or stray.
   if (seg.sequenceLength === 0 && seg.seq === rcv.nxt) return;

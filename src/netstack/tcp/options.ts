@@ -28,6 +28,7 @@ export function defaultOptions(): TcpEndpointOptions {
     keepIntervalNs: 75 * SECOND,
     keepCount: 9,
     userTimeoutNs: 0,
+    openTimeoutNs: 0,
     lingerNs: -1,
     linger2Ns: 60 * SECOND,
     deferAcceptNs: 0,

@@ -5,6 +5,7 @@ import { seqAdd, seqDiff, seqGe, seqGt, seqLe, seqLt, seqMax } from "../../base/
 import { Ready } from "../readiness.ts";
 import { FIN, URG } from "../wire/tcp.ts";
 import { enterQuickAck, scheduleAck } from "./ack-policy.ts";
+import { noteOverlap, setDsack } from "./dsack.ts";
 import { receiveEcnMark } from "./ecn.ts";
 import type { Segment } from "./segment.ts";
 import { CLOSE_WAIT, CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, SYN_RECEIVED } from "./state.ts";
@@ -18,7 +19,7 @@ import {
 } from "./tcb.ts";
 import { abortTcb, enterTimeWait } from "./transitions.ts";
 import { replyReset } from "./transmit.ts";
-import { growWindow, measureReceiverRtt, noteReceiverRtt } from "./window.ts";
+import { growWindow, measureReceiverRtt, noteReceiverRtt, receiveWindow } from "./window.ts";
 
 const mayReceive = (state: number): boolean =>
   state === ESTABLISHED || state === FIN_WAIT_1 || state === FIN_WAIT_2;
@@ -58,11 +59,12 @@ export function processText(tcb: Tcb, seg: Segment): void {
       return;
     }
     if (tcb.sackOk) noteDsack(tcb, seq, rcv.nxt);
+    if (ctx.settings.ackPolicy !== 0) tcb.isAckNow = true;
     offset += old;
     length -= old;
     seq = rcv.nxt;
   }
-  const room = seqDiff(seqAdd(rcv.wup, rcv.wnd), seq);
+  const room = seqDiff(seqAdd(rcv.nxt, receiveWindow(tcb)), seq);
   if (length > room) {
     tcb.isAckNow = true;
     if (room <= 0) {
@@ -88,7 +90,10 @@ export function processText(tcb: Tcb, seg: Segment): void {
   tcb.receiveRing.store(position, seg.bytes, offset, length);
   rcv.nxt = seqAdd(seq, length);
   noteSegmentSize(tcb, seg);
-  if (tcb.outOfOrder.count > 0) absorb(tcb);
+  if (tcb.outOfOrder.count > 0) {
+    if (tcb.sackOk) noteOverlap(tcb, seq, rcv.nxt);
+    absorb(tcb);
+  }
   tcb.bytesReceived += seqDiff(rcv.nxt, seq);
   if (rcv.urgentState === URGENT_PENDING) takeUrgent(tcb);
   tcb.events |= Ready.Read;
@@ -120,6 +125,7 @@ function storeOutOfOrder(
     ranges.add(seq, end);
     return;
   }
+  if (tcb.sackOk) noteOverlap(tcb, seq, end);
   if (!ranges.add(seq, end)) {
     stats.TCPOFODrop++;
     return;
@@ -151,12 +157,6 @@ function noteDsack(tcb: Tcb, start: number, end: number): void {
   setDsack(tcb, start, end);
 }
 
-function setDsack(tcb: Tcb, start: number, end: number): void {
-  tcb.hasDsack = true;
-  tcb.dsackStart = start;
-  tcb.dsackEnd = end;
-}
-
 function noteSegmentSize(tcb: Tcb, seg: Segment): void {
   const gso = seg.pkt === null ? 0 : seg.pkt.gsoSize;
   const size = gso > 0 ? gso : seg.length;
@@ -179,6 +179,8 @@ function noteFin(tcb: Tcb, finSeq: number): void {
   if (seqLt(finSeq, rcv.nxt) || seqGt(finSeq, seqAdd(rcv.wup, rcv.wnd))) return;
   rcv.hasEarlyFin = true;
   rcv.earlyFinSeq = finSeq;
+  // In order it will be acknowledged as such; out of order it is answered as any segment beyond a hole.
+  if (finSeq !== rcv.nxt) tcb.isAckNow = true;
 }
 
 /** Eighth step. */

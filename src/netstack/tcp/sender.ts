@@ -245,8 +245,11 @@ export function armRetransmit(tcb: Tcb): void {
   schedule(tcb, tcb.rtxNs);
 }
 
-const backedOffUs = (tcb: Tcb): number =>
-  Math.min(tcb.rtt.rtoUs * 2 ** tcb.backoff, tcb.ctx.settings.rtoMaxUs);
+function backedOffUs(tcb: Tcb): number {
+  const { rtoMaxUs, rtoSlopUs } = tcb.ctx.settings;
+  const us = tcb.rtt.rtoUs * 2 ** tcb.backoff + (tcb.backoff > 0 ? rtoSlopUs : 0);
+  return us < rtoMaxUs ? us : rtoMaxUs;
+}
 
 /** RFC 6298 5.3; after a probe or reordering timer the time since the oldest was sent counts. */
 export function rearmRetransmit(tcb: Tcb): void {

@@ -62,6 +62,7 @@ export class TcpSettings {
   maxOrphans = 16_384;
   finTimeoutNs = 60_000_000_000;
   abortOnOverflow = 0;
+  /** At most one challenge or out-of-window ACK per connection in this time. */
   invalidRatelimitMs = 500;
   rtoMinUs = 200_000;
   rtoMaxUs = 120_000_000;
@@ -69,4 +70,52 @@ export class TcpSettings {
   congestion = "cubic";
   /** CUBIC's HyStart: 0 off, 1 ACK train, 2 delay, 3 both (Linux); 4: HyStart++ (RFC 9406). */
   hystart = 3;
+
+  // What the RFCs leave open and other systems do otherwise. Linux's way is the default.
+  /**
+   * What begins at the right edge is outside: of the receive window (RFC 9293 3.10.7.4), of what an ICMP
+   * error may quote (RFC 5927 4.1). 0: inside.
+   */
+  strictEdges = 0;
+  /** A RST anywhere in the window resets (RFC 793); 0: only the exact next number (RFC 5961 3.2). */
+  insecureRst = 0;
+  /** A SYN in the window aborts (RFC 793); 0: it is challenged (RFC 5961 4.2). */
+  insecureSyn = 0;
+  /** What no endpoint wants gets no RST: 1 SYNs, 2 all segments. */
+  blackhole = 0;
+  /** Segments with SYN and FIN: 0 their FIN is ignored in LISTEN, 1 they open nothing, 2 none is looked at. */
+  dropSynFin = 1;
+  /** A SYN-ACK to a listener gets a RST (RFC 9293 3.10.7.2); 0: it is dropped. */
+  resetsSynAck = 1;
+  /** A RST in CLOSE-WAIT tells the user of a broken pipe; 0: of a reset connection. */
+  closeWaitPipe = 1;
+  /** An ACK sent while our FIN is not acknowledged carries it again. */
+  acksRepeatFin = 0;
+  /** In TIME-WAIT a segment without ACK gets no answer; 0: one (RFC 9293 3.10.7.4, first step). */
+  timeWaitNeedsAck = 0;
+  /** A RST of our own carries the window; 0: none. */
+  rstWindow = 1;
+  /** Timeout before the first sample (RFC 6298 2.1). */
+  rtoInitialUs = 1_000_000;
+  /** Added to every timeout that has been backed off. */
+  rtoSlopUs = 0;
+  /** An active open ends after this time (RFC 9293 3.10.1's timeout), the endpoint's option first; 0: none. */
+  openTimeoutNs = 0;
+  /** A SYN repeated this often goes without options but the MSS; 0: never. */
+  synDropOptions = 0;
+  delayedAckUs = 40_000;
+  /** ACKs not delayed at the start and after disorder. */
+  quickAcks = 16;
+  /**
+   * 0: every second full segment is acknowledged at once (RFC 9293 SHLD-19).
+   * 1 (4.4BSD): every second segment of any size, and one that repeats old data in front of new.
+   */
+  ackPolicy = 0;
+  /**
+   * 0: the window opens as segments show how they fill the buffer, and an update tells that it has doubled.
+   * 1 (4.4BSD): the whole buffer is offered, rounded up to full segments; updates tell a quarter of it.
+   */
+  windowPolicy = 0;
+  /** What is written before the connection is there waits for it (RFC 9293 3.10.2); 0: so does the writer. */
+  queuesBeforeOpen = 0;
 }

@@ -50,15 +50,12 @@ export const RTO_INITIAL_US = 1_000_000;
 export const RTO_MIN_US = 200_000;
 export const RTO_MAX_US = 120_000_000;
 
-export const DELAYED_ACK_NS = 40 * MS;
 export const DELAYED_ACK_MAX_NS = 200 * MS;
 export const CORK_NS = 200 * MS;
 /** 2 MSL, as Linux's TCP_TIMEWAIT_LEN. */
 export const TIME_WAIT_NS = 60 * SECOND;
 /** How long a gateway may ponder over a SYN before it is forgotten. */
 export const FORWARD_DECISION_NS = 120 * SECOND;
-/** At most one challenge or out-of-window ACK per connection in this time (Linux tcp_invalid_ratelimit). */
-export const INVALID_ACK_INTERVAL_MS = 500;
 /** RFC 7323 5.5: a TS.Recent older than 24 days is no longer compared. */
 export const PAWS_24_DAYS_MS = 24 * 24 * 3600 * 1000;
 
@@ -83,4 +80,3 @@ export const WSCALE_MAX = 14;
 export const SENT_RECORDS_MAX = 8192;
 /** Separate out-of-order ranges held per connection. */
 export const OUT_OF_ORDER_RANGES_MAX = 128;
-export const QUICK_ACKS = 16;

@@ -22,10 +22,8 @@ import {
   CLOSE_WAIT,
   CLOSED,
   ESTABLISHED,
-  INVALID_ACK_INTERVAL_MS,
   MSS_DEFAULT_V4,
   OUT_OF_ORDER_RANGES_MAX,
-  QUICK_ACKS,
   SSTHRESH_INFINITE,
 } from "./state.ts";
 
@@ -201,7 +199,7 @@ export class Tcb {
   troubleNs = 0;
 
   // Acknowledgment policy.
-  quickAcks = QUICK_ACKS;
+  quickAcks: number;
   isAckPending = false;
   isAckNow = false;
   isPingPong = false;
@@ -278,8 +276,10 @@ export class Tcb {
     this.receiveRing = new Ring(ctx.rings);
     this.sent = new SentList(ctx.records);
     this.timer = new Timer(() => onTimer(this));
+    this.quickAcks = ctx.settings.quickAcks;
+    this.rtt.rtoUs = ctx.settings.rtoInitialUs;
     this.rcv.bufferBytes = options.receiveBufferBytes;
-    this.lastInvalidAckMs = (ctx.nowMs - INVALID_ACK_INTERVAL_MS) | 0;
+    this.lastInvalidAckMs = (ctx.nowMs - ctx.settings.invalidRatelimitMs) | 0;
   }
 
   get localPort(): number {

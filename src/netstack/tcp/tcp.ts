@@ -3,7 +3,7 @@
 
 import type { TcpEndpoint } from "../endpoints.ts";
 import type { Family } from "../ip-addr.ts";
-import type { NetError } from "../net-error.ts";
+import { NetErr, type NetError } from "../net-error.ts";
 import type { PacketBuffer } from "../stack/packet-buffer.ts";
 import type { IcmpError, NetworkLayer, TransportProtocol } from "../stack/transport.ts";
 import { pseudoSum, sum16 } from "../wire/checksum.ts";
@@ -13,9 +13,10 @@ import { Endpoint } from "./endpoint.ts";
 import type { ForwardHandler } from "./forwarder.ts";
 import { onListen } from "./handshake.ts";
 import { handleIcmpError, quotedSender } from "./icmp-error.ts";
-import { onSegment } from "./on-segment.ts";
+import { flushEvents, onSegment } from "./on-segment.ts";
 import type { TcpSettings } from "./settings.ts";
 import type { TcpStats } from "./stats.ts";
+import type { Tcb } from "./tcb.ts";
 import { closeTcb } from "./transitions.ts";
 
 export type { TcpResources } from "./context.ts";
@@ -49,6 +50,13 @@ export class TcpProtocol implements TransportProtocol {
   /** `ip tcp_metrics flush`: forgets what was learned of other hosts. */
   flushMetrics(): void {
     this.context.fastOpenCache.clear();
+  }
+
+  /** Ends a connection without a word to the peer. */
+  drop(tcb: Tcb): void {
+    this.context.enter();
+    closeTcb(tcb, NetErr.ConnectionAborted);
+    flushEvents(tcb);
   }
 
   onPacket(pkt: PacketBuffer): void {

@@ -74,7 +74,8 @@ function onTransmitTimer(tcb: Tcb): void {
 function onLifeOver(tcb: Tcb): void {
   tcb.lifeNs = NEVER;
   // TIME-WAIT is over; an orphan's FIN never came; a gateway never decided. None is worth a word.
-  closeTcb(tcb, 0);
+  const isOpening = tcb.state === SYN_SENT || (tcb.state === SYN_RECEIVED && !tcb.isPassive);
+  closeTcb(tcb, isOpening ? NetErr.TimedOut : 0);
 }
 
 function onDelayedAck(tcb: Tcb): void {
@@ -130,6 +131,10 @@ function onSynTimeout(tcb: Tcb): void {
   const head = tcb.sent.head;
   if (head !== null && (head.flags & HAS_SYN) !== 0) head.flags |= EVER_RETRANS;
   dropOption(tcb);
+  const { synDropOptions } = settings;
+  if (synDropOptions > 0 && tcb.retransmits >= synDropOptions && !isPassive) {
+    tcb.wscaleOk = tcb.tsOk = tcb.sackOk = false;
+  }
   armRetransmit(tcb);
   transmitSyn(tcb);
 }

@@ -35,6 +35,7 @@ export function enterEstablished(tcb: Tcb): void {
     return;
   }
   if (tcb.state === SYN_RECEIVED && tcb.isPassive) ctx.halfOpenCount--;
+  tcb.lifeNs = NEVER;
   setState(tcb, ESTABLISHED);
   ctx.connectionCount++;
   startTransfer(tcb);
@@ -151,7 +152,7 @@ export function onReset(tcb: Tcb): void {
       closeTcb(tcb, tcb.isPassive ? NetErr.ConnectionReset : NetErr.ConnectionRefused);
       break;
     case CLOSE_WAIT:
-      closeTcb(tcb, NetErr.BrokenPipe);
+      closeTcb(tcb, tcb.ctx.settings.closeWaitPipe ? NetErr.BrokenPipe : NetErr.ConnectionReset);
       break;
     default:
       closeTcb(tcb, NetErr.ConnectionReset);

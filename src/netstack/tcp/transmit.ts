@@ -194,7 +194,7 @@ export function transmit(
     urgent = distance > 0xffff ? 0xffff : distance;
     allFlags |= URG;
   }
-  const window = (flags & RST) !== 0 ? openWindow(tcb) >>> tcb.rcv.wscale : selectWindow(tcb);
+  const window = (flags & RST) !== 0 ? resetWindow(tcb) : selectWindow(tcb);
   encodeTcp(b, off, tcb.ports, seq, tcb.rcv.nxt, at - off, allFlags, window, urgent);
   pkt.end = at;
   if (length > 0) attachPayload(tcb, pkt, seqDiff(seq, tcb.snd.base), length);
@@ -207,6 +207,9 @@ export function transmit(
   if ((flags & (SYN | FIN)) === 0 && length > 0) tcb.dataSegsOut++;
   return send(ctx, route, pkt, tcb.pseudoSum, tcb);
 }
+
+const resetWindow = (tcb: Tcb): number =>
+  tcb.ctx.settings.rstWindow === 0 ? 0 : openWindow(tcb) >>> tcb.rcv.wscale;
 
 function attachPayload(tcb: Tcb, pkt: PacketBuffer, position: number, length: number): void {
   const ring = tcb.sendRing;

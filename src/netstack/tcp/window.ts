@@ -5,7 +5,8 @@
 import { seqAdd, seqDiff } from "../../base/seqnum.ts";
 import type { TcpEndpointOptions } from "../endpoints.ts";
 import type { TcpContext } from "./context.ts";
-import { WSCALE_MAX } from "./state.ts";
+import type { TcpSettings } from "./settings.ts";
+import { SYN_RECEIVED, WSCALE_MAX } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
 
 /** Windows cannot name more (RFC 7323 2.3). */
@@ -20,7 +21,8 @@ export function initialScale(ctx: TcpContext, options: TcpEndpointOptions): numb
 }
 
 /** The window of a SYN or SYN-ACK: whole segments, unscaled (RFC 7323 2.2). */
-export function initialWindow(bufferBytes: number, mss: number): number {
+export function initialWindow(settings: TcpSettings, bufferBytes: number, mss: number): number {
+  if (settings.windowPolicy !== 0) return Math.min(bufferBytes, 65_535);
   const whole = bufferBytes - (bufferBytes % mss);
   return Math.min(whole > 0 ? whole : bufferBytes, 65_535);
 }
@@ -29,6 +31,16 @@ export function initialWindow(bufferBytes: number, mss: number): number {
 export function openWindow(tcb: Tcb): number {
   const open = seqDiff(seqAdd(tcb.rcv.wup, tcb.rcv.wnd), tcb.rcv.nxt);
   return open > 0 ? open : 0;
+}
+
+/** Bytes from RCV.NXT that an arriving segment may fill: what was advertised, or by policy all there is room for. */
+export function receiveWindow(tcb: Tcb): number {
+  const { rcv } = tcb;
+  const open = openWindow(tcb);
+  if (tcb.ctx.settings.windowPolicy === 0 || (tcb.state === SYN_RECEIVED && tcb.isPassive))
+    return open;
+  const room = rcv.bufferBytes - seqDiff(rcv.nxt, rcv.copied);
+  return room > open ? room : open;
 }
 
 /** What could be advertised now, before the rule about the right edge. */
@@ -57,8 +69,8 @@ export function selectWindow(tcb: Tcb): number {
   let window = ((availableWindow(tcb) + (1 << shift) - 1) >>> shift) << shift;
   // The right edge stays: round the open part up, for a scaled window cannot name it exactly.
   if (window < open) window = ((open + (1 << shift) - 1) >>> shift) << shift;
-  else if (shift === 0 && window - open < rcv.mss && window - open < rcv.bufferBytes >> 1) {
-    window = open;
+  else if (shift === 0 && tcb.ctx.settings.windowPolicy === 0) {
+    if (window - open < rcv.mss && window - open < rcv.bufferBytes >> 1) window = open;
   }
   if (window > 65_535 << shift) window = 65_535 << shift;
   if (window === 0 && rcv.wnd !== 0) tcb.ctx.stats.TCPToZeroWindowAdv++;
@@ -81,9 +93,21 @@ export function growWindow(tcb: Tcb, length: number): void {
 /** After the user read: is the window worth an update of its own? */
 export function wantsWindowUpdate(tcb: Tcb): boolean {
   const open = openWindow(tcb);
+  if (tcb.ctx.settings.windowPolicy !== 0) return isUpdateDue(tcb, open);
   if (2 * open > tcb.rcv.bufferBytes) return false;
   const available = availableWindow(tcb);
   return available > 0 && available >= 2 * open && available - open >= 1 << tcb.rcv.wscale;
+}
+
+/** 4.4BSD's tcp_output(): two segments and a quarter of the buffer more, or half of the buffer. */
+function isUpdateDue(tcb: Tcb, open: number): boolean {
+  const { rcv } = tcb;
+  if (tcb.isAckPending || rcv.finReceived) return false;
+  const more = availableWindow(tcb) - open;
+  if (open >>> rcv.wscale >= (open + more) >>> rcv.wscale) return false;
+  const isLarge = more >= rcv.bufferBytes >> 2 || open + more <= rcv.bufferBytes >> 3;
+  const isFewSegments = rcv.bufferBytes <= 8 * tcb.snd.mss;
+  return (more >= 2 * tcb.snd.mss && (isLarge || isFewSegments)) || 2 * more >= rcv.bufferBytes;
 }
 
 /** How far auto-tuning may go (tcp_rmem[2]). */
