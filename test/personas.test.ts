@@ -18,7 +18,15 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeWith } from "./support/needs.ts";
 
 const PROJECT = fileURLToPath(new URL("..", import.meta.url));
-const SUITES = ["run", "programs", "gateway", "bad-input", "confinement"];
+const SUITES = [
+  "run",
+  "programs",
+  "real-programs",
+  "gateway",
+  "gateway6",
+  "bad-input",
+  "confinement",
+];
 const NOBODY = 65_534;
 /** What container engines leave to root. */
 const CONTAINER_CAPABILITIES =
