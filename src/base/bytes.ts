@@ -76,3 +76,15 @@ export function utf8ToByteString(s: string): ByteString {
     String.fromCharCode(Number.parseInt(hex, 16)),
   );
 }
+
+/** UTF-8 bytes to text; what is not UTF-8 is taken byte for byte. */
+export function utf8Text(b: Uint8Array, o: number, length: number): string {
+  const text = byteString(b, o, length);
+  try {
+    return decodeURIComponent(
+      text.replace(/[%\x80-\xff]/g, (c) => `%${c.charCodeAt(0).toString(16).padStart(2, "0")}`),
+    );
+  } catch {
+    return text; // not UTF-8
+  }
+}

@@ -1,17 +1,35 @@
 // The door of src/link: links that need no host. Those over a descriptor stand in link/host.
 
-export { CaptureLink } from "./capture-link.ts";
-export { FrameLayout } from "./frame-layout.ts";
-export { FrameStream, STREAM_HEADER, writeStreamHeader } from "./frame-stream.ts";
-export { MemoryLink, type MemoryLinkConfig, MemoryPair } from "./memory-pair.ts";
+export { type ByteSink, SinkBuffer } from "./capture/byte-sink.ts";
+export { type ByteSource, sourceOf } from "./capture/byte-window.ts";
+export { CaptureLink } from "./capture/capture-link.ts";
+export { CaptureReader } from "./capture/capture-reader.ts";
 export {
-  type ByteSink,
+  CapturedFrame,
+  type CaptureProblem,
+  LINKTYPE_ETHERNET,
+  LINKTYPE_IPV4,
+  LINKTYPE_IPV6,
+  LINKTYPE_LINUX_SLL,
+  LINKTYPE_LINUX_SLL2,
+  LINKTYPE_LOOP,
+  LINKTYPE_NULL,
+  LINKTYPE_RAW,
+  LINKTYPE_RAW_BSD,
+  LINKTYPE_RAW_OLD,
+} from "./capture/captured-frame.ts";
+export {
   DIRECTION_IN,
   DIRECTION_OUT,
   DIRECTION_UNKNOWN,
   type PcapFormat,
   PcapWriter,
-} from "./pcap-writer.ts";
+} from "./capture/pcap-writer.ts";
+export type { CaptureInterface, CaptureNote } from "./capture/pcapng-section.ts";
+export { PcapngWriter } from "./capture/pcapng-writer.ts";
+export { FrameLayout } from "./frame-layout.ts";
+export { FrameStream, STREAM_HEADER, writeStreamHeader } from "./frame-stream.ts";
+export { MemoryLink, type MemoryLinkConfig, MemoryPair } from "./memory-pair.ts";
 export { Segmenter } from "./segment.ts";
 export { SoftwareOffload } from "./software-offload.ts";
 export { Switch } from "./switch.ts";

@@ -2,14 +2,14 @@
 // the link are finished in the copy. A frame that stands for many (GSO) is written whole: its length fits
 // the IP header, and its checksum is made right for it.
 
-import type { Clock } from "../base/clock.ts";
+import type { Clock } from "../../base/clock.ts";
 import {
   completeChecksum,
   copyPacket,
   type LinkEndpoint,
   type LinkSink,
   PacketBuffer,
-} from "../netstack/index.ts";
+} from "../../netstack/index.ts";
 import { DIRECTION_IN, DIRECTION_OUT, type PcapWriter } from "./pcap-writer.ts";
 
 export class CaptureLink implements LinkEndpoint, LinkSink {
