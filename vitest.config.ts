@@ -3,7 +3,16 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: "unit", include: ["src/**/*.test.ts"], pool: "threads", isolate: false } },
+      {
+        test: {
+          name: "unit",
+          include: ["src/**/*.test.ts"],
+          pool: "threads",
+          isolate: false,
+          // Against hanging only: the machine may be busy with something else.
+          testTimeout: 30_000,
+        },
+      },
       {
         test: {
           name: "e2e",

@@ -10,6 +10,7 @@ import { isEarlyChild } from "./fastopen.ts";
 import { limitFinWait2 } from "./on-segment.ts";
 import { rateCheckAppLimited } from "./rate.ts";
 import { forgetUrgent } from "./receiver.ts";
+import { RESERVE_BLOCK_BYTES } from "./ring-pool.ts";
 import { output, restartAfterIdle } from "./sender.ts";
 import {
   CLOSE_WAIT,
@@ -97,9 +98,13 @@ function fillPieces(tcb: Tcb, src: Uint8Array, offset: number, length: number): 
       snd.tailSeq = snd.end;
       tail = 0;
     }
-    const copy = Math.min(goal - tail, length - n);
+    let copy = Math.min(goal - tail, length - n);
     const { queued } = tcb;
-    if (!tcb.sendRing.reserve(queued + copy, queued)) return n > 0 || queued > 0 ? n : -1;
+    if (!tcb.sendRing.reserve(queued + copy, queued)) {
+      copy = Math.min(copy, RESERVE_BLOCK_BYTES - queued);
+      const fits = copy > 0 && tcb.sendRing.reserve(queued + copy, queued);
+      if (!fits) return n > 0 || queued > 0 ? n : -1;
+    }
     tcb.sendRing.store(queued, src, offset + n, copy);
     snd.end = seqAdd(snd.end, copy);
     chronoStart(tcb, CHRONO_BUSY);
@@ -219,6 +224,15 @@ export function closeUser(tcb: Tcb): void {
     abortTcb(tcb, 0, true);
     return;
   }
+  const { ctx } = tcb;
+  if (ctx.orphanCount >= Math.min(ctx.settings.maxOrphans, ctx.limits.connections >> 1)) {
+    // Linux's tcp_check_oom: what nobody holds any more may not fill the table of what is held.
+    ctx.stats.TCPAbortOnMemory++;
+    abortTcb(tcb, 0, true);
+    return;
+  }
+  ctx.orphanCount++;
+  tcb.isOrphanCounted = true;
   tcb.receiveShutdown = true;
   closeWrite(tcb);
   if (tcb.state === FIN_WAIT_2) limitFinWait2(tcb);

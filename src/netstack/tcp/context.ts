@@ -62,6 +62,8 @@ export class TcpContext {
   connectionCount = 0;
   halfOpenCount = 0;
   timeWaitCount = 0;
+  /** Closed by their user, not yet by both ends. */
+  orphanCount = 0;
 
   constructor(
     network: NetworkLayer,

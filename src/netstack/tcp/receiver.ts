@@ -7,6 +7,7 @@ import { FIN, URG } from "../wire/tcp.ts";
 import { enterQuickAck, scheduleAck } from "./ack-policy.ts";
 import { noteOverlap, setDsack } from "./dsack.ts";
 import { receiveEcnMark } from "./ecn.ts";
+import { RESERVE_BLOCK_BYTES } from "./ring-pool.ts";
 import type { Segment } from "./segment.ts";
 import { CLOSE_WAIT, CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, SYN_RECEIVED } from "./state.ts";
 import {
@@ -75,10 +76,21 @@ export function processText(tcb: Tcb, seg: Segment): void {
   }
   const held = seqDiff(tcb.outOfOrder.count > 0 ? tcb.outOfOrder.last : rcv.nxt, rcv.copied);
   const position = seqDiff(seq, rcv.copied);
-  if (!tcb.receiveRing.reserve(Math.max(position + length, held), held)) {
-    ctx.stats.TCPRcvQDrop++;
+  const { receiveRing } = tcb;
+  if (seq !== rcv.nxt && position + length > receiveRing.capacity && ctx.rings.isScarce) {
+    // A byte far beyond a hole would take a whole window's memory (Linux prunes its queue instead).
+    ctx.stats.TCPOFODrop++;
     tcb.isAckNow = true;
     return;
+  }
+  if (!receiveRing.reserve(Math.max(position + length, held), held)) {
+    tcb.isAckNow = true;
+    // What a small block holds is taken all the same: the stream must go on.
+    length = Math.min(length, RESERVE_BLOCK_BYTES - position);
+    if (length <= 0 || !receiveRing.reserve(Math.max(position + length, held), held)) {
+      ctx.stats.TCPRcvQDrop++;
+      return;
+    }
   }
   if (tcb.ecnOk) receiveEcnMark(tcb, seg);
   tcb.dataSegsIn++;

@@ -8,7 +8,7 @@ const SMALLEST_SHIFT = 12;
 const CLASSES = 13; // 4 KiB ... 16 MiB
 const SPARE_BYTES_MAX = 32 * MiB;
 /** What a connection may still get when the others have used everything up: enough to limp on. */
-const RESERVE_BLOCK_BYTES = 4 * KiB;
+export const RESERVE_BLOCK_BYTES = 4 * KiB;
 
 export class RingPool {
   usedBytes = 0;
@@ -21,6 +21,11 @@ export class RingPool {
     for (let i = 0; i < CLASSES; i++) this.#spare.push([]);
   }
 
+  /** Three quarters are in use: the rest is for what moves a stream on, not for what lies beyond a hole. */
+  get isScarce(): boolean {
+    return this.usedBytes > this.limitBytes * 0.75;
+  }
+
   /** A block of at least `bytes`, or null at the limit. Holds anything. */
   take(bytes: number): Uint8Array | null {
     let shift = SMALLEST_SHIFT;
@@ -28,7 +33,9 @@ export class RingPool {
     if (shift - SMALLEST_SHIFT >= CLASSES) return null;
     const size = 1 << shift;
     const room = this.limitBytes - this.usedBytes;
-    if (size > room && (size > RESERVE_BLOCK_BYTES || room < -this.limitBytes / 4)) return null;
+    // From the half on a quarter of what is left: no crowd of connections takes it all from the next one.
+    const share = 2 * this.usedBytes > this.limitBytes ? room / 4 : room;
+    if (size > share && (size > RESERVE_BLOCK_BYTES || room < -this.limitBytes / 4)) return null;
     this.usedBytes += size;
     const block = this.#spare[shift - SMALLEST_SHIFT].pop();
     if (block === undefined) return new Uint8Array(size);

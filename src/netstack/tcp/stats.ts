@@ -68,6 +68,7 @@ export class TcpStats {
   TCPAbortOnClose = 0;
   TCPAbortOnTimeout = 0;
   TCPAbortOnLinger = 0;
+  TCPAbortOnMemory = 0;
   TCPDeferAcceptDrop = 0;
   TCPTimeWaitAssassinationIgnored = 0;
   TCPOFOQueue = 0;

@@ -217,6 +217,7 @@ export class Tcb {
   isDeferred = false;
   /** The user has closed; nobody will read. */
   isOrphan = false;
+  isOrphanCounted = false;
   receiveShutdown = false;
   sendShutdown = false;
   /** Pending error for the user; 0 none. Soft: reported only when the connection times out. */

@@ -171,9 +171,11 @@ function onPersist(tcb: Tcb): void {
   if (tcb.troubleNs === 0) tcb.troubleNs = ctx.nowNs;
   const isUserTimeout =
     tcb.options.userTimeoutNs > 0 && ctx.nowNs - tcb.troubleNs >= tcb.options.userTimeoutNs;
-  // A peer that answers probes may keep its window shut for ever (RFC 9293 MUST-36); a silent one not.
+  // A peer that answers probes may keep its window shut for ever (RFC 9293 MUST-36); a silent one not. With
+  // nobody here to keep it for, it may for as long as the probes' back-off grows (Linux's tcp_probe_timer).
   const max = tcb.isOrphan ? ORPHAN_RETRIES : RETRIES2;
-  if (tcb.probesOut > max || isUserTimeout) {
+  const isAbandoned = tcb.isOrphan && tcb.rtt.rtoUs * 2 ** tcb.backoff >= RTO_MAX_US;
+  if (tcb.probesOut > max || isUserTimeout || isAbandoned) {
     giveUp(tcb);
     return;
   }

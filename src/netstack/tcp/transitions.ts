@@ -112,6 +112,10 @@ export function closeTcb(tcb: Tcb, error: NetError | 0): void {
 
 function leaveState(tcb: Tcb): void {
   const { ctx, state } = tcb;
+  if (tcb.isOrphanCounted) {
+    tcb.isOrphanCounted = false;
+    ctx.orphanCount--;
+  }
   switch (state) {
     case TIME_WAIT:
       ctx.timeWaitCount--;
