@@ -29,6 +29,9 @@ export type { CaptureInterface, CaptureNote } from "./capture/pcapng-section.ts"
 export { PcapngWriter } from "./capture/pcapng-writer.ts";
 export { FrameLayout } from "./frame-layout.ts";
 export { FrameStream, STREAM_HEADER, writeStreamHeader } from "./frame-stream.ts";
+export { type Conditions, PERFECT, parseConditions } from "./impair/conditions.ts";
+export { ImpairedLink, type ImpairedLinkConfig } from "./impair/impaired-link.ts";
+export { Impairment, type ImpairmentCounters } from "./impair/impairment.ts";
 export { MemoryLink, type MemoryLinkConfig, MemoryPair } from "./memory-pair.ts";
 export { Segmenter } from "./segment.ts";
 export { SoftwareOffload } from "./software-offload.ts";
