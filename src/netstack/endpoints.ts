@@ -106,6 +106,8 @@ export interface TcpEndpointOptions extends CommonOptions {
   keepIntervalNs: number;
   keepCount: number;
   userTimeoutNs: number;
+  /** Segments carry no TCP options, not even an MSS (4.4BSD's TCP_NOOPT). */
+  noOptions: boolean;
   /** Time that an active open may take; 0: the stack's rule. */
   openTimeoutNs: number;
   /** -1: linger off; otherwise SO_LINGER's time (0: abort on close). */

@@ -53,6 +53,8 @@ export interface TcpSpec {
   /** The letters leave ECN alone and a digit gave the ACE field. */
   ace: number | null;
   seq: number;
+  /** `...(0)`: whatever it is; `!` behind it: the number itself, not counted from anywhere. */
+  seqMapping: "relative" | "any" | "absolute";
   length: number;
   ack: number;
   window: number | null;

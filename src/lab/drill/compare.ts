@@ -112,9 +112,10 @@ function tcpDifference(
   const tcp = seen.tcp as SeenTcp;
   if (spec.flags !== tcp.flags) return `expected ${specText(spec)}, got ${describe(seen, flow)}`;
   const isSyn = (spec.flags & SYN) !== 0;
-  const seq = flow.toScript(tcp.seq, isSyn);
+  const seq = spec.seqMapping === "absolute" ? tcp.seq : flow.toScript(tcp.seq, isSyn);
+  const seqRight = spec.seqMapping === "any" || seq === spec.seq >>> 0;
   const ackRight = (spec.flags & ACK) === 0 || flow.peerToLive(spec.ack, isSyn) === tcp.ack;
-  const isSame = seq === spec.seq >>> 0 && seen.payload.length === spec.length && ackRight;
+  const isSame = seqRight && seen.payload.length === spec.length && ackRight;
   if (!isSame) return `expected ${specText(spec)}, got ${describe(seen, flow)}`;
   if (spec.window !== null && spec.window !== tcp.window) {
     return `expected win ${spec.window}, got win ${tcp.window}`;

@@ -171,6 +171,7 @@ function runParsed(script: Script, family: DrillFamily, options: DrillOptions): 
     clock,
     options.pcap ?? null,
   );
+  link.gsoBytesMax = profile.gsoBytesMax;
   const { local, remote, prefixBits } = addressesOf(script, family);
   const addresses = [{ addr: local, prefixBits }];
   const nic = stack.attach(link, {

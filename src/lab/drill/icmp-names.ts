@@ -34,8 +34,11 @@ const V4: Readonly<Record<string, IcmpType>> = {
   source_quench: { type: 4, codes: [] },
   redirect: { type: 5, codes: [] },
   echo_request: { type: 8, codes: [] },
-  time_exceeded: { type: 11, codes: ["exc_ttl", "exc_fragtime"] },
-  parameter_problem: { type: 12, codes: [] },
+  time_exceeded: {
+    type: 11,
+    codes: ["exc_ttl", "exc_fragtime", "ttl_exceeded_in_transit", "frag_reass_exceeded"],
+  },
+  parameter_problem: { type: 12, codes: ["code_0", "code_1", "code_2"] },
 };
 
 const V6: Readonly<Record<string, IcmpType>> = {
@@ -50,8 +53,11 @@ const V6: Readonly<Record<string, IcmpType>> = {
     ],
   },
   packet_too_big: { type: 2, codes: [] },
-  time_exceeded: { type: 3, codes: ["exc_hop", "exc_fragtime"] },
-  parameter_problem: { type: 4, codes: [] },
+  time_exceeded: {
+    type: 3,
+    codes: ["exc_hop", "exc_fragtime", "exceeded_hop_limit", "exceeded_frag_time"],
+  },
+  parameter_problem: { type: 4, codes: ["header_field", "unknown_next_header", "unknown_option"] },
   echo_request: { type: 128, codes: [] },
   echo_reply: { type: 129, codes: [] },
 };
@@ -63,5 +69,7 @@ export function icmpCodes(spec: IcmpSpec, family: Family): [number, number] | nu
   if (spec.code === "") return [found.type, 0];
   if (/^\d+$/.test(spec.code)) return [found.type, Number(spec.code)];
   const code = found.codes.indexOf(spec.code);
-  return code < 0 ? null : [found.type, code];
+  if (code < 0) return null;
+  // Time exceeded has two codes, each with two names.
+  return [found.type, spec.type === "time_exceeded" ? code & 1 : code];
 }

@@ -60,8 +60,8 @@ function parseIpInfo(s: Scanner, packet: PacketSpec): void {
   do {
     const at = s.at;
     const word = s.word();
-    if (word === "tos") packet.tos = s.integer();
-    else if (word === "ttl" || word === "hl") packet.ttl = s.integer();
+    if (word === "tos" || word === "class") packet.tos = s.integer();
+    else if (word === "ttl" || word === "hl" || word === "hlim") packet.ttl = s.integer();
     else if (word === "flowlabel") packet.flowLabel = s.integer();
     else if (word !== null && ["ect0", "ect1", "ce", "noecn", "ect01"].includes(word)) {
       packet.ecn = word as EcnCheck;
@@ -116,12 +116,14 @@ function parseTcp(s: Scanner, isInbound: boolean): TcpSpec {
     } else if (FLAG_BITS[letter] === undefined) throw s.error(`no TCP flag '${letter}'`, at);
     else flags |= FLAG_BITS[letter];
   }
-  const { seq, length } = parseSequence(s);
+  const isAnySeq = !isInbound && s.eat("...");
+  const { seq, length } = isAnySeq ? { seq: 0, length: parenthesised(s) } : parseSequence(s);
   const tcp: TcpSpec = {
     kind: "tcp",
     flags,
     ace,
     seq,
+    seqMapping: isAnySeq ? "any" : s.eat("!") ? "absolute" : "relative",
     length,
     ack: 0,
     window: null,

@@ -9,6 +9,7 @@ import type { Profile, TcpSettings } from "./profile.ts";
 import type { DrillSocket } from "./socket.ts";
 import type { Setting } from "./socket-options.ts";
 import { sockstat, tcpdrop } from "./sockstat.ts";
+import { BSD_TCP_KEEPINIT, BSD_TCP_NOOPT } from "./symbols.ts";
 import { newTcpInfo } from "./tcp-info.ts";
 
 const SECOND = 1_000_000_000;
@@ -34,6 +35,10 @@ const TUNABLES: Readonly<Record<string, readonly [NumberSetting, number]>> = {
   rexmit_drop_options: ["synDropOptions", 3],
   keepinit: ["openTimeoutNs", 1_000_000],
   delacktime: ["delayedAckUs", 1_000],
+  keepidle: ["keepaliveTimeSec", 0.001],
+  keepintvl: ["keepaliveIntvlSec", 0.001],
+  keepcnt: ["keepaliveProbes", 1],
+  icmp_may_rst: ["icmpMayEnd", 1],
 };
 
 /** What is not here can at least be off. */
@@ -56,6 +61,12 @@ function sysctl(name: string, value: string, env: Environment): boolean {
   switch (tail) {
     case "rfc1323":
       settings.timestamps = settings.windowScaling = n;
+      return true;
+    case "ecn.maxretries":
+      settings.ecnFallback = n + 1;
+      return true;
+    case "tolerate_missing_ts":
+      settings.dropsMissingTs = n === 0 ? 1 : 0;
       return true;
     case "recvspace":
       env.rmem[1] = settings.rmem[1] = 2 * n;
@@ -126,12 +137,33 @@ const FAST_OPEN: Setting = {
   get: (s) => (s.opensOnSend ? 1 : 0),
 };
 
+const KEEP_INIT: Setting = {
+  set: (s, value) => {
+    tcpOptions(s).openTimeoutNs = value * SECOND;
+    return 0;
+  },
+  get: (s, p) => {
+    const ns = tcpOptions(s).openTimeoutNs || p.config.stack.tcp.settings.openTimeoutNs;
+    return ns / SECOND;
+  },
+};
+
+const NO_OPTIONS: Setting = {
+  set: (s, value) => {
+    tcpOptions(s).noOptions = value !== 0;
+    return 0;
+  },
+  get: (s) => (tcpOptions(s).noOptions ? 1 : 0),
+};
+
 function option(level: number, name: number): Setting | undefined {
   if (level === SOL_SOCKET) {
     if (name === 7) return SEND_BUFFER;
     return name === 8 ? RECEIVE_BUFFER : undefined;
   }
   if (level !== IPPROTO_TCP) return undefined;
+  if (name === BSD_TCP_KEEPINIT) return KEEP_INIT;
+  if (name === BSD_TCP_NOOPT) return NO_OPTIONS;
   return name === 23 ? FAST_OPEN : undefined;
 }
 
@@ -161,10 +193,17 @@ export const FREEBSD: Profile = {
     rstWindow: 0,
     windowPolicy: 1,
     queuesBeforeOpen: 1,
+    queuesSynData: 1,
+    icmpMayEnd: 1,
+    softErrorsShown: 0,
+    ecnFallback: 2,
+    keepaliveProbes: 8,
+    fastopenPathDisableSec: 900,
   },
   wmem: [4096, 32_768, 2 * MiB],
   rmem: [4096, 131_072, 2 * MiB],
   bufferBytesMax: 2 * MiB,
+  gsoBytesMax: 0,
   mtuV6: 1500,
   anyOptionOrder: true,
   sysctl,

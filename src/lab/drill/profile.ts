@@ -19,6 +19,8 @@ export interface Profile {
   readonly wmem: readonly number[];
   readonly rmem: readonly number[];
   readonly bufferBytesMax: number;
+  /** Most bytes the link cuts into segments itself; 0: the stack makes single segments. */
+  readonly gsoBytesMax: number;
   /** MTU of the link when the script runs over IPv6. */
   readonly mtuV6: number;
   /** Order and padding of TCP options are the implementation's own affair (RFC 9293 3.2). */
@@ -37,6 +39,7 @@ export const LINUX: Profile = {
   wmem: [4096, 16_384, 4 * MiB],
   rmem: [4096, 131_072, 6 * MiB],
   bufferBytesMax: 15 * MiB,
+  gsoBytesMax: 65_535,
   mtuV6: 1520,
   anyOptionOrder: false,
   sysctl: () => false,

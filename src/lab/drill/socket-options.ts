@@ -23,7 +23,7 @@ const LISTEN = 10;
 
 export interface Setting {
   set(s: DrillSocket, value: number, e: Expr): Result;
-  get?(s: DrillSocket): number;
+  get?(s: DrillSocket, p: DrillProcess): number;
 }
 
 const tcpOptions = (s: DrillSocket): TcpEndpointOptions => s.endpoint.options as TcpEndpointOptions;
@@ -274,7 +274,7 @@ export function getOption(p: DrillProcess, a: Expr[]): Result {
   const s = p.socket(a[0]);
   const setting = settingOf(p, numberOf(a[1]), numberOf(a[2]));
   if (setting?.get === undefined) return "ENOPROTOOPT";
-  const value = setting.get(s);
+  const value = setting.get(s, p);
   const e = a[3];
   if (e.kind === "ellipsis") return 0;
   const items = e.kind === "list" ? itemsOf(e) : [e];

@@ -1,6 +1,11 @@
 // Linux's numbers for the names that scripts use in system calls and code blocks (x86-64 headers). The lab
 // may not import src/abi, and needs only these.
 
+/** FreeBSD's own options get numbers that no option of Linux has. */
+export const BSD_TCP_KEEPINIT = 0x10080;
+export const BSD_TCP_NOOPT = 0x10008;
+const BSD_OTHER = 0x1ffff;
+
 const NUMBERS: Readonly<Record<string, number>> = {
   AF_UNSPEC: 0,
   AF_UNIX: 1,
@@ -139,6 +144,13 @@ const NUMBERS: Readonly<Record<string, number>> = {
   TCP_FASTOPEN_NO_COOKIE: 34,
   TCP_INQ: 36,
   TCP_CM_INQ: 36,
+  TCP_KEEPINIT: BSD_TCP_KEEPINIT,
+  TCP_NOOPT: BSD_TCP_NOOPT,
+  TCP_RACK_PACE_MAX_SEG: BSD_OTHER,
+  TCP_RACK_PACE_RATE_SS: BSD_OTHER,
+  TCP_RACK_PACE_ALWAYS: BSD_OTHER,
+  TCP_FUNCTION_BLK: BSD_OTHER,
+  TCP_REMOTE_UDP_ENCAPS_PORT: BSD_OTHER,
   // SOL_IP
   IP_TOS: 1,
   IP_TTL: 2,
@@ -155,6 +167,8 @@ const NUMBERS: Readonly<Record<string, number>> = {
   IPV6_V6ONLY: 26,
   IPV6_UNICAST_HOPS: 16,
   IPV6_TCLASS: 67,
+  IPTOS_DSCP_CS1: 0x20,
+  IPTOS_DSCP_CS7: 0xe0,
   // The error queue
   SO_EE_ORIGIN_NONE: 0,
   SO_EE_ORIGIN_LOCAL: 1,

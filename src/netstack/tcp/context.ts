@@ -50,7 +50,7 @@ export class TcpContext {
   readonly segment = new Segment();
   forwarder: ForwardHandler | null = null;
   /** Options of connections that a gateway accepts. */
-  readonly forwardOptions = defaultOptions();
+  readonly forwardOptions = defaultOptions(this.settings);
   /** Wraps an established child for the accept queue; set by TcpProtocol. */
   wrapChild: (tcb: Tcb) => TcpEndpoint;
 

@@ -18,7 +18,7 @@ export const asksForEcn = (tcb: Tcb): boolean => {
   const { ecn, ecnFallback } = tcb.ctx.settings;
   if (ecn !== 1 && ecn !== 4 && ecn !== 3) return false;
   // 6.1.1.1: a SYN that was lost may have been dropped for its flags.
-  return tcb.retransmits === 0 || ecnFallback === 0;
+  return ecnFallback === 0 || tcb.retransmits < ecnFallback;
 };
 
 /** 6.1.1: the peer's SYN asks with ECE and CWR both. */

@@ -49,7 +49,11 @@ export class Endpoint implements TcpEndpoint, TcbOwner {
   /** connect() has been told of its success once. */
   #isConnectReported = false;
 
-  constructor(ctx: TcpContext, family: Family, options: TcpEndpointOptions = defaultOptions()) {
+  constructor(
+    ctx: TcpContext,
+    family: Family,
+    options: TcpEndpointOptions = defaultOptions(ctx.settings),
+  ) {
     this.#ctx = ctx;
     this.family = family;
     this.options = options;
@@ -112,8 +116,10 @@ export class Endpoint implements TcpEndpoint, TcbOwner {
   takeError(): NetError | 0 {
     const tcb = this.#tcb;
     if (tcb === null) return 0;
-    const error = tcb.error !== 0 ? tcb.error : tcb.softError;
+    const isSoftShown = this.#ctx.settings.softErrorsShown !== 0;
+    const error = tcb.error === 0 && isSoftShown ? tcb.softError : tcb.error;
     tcb.error = 0;
+    if (!isSoftShown) return error;
     tcb.softError = 0;
     return error;
   }

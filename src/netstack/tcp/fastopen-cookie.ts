@@ -77,6 +77,8 @@ export class FastOpenPeer {
   /** 1: ask with the experimental option next time; 2: it did not help either. */
   tryExperimental = 0;
   synLosses = 0;
+  /** Until then the server is spoken to without Fast Open. */
+  disabledUntilNs = 0;
 }
 
 const PEERS_MAX = 1_024;

@@ -47,13 +47,16 @@ const OPTION_SPACE_MAX = 40;
 export const isClientEnabled = (ctx: TcpContext): boolean =>
   (ctx.settings.fastopen & TFO_CLIENT) !== 0;
 
+const isPathDisabled = (ctx: TcpContext, peer: FastOpenPeer | null): boolean =>
+  peer !== null && peer.disabledUntilNs > ctx.nowNs;
+
 /** Whether a SYN to this peer may carry data now. */
 export function maySendSynData(
   ctx: TcpContext,
   peer: FastOpenPeer | null,
   noCookie: boolean,
 ): boolean {
-  if (!isClientEnabled(ctx)) return false;
+  if (!isClientEnabled(ctx) || isPathDisabled(ctx, peer)) return false;
   if (noCookie || (ctx.settings.fastopen & TFO_CLIENT_NO_COOKIE) !== 0) return true;
   return peer !== null && peer.cookieLength > 0;
 }
@@ -62,6 +65,7 @@ export function maySendSynData(
 export function prepareClient(tcb: Tcb): number {
   const { ctx, options } = tcb;
   const peer = ctx.fastOpenCache.find(tcb.remote);
+  if (isPathDisabled(ctx, peer)) return 0;
   const state = new FastOpenState();
   tcb.fastOpen = state;
   const mayCarry = maySendSynData(ctx, peer, options.fastOpenNoCookie);
@@ -102,6 +106,8 @@ export function onSynAck(tcb: Tcb, seg: Segment): boolean {
     peer.cookieLength = o.fastOpenLength;
     peer.cookie.set(o.fastOpenCookie);
     peer.isExperimental = o.isFastOpenExperimental;
+  } else if (ctx.settings.fastopenPathDisableSec > 0 && (state.dataBytes === 0 || hasUnacked)) {
+    peer.disabledUntilNs = ctx.nowNs + ctx.settings.fastopenPathDisableSec * 1e9;
   } else if (tcb.totalRetrans === 0 && state.wasAsked && state.dataBytes === 0) {
     const next = state.isExperimental ? 2 : 1;
     if (next > peer.tryExperimental) peer.tryExperimental = next;

@@ -19,7 +19,7 @@ import { dropOption, judgeSyn, onSynAck, startEarlyChild } from "./fastopen.ts";
 import type { Listener } from "./listener.ts";
 import { flushEvents } from "./on-segment.ts";
 import { PendingForward } from "./pending-forward.ts";
-import { processData, processText } from "./receiver.ts";
+import { keepSynData, processData, processText } from "./receiver.ts";
 import { schedule } from "./schedule.ts";
 import type { Segment } from "./segment.ts";
 import { armRetransmit } from "./sender.ts";
@@ -68,9 +68,10 @@ export function install(tcb: Tcb, issFloor: number | null): void {
   const { settings } = ctx;
   rcv.wnd = initialWindow(settings, rcv.bufferBytes, rcv.advertisedMss);
   rcv.ssthresh = settings.windowPolicy === 0 ? rcv.wnd : 0x7fff_ffff;
-  tcb.sackOk = settings.sack !== 0;
-  tcb.tsOk = settings.timestamps !== 0;
-  tcb.wscaleOk = settings.windowScaling !== 0;
+  const mayAsk = !tcb.options.noOptions;
+  tcb.sackOk = mayAsk && settings.sack !== 0;
+  tcb.tsOk = mayAsk && settings.timestamps !== 0;
+  tcb.wscaleOk = mayAsk && settings.windowScaling !== 0;
   if (!tcb.wscaleOk) rcv.wscale = 0;
   ctx.demux.add(tcb);
   ctx.ports.addTcb(tcb);
@@ -283,6 +284,7 @@ export function onSynSent(tcb: Tcb, seg: Segment): void {
     tcb.backoff = 0;
     dropOption(tcb);
     sendSyn(tcb);
+    if (ctx.settings.queuesSynData !== 0) keepSynData(tcb, seg);
     return;
   }
   const wasRepeated = tcb.retransmits > 0;

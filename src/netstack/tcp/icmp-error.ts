@@ -48,7 +48,6 @@ export function quotedSender(ctx: TcpContext, error: IcmpError): Tcb | null {
 export function handleIcmpError(ctx: TcpContext, error: IcmpError): void {
   const tcb = quotedSender(ctx, error);
   if (tcb === null) return;
-  const seq = tcpSeq(error.bytes, error.l4);
   const isEarly = isEarlyChild(tcb);
   if (error.kind === ICMP_KIND_PACKET_TOO_BIG) {
     lowerMss(tcb);
@@ -60,7 +59,7 @@ export function handleIcmpError(ctx: TcpContext, error: IcmpError): void {
     closeTcb(tcb, meaning);
   } else if ((tcb.state === SYN_SENT || tcb.state === SYN_RECEIVED) && !isEarly) {
     // A half-open child goes, as on Linux, when the way back to the peer is gone.
-    if (!tcb.isPassive || (seq === tcb.snd.iss && isRoute(error.kind))) closeTcb(tcb, meaning);
+    endOpening(tcb, error, meaning);
   } else if (tcb.options.receiveErrors) {
     tcb.error = meaning;
     tcb.events |= Ready.Error;
@@ -68,6 +67,34 @@ export function handleIcmpError(ctx: TcpContext, error: IcmpError): void {
     tcb.softError = meaning;
   }
   flushEvents(tcb);
+}
+
+/** Precondition: the state is SYN-SENT or SYN-RECEIVED. */
+function endOpening(tcb: Tcb, error: IcmpError, meaning: NetError): void {
+  const { icmpMayEnd } = tcb.ctx.settings;
+  if (icmpMayEnd === 1) {
+    const refusal = refusalOf(error);
+    if (refusal !== 0 && !tcb.isPassive) closeTcb(tcb, refusal);
+    else tcb.softError = meaning;
+    return;
+  }
+  const isStart = tcpSeq(error.bytes, error.l4) === tcb.snd.iss;
+  if (icmpMayEnd === 0) tcb.softError = meaning;
+  else if (!tcb.isPassive || (isStart && isRoute(error.kind))) closeTcb(tcb, meaning);
+}
+
+/** 4.4BSD's PRC_*: what says that this host or port is not to be had, now or later. */
+function refusalOf(error: IcmpError): NetError | 0 {
+  switch (error.kind) {
+    case ICMP_KIND_PROTOCOL_UNREACHABLE:
+    case ICMP_KIND_PORT_UNREACHABLE:
+    case ICMP_KIND_ADMIN_PROHIBITED:
+      return NetErr.ConnectionRefused;
+    case ICMP_KIND_TIME_EXCEEDED:
+      return error.code === 0 ? NetErr.HostUnreachable : 0;
+    default:
+      return 0;
+  }
 }
 
 const isRoute = (kind: number): boolean =>

@@ -11,7 +11,7 @@ import { ackUnacceptable, challengeAck, isLimited } from "./challenge.ts";
 import { isEarlyChild } from "./fastopen.ts";
 import { isSynFinDropped, onListen, onSynSent } from "./handshake.ts";
 import { updatePacingRate } from "./rate.ts";
-import { processData } from "./receiver.ts";
+import { processData, takeSynData } from "./receiver.ts";
 import { schedule } from "./schedule.ts";
 import type { Segment } from "./segment.ts";
 import { armRetransmit, output } from "./sender.ts";
@@ -135,6 +135,9 @@ function checkSequence(tcb: Tcb, seg: Segment): boolean {
   if (!isRst && isOldByTimestamp(tcb, seg)) {
     ctx.stats.PAWSEstab++;
     ackUnacceptable(tcb, seg);
+    return false;
+  }
+  if (tcb.tsOk && ctx.settings.dropsMissingTs !== 0 && !isRst && !seg.options.hasTimestamps) {
     return false;
   }
   // Laxer than the RFC's table at both edges, as Linux: old data up to what was last acknowledged, and the
@@ -273,6 +276,7 @@ function completeHandshake(tcb: Tcb, seg: Segment): boolean {
   if (snd.wnd > snd.maxWnd) snd.maxWnd = snd.wnd;
   tcb.isHalfOpen = false;
   updatePacingRate(tcb);
+  if (ctx.settings.queuesSynData !== 0) takeSynData(tcb);
   if (listener !== null) listener.onEstablished(tcb);
   return true;
 }

@@ -1,10 +1,11 @@
 // The options a new TCP endpoint starts with: Linux's defaults, buffers in payload bytes.
 
 import type { TcpEndpointOptions } from "../endpoints.ts";
+import type { TcpSettings } from "./settings.ts";
 
 const SECOND = 1_000_000_000;
 
-export function defaultOptions(): TcpEndpointOptions {
+export function defaultOptions(settings: TcpSettings): TcpEndpointOptions {
   return {
     reuseAddress: false,
     reusePort: false,
@@ -24,11 +25,12 @@ export function defaultOptions(): TcpEndpointOptions {
     cork: false,
     quickAck: false,
     keepAlive: false,
-    keepIdleNs: 7_200 * SECOND,
-    keepIntervalNs: 75 * SECOND,
-    keepCount: 9,
+    keepIdleNs: settings.keepaliveTimeSec * SECOND,
+    keepIntervalNs: settings.keepaliveIntvlSec * SECOND,
+    keepCount: settings.keepaliveProbes,
     userTimeoutNs: 0,
     openTimeoutNs: 0,
+    noOptions: false,
     lingerNs: -1,
     linger2Ns: 60 * SECOND,
     deferAcceptNs: 0,

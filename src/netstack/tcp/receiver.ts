@@ -146,6 +146,24 @@ function storeOutOfOrder(
   tcb.receiveRing.store(seqDiff(seq, tcb.rcv.copied), seg.bytes, offset, length);
 }
 
+/** Text that came with a SYN before the connection is there waits beyond RCV.NXT. Its FIN must come again. */
+export function keepSynData(tcb: Tcb, seg: Segment): void {
+  const { rcv, outOfOrder } = tcb;
+  const length = Math.min(seg.length, receiveWindow(tcb));
+  if (length <= 0 || !tcb.receiveRing.reserve(length, 0)) return;
+  tcb.receiveRing.store(0, seg.bytes, seg.offset, length);
+  outOfOrder.add(rcv.nxt, seqAdd(rcv.nxt, length));
+}
+
+/** The connection is there: what waited is in order. */
+export function takeSynData(tcb: Tcb): void {
+  if (tcb.outOfOrder.count === 0) return;
+  absorb(tcb);
+  tcb.isAckNow = false;
+  tcb.events |= Ready.Read;
+  scheduleAck(tcb);
+}
+
 /** A hole was filled: what lay behind it is in order now. */
 function absorb(tcb: Tcb): void {
   const { rcv, outOfOrder } = tcb;

@@ -8,7 +8,7 @@ export class TcpSettings {
   windowScaling = 1;
   /** 0 off, 1 ask and answer, 2 answer only; 3, 4, 5: the same with AccECN (RFC 9768). */
   ecn = 2;
-  /** Fall back to no ECN when a SYN with it is lost. */
+  /** Fall back to no ECN when this many SYNs with it are lost; 0: never. */
   ecnFallback = 1;
   /** AccECN option: 0 never, 1 minimum, 2 as needed. */
   ecnOption = 2;
@@ -46,6 +46,11 @@ export class TcpSettings {
   readonly fastopenKey = new Int32Array(8);
   fastopenKeys = 0;
   fastopenBlackholeTimeoutSec = 0;
+  /**
+   * RFC 7413 4.1.3.1: so long a client does without for a server that answered with neither a cookie nor an
+   * acknowledgment of the data.
+   */
+  fastopenPathDisableSec = 0;
   autocorking = 1;
   moderateRcvbuf = 1;
   windowClamp = 0;
@@ -60,6 +65,9 @@ export class TcpSettings {
   rfc1337 = 0;
   twReuse = 2;
   maxOrphans = 16_384;
+  keepaliveTimeSec = 7_200;
+  keepaliveIntvlSec = 75;
+  keepaliveProbes = 9;
   finTimeoutNs = 60_000_000_000;
   abortOnOverflow = 0;
   /** At most one challenge or out-of-window ACK per connection in this time. */
@@ -85,6 +93,17 @@ export class TcpSettings {
   blackhole = 0;
   /** Segments with SYN and FIN: 0 their FIN is ignored in LISTEN, 1 they open nothing, 2 none is looked at. */
   dropSynFin = 1;
+  /** Simultaneous open: the data behind the SYN is kept (RFC 9293 3.10.7.3); 0: the peer sends it again. */
+  queuesSynData = 0;
+  /**
+   * Which ICMP errors end an opening: 0 none, 1 the hard ones as a refusal (RFC 1122 4.2.3.9), 2 all, with
+   * the errors that RFC 5461 2.1 describes.
+   */
+  icmpMayEnd = 2;
+  /** SO_ERROR tells soft errors too (RFC 1122 4.2.4.1); 0: only with the timeout that they explain. */
+  softErrorsShown = 1;
+  /** With timestamps agreed on, a segment without them is dropped (RFC 7323 3.2); 0: it is taken. */
+  dropsMissingTs = 0;
   /** A SYN-ACK to a listener gets a RST (RFC 9293 3.10.7.2); 0: it is dropped. */
   resetsSynAck = 1;
   /** A RST in CLOSE-WAIT tells the user of a broken pipe; 0: of a reset connection. */

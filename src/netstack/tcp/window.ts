@@ -39,7 +39,7 @@ export function receiveWindow(tcb: Tcb): number {
   const open = openWindow(tcb);
   if (tcb.ctx.settings.windowPolicy === 0 || (tcb.state === SYN_RECEIVED && tcb.isPassive))
     return open;
-  const room = rcv.bufferBytes - seqDiff(rcv.nxt, rcv.copied);
+  const room = rcv.bufferBytes - tcb.readable;
   return room > open ? room : open;
 }
 
