@@ -6,3 +6,7 @@ export {
   type DrillOutcome,
   runScript,
 } from "./drill/drill.ts";
+export { Cable, type CableConfig, CableEnd } from "./sim/cable.ts";
+export { newTcp, openConnection, type TransferConfig } from "./sim/conversation.ts";
+export { StreamSink, StreamSource } from "./sim/streams.ts";
+export { type JoinConfig, type PlugConfig, World, type WorldConfig } from "./sim/world.ts";

@@ -1,8 +1,9 @@
-// A learning switch in memory: frames go to the port where their destination was last seen, to all others
-// when it was not or is a group (IEEE 802.1D, without spanning tree or ageing by time). Owners pump it.
+// A learning switch: frames go to the port where their destination was last seen, to all others when it was
+// not or is a group (IEEE 802.1D, without spanning tree or ageing by time). Its cables are any links; those
+// that connect() makes are in memory and are pumped by the owner.
 
 import type { Clock } from "../base/clock.ts";
-import { copyPacket, type LinkSink, PacketBuffer } from "../netstack/index.ts";
+import { copyPacket, type LinkEndpoint, type LinkSink, PacketBuffer } from "../netstack/index.ts";
 import { MemoryLink, type MemoryLinkConfig } from "./memory-pair.ts";
 
 /** Addresses remembered; the oldest is forgotten first. */
@@ -10,10 +11,10 @@ const TABLE_MAX = 4096;
 
 class Port implements LinkSink {
   /** The switch's end of the cable. */
-  readonly link: MemoryLink;
+  readonly link: LinkEndpoint;
   readonly #owner: Switch;
 
-  constructor(owner: Switch, link: MemoryLink) {
+  constructor(owner: Switch, link: LinkEndpoint) {
     this.link = link;
     this.#owner = owner;
     link.attach(this);
@@ -27,6 +28,8 @@ export class Switch {
   readonly #ports: Port[] = [];
   readonly #table = new Map<number, Port>();
   readonly #config: MemoryLinkConfig;
+  /** Both ends of the cables that connect() made. */
+  readonly #cables: MemoryLink[] = [];
   readonly #copy = new PacketBuffer();
   #nextMac = 1;
 
@@ -44,8 +47,14 @@ export class Switch {
     const far = new MemoryLink(new Uint8Array(6), this.#config);
     near.peer = far;
     far.peer = near;
-    this.#ports.push(new Port(this, far));
+    this.#cables.push(near, far);
+    this.plug(far);
     return near;
+  }
+
+  /** The switch's end of a cable that somebody else carries frames over. */
+  plug(link: LinkEndpoint): void {
+    this.#ports.push(new Port(this, link));
   }
 
   forward(from: Port, pkt: PacketBuffer): void {
@@ -80,7 +89,7 @@ export class Switch {
     let total = 0;
     for (;;) {
       let n = 0;
-      for (const port of this.#ports) n += port.link.pump() + (port.link.peer?.pump() ?? 0);
+      for (const end of this.#cables) n += end.pump();
       if (n === 0) return total;
       total += n;
     }

@@ -1,0 +1,181 @@
+// A world of stacks in one process and in virtual time: as many stacks, cables and switches as wanted, one
+// clock that jumps from event to event, one seed that decides everything random. The same seed gives the same
+// world, frame by frame. Not an application: what the stacks do is decided by whoever holds their endpoints.
+
+import { ManualClock, SECOND } from "../../base/clock.ts";
+import { DEFAULT_LIMITS, type Limits } from "../../base/limits.ts";
+import { SeededRng } from "../../base/rng.ts";
+import { Timer, TimerQueue } from "../../base/timers.ts";
+import { CaptureLink, type PcapWriter, Switch } from "../../link/index.ts";
+import { IpAddr, type LinkEndpoint, type Nic, parseIp, Stack } from "../../netstack/index.ts";
+import { Cable, type CableConfig } from "./cable.ts";
+
+export interface WorldConfig {
+  /** 1 when not given. */
+  seed?: number;
+  /** Since 1970, at the beginning. */
+  realtimeStartNs?: number;
+}
+
+export interface JoinConfig extends CableConfig {
+  /** Addresses with their prefixes, as "10.0.0.1/24"; chosen from 10.0.0.0/8, one net a cable, when not given. */
+  a?: readonly string[];
+  b?: readonly string[];
+  /** Writes down what passes a's end, both ways. */
+  capture?: PcapWriter;
+}
+
+export interface PlugConfig extends CableConfig {
+  addresses: readonly string[];
+  capture?: PcapWriter;
+}
+
+/** Events handled in one run(): more is a loop that time does not end. */
+const EVENTS_MAX = 1e9;
+const NEVER = Number.POSITIVE_INFINITY;
+
+export class World {
+  readonly clock: ManualClock;
+  readonly timers = new TimerQueue();
+  /** For the experiment's own choices: drawing from it does not move the stacks'. */
+  readonly rng: SeededRng;
+  readonly stacks: Stack[] = [];
+  readonly cables: Cable[] = [];
+  readonly #seed: SeededRng;
+  readonly #pending: Stack[] = [];
+  #nextMac = 1;
+  #nextNet = 0;
+  /** Timers fired since the beginning. */
+  events = 0;
+
+  constructor(config: WorldConfig = {}) {
+    this.clock = new ManualClock(config.realtimeStartNs);
+    this.#seed = new SeededRng(config.seed ?? 1);
+    this.rng = this.#fork();
+  }
+
+  /** Its own stream of random numbers, so that one more draw here is not another one there. */
+  #fork(): SeededRng {
+    return new SeededRng(this.#seed.u32());
+  }
+
+  get nowNs(): number {
+    return this.clock.monotonicNs();
+  }
+
+  stack(limits: Partial<Limits> = {}): Stack {
+    const stack = new Stack({
+      clock: this.clock,
+      rng: this.#fork(),
+      limits: { ...DEFAULT_LIMITS, ...limits },
+      timers: this.timers,
+    });
+    stack.onPending = () => this.#pending.push(stack);
+    this.stacks.push(stack);
+    return stack;
+  }
+
+  /** Joins two stacks by a cable of their own; their new interfaces are eth0, eth1, ... */
+  join(a: Stack, b: Stack, config: JoinConfig = {}): Cable {
+    const cable = this.#newCable(config);
+    const net = this.#nextNet++;
+    const prefix = `10.${(net >>> 8) & 255}.${net & 255}`;
+    const record = config.capture;
+    const aEnd = record === undefined ? cable.a : new CaptureLink(cable.a, record, this.clock);
+    this.attach(a, aEnd, config.a ?? [`${prefix}.1/24`]);
+    this.attach(b, cable.b, config.b ?? [`${prefix}.2/24`]);
+    return cable;
+  }
+
+  /** A learning switch; plug() stacks into it. */
+  switch(): Switch {
+    return new Switch(this.clock);
+  }
+
+  plug(where: Switch, stack: Stack, config: PlugConfig): Cable {
+    const cable = this.#newCable(config);
+    const record = config.capture;
+    const near = record === undefined ? cable.a : new CaptureLink(cable.a, record, this.clock);
+    this.attach(stack, near, config.addresses);
+    where.plug(cable.b);
+    return cable;
+  }
+
+  attach(stack: Stack, link: LinkEndpoint, addresses: readonly string[]): Nic {
+    const parsed = addresses.map(parsePrefix);
+    const hasIpv6 = parsed.some(({ addr }) => !addr.isV4);
+    return stack.attach(link, {
+      name: `eth${stack.nics.length - 1}`,
+      addresses: parsed,
+      // Nobody else is on these cables: addresses are usable at once.
+      ipv6: hasIpv6 ? { mode: "static", duplicateAddressDetection: false } : undefined,
+    });
+  }
+
+  #newCable(config: CableConfig): Cable {
+    const context = { clock: this.clock, timers: this.timers, rng: this.#fork() };
+    const cable = new Cable(context, this.#mac(), this.#mac(), config);
+    this.cables.push(cable);
+    return cable;
+  }
+
+  #mac(): Uint8Array {
+    const n = this.#nextMac++;
+    return new Uint8Array([2, 0x6e, 0x63, n >>> 16, (n >>> 8) & 255, n & 255]);
+  }
+
+  /** Calls `what` once, `delayNs` from now. */
+  after(delayNs: number, what: () => void): Timer {
+    const timer = new Timer(what);
+    this.timers.arm(timer, this.nowNs + delayNs);
+    return timer;
+  }
+
+  /** Until `forNs` have passed, or nothing more is to come. */
+  run(forNs: number): void {
+    this.#runTo(this.nowNs + forNs, null);
+  }
+
+  /** True as soon as `done` is; false when `limitNs` passed first. Asked after every event. */
+  runUntil(done: () => boolean, limitNs: number = 600 * SECOND): boolean {
+    return this.#runTo(this.nowNs + limitNs, done);
+  }
+
+  #runTo(endNs: number, done: (() => boolean) | null): boolean {
+    this.#settle();
+    for (let i = 0; i < EVENTS_MAX; i++) {
+      if (done?.()) return true;
+      const next = this.timers.nextDeadlineNs();
+      if (next > endNs || next === NEVER) {
+        this.clock.advanceToNs(endNs);
+        return false;
+      }
+      this.clock.advanceToNs(next);
+      this.events += this.timers.runDue(this.nowNs);
+      this.#settle();
+    }
+    return false;
+  }
+
+  /** What stacks sent to themselves. */
+  #settle(): void {
+    for (let stack = this.#pending.pop(); stack !== undefined; stack = this.#pending.pop()) {
+      stack.runPending();
+      if (stack.hasPending) this.#pending.unshift(stack);
+    }
+  }
+
+  close(): void {
+    for (const stack of this.stacks) stack.close();
+  }
+}
+
+function parsePrefix(text: string): { addr: IpAddr; prefixBits: number } {
+  const [address, bits] = text.split("/");
+  const addr = parseIp(address);
+  const prefixBits = Number(bits);
+  if (!(addr instanceof IpAddr) || !(prefixBits >= 0)) {
+    throw new RangeError(`"${text}" is no address with a prefix; write for example 10.0.0.1/24`);
+  }
+  return { addr, prefixBits };
+}
