@@ -21,6 +21,7 @@ import { TcpStats } from "./stats.ts";
 import { SynCookies } from "./syn-cookie.ts";
 import type { Tcb } from "./tcb.ts";
 import { TcpPorts } from "./tcp-ports.ts";
+import { TimeWaitTable } from "./time-wait.ts";
 
 export interface TcpResources {
   readonly clock: Clock;
@@ -43,6 +44,7 @@ export class TcpContext {
   readonly records = new SentRecordPool();
   readonly demux: Demux;
   readonly ports: TcpPorts;
+  readonly timeWaits: TimeWaitTable;
   readonly listeners: ListenerTable;
   readonly secrets: Secrets;
   readonly cookies: SynCookies;
@@ -61,7 +63,6 @@ export class TcpContext {
 
   connectionCount = 0;
   halfOpenCount = 0;
-  timeWaitCount = 0;
   /** Closed by their user, not yet by both ends. */
   orphanCount = 0;
 
@@ -81,6 +82,9 @@ export class TcpContext {
     this.listeners = new ListenerTable(resources.rng);
     this.demux = new Demux(resources.rng);
     this.ports = new TcpPorts(resources.rng);
+    this.timeWaits = new TimeWaitTable(resources.rng, resources.timers, (tw) =>
+      this.ports.remove(tw),
+    );
     this.wrapChild = wrapChild;
   }
 

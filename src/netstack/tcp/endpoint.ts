@@ -15,6 +15,7 @@ import { installActive, newTcb, startActive } from "./handshake.ts";
 import { emptyInfo, fillInfo } from "./info.ts";
 import { Listener } from "./listener.ts";
 import { finish, flushEvents } from "./on-segment.ts";
+import { isReusable } from "./on-time-wait.ts";
 import { defaultOptions } from "./options.ts";
 import { CLOSED, LISTEN, SYN_RECEIVED, SYN_SENT, TIME_WAIT } from "./state.ts";
 import {
@@ -25,10 +26,8 @@ import {
   URGENT_READ,
   URGENT_READY,
 } from "./tcb.ts";
-import { abortTcb, armKeepalive, closeTcb } from "./transitions.ts";
-
-/** Linux's tcp_tw_reuse: a TIME-WAIT older than this may give way to an active open with timestamps. */
-const TIME_WAIT_REUSE_MS = 1_000;
+import type { TimeWait } from "./time-wait.ts";
+import { abortTcb, armKeepalive } from "./transitions.ts";
 
 export class Endpoint implements TcpEndpoint, TcbOwner {
   readonly family: Family;
@@ -45,6 +44,7 @@ export class Endpoint implements TcpEndpoint, TcbOwner {
   #tcb: Tcb | null = null;
   #listener: Listener | null = null;
   #isAddrBound = false;
+  #predecessor: TimeWait | null = null;
   #isClosed = false;
   /** connect() has been told of its success once. */
   #isConnectReported = false;
@@ -194,7 +194,7 @@ export class Endpoint implements TcpEndpoint, TcbOwner {
     if (typeof remote === "number") return remote;
     const ctx = this.#ctx;
     ctx.enter();
-    if (ctx.demux.count >= ctx.limits.connections + ctx.limits.timeWaitConnections) {
+    if (ctx.demux.count >= ctx.limits.connections + ctx.limits.halfOpenConnections) {
       return NetErr.NoBuffers;
     }
     const from = this.#isAddrBound ? this.localAddr : null;
@@ -257,18 +257,17 @@ export class Endpoint implements TcpEndpoint, TcbOwner {
     return this.#isTupleFree(port);
   }
 
+  /** A TIME-WAIT that may be reused gives way, and leaves what the new connection must know of it. */
   #isTupleFree(port: number): boolean {
     const ctx = this.#ctx;
     const ports = (port << 16) | this.remotePort;
-    const other = ctx.demux.find(this.localAddr, this.remoteAddr, ports);
-    if (other === null) return true;
-    const isReusable =
-      other.state === TIME_WAIT &&
-      other.tsOk &&
-      this.localAddr.isLoopback &&
-      seqDiff(ctx.nowMs, other.tsRecentMs) > TIME_WAIT_REUSE_MS;
-    if (!isReusable) return false;
-    closeTcb(other, 0);
+    if (ctx.demux.find(this.localAddr, this.remoteAddr, ports) !== null) return false;
+    const tw = ctx.timeWaits.find(this.localAddr, this.remoteAddr, ports);
+    if (tw === null) return true;
+    if (!isReusable(ctx, tw)) return false;
+    ctx.stats.TWRecycled++;
+    ctx.timeWaits.remove(tw);
+    this.#predecessor = tw;
     return true;
   }
 
@@ -278,7 +277,8 @@ export class Endpoint implements TcpEndpoint, TcbOwner {
     tcb.remote.set(this.remoteAddr);
     tcb.ports = (this.localPort << 16) | this.remotePort;
     this.#adopt(tcb);
-    installActive(tcb);
+    installActive(tcb, this.#predecessor);
+    this.#predecessor = null;
     let taken = 0;
     if (src !== null || this.options.fastOpenConnect) {
       const room = prepareClient(tcb);

@@ -35,6 +35,7 @@ import {
   SYN_SENT,
 } from "./state.ts";
 import { setState, Tcb } from "./tcb.ts";
+import type { TimeWait } from "./time-wait.ts";
 import { onTimer } from "./timers.ts";
 import { enterEstablished, onReset, startTransfer } from "./transitions.ts";
 import { advertisedMss, replyReset, syncMss, transmitSyn } from "./transmit.ts";
@@ -74,7 +75,7 @@ export function install(tcb: Tcb, issFloor: number | null): void {
   tcb.wscaleOk = mayAsk && settings.windowScaling !== 0;
   if (!tcb.wscaleOk) rcv.wscale = 0;
   ctx.demux.add(tcb);
-  ctx.ports.addTcb(tcb);
+  ctx.ports.add(tcb);
 }
 
 function sendSyn(tcb: Tcb): void {
@@ -87,8 +88,13 @@ function sendSyn(tcb: Tcb): void {
 }
 
 /** Active open, first half: the numbers and tables. Precondition: route, addresses and ports are set. */
-export function installActive(tcb: Tcb): void {
-  install(tcb, null);
+export function installActive(tcb: Tcb, predecessor: TimeWait | null): void {
+  install(tcb, predecessor === null ? null : predecessor.nextIss);
+  if (predecessor !== null) {
+    // PAWS goes on where the old connection was (RFC 6191).
+    tcb.tsRecent = predecessor.tsRecent;
+    tcb.tsRecentMs = predecessor.tsRecentMs;
+  }
   setState(tcb, SYN_SENT);
   const timeoutNs = tcb.options.openTimeoutNs || tcb.ctx.settings.openTimeoutNs;
   if (timeoutNs > 0) {

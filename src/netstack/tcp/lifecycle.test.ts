@@ -27,10 +27,11 @@ describe("closing", () => {
     h.inject({ flags: "F.", seq: 1, ack: 2 });
     expect(tcb.state).toBe(TIME_WAIT);
     expect(h.take()).toMatchObject([{ flags: ".", seq: 2, ack: 2 }]);
-    h.advanceMs(59_000);
-    expect(h.tcp.context.demux.count).toBe(1);
-    h.advanceMs(2_000);
     expect(h.tcp.context.demux.count).toBe(0);
+    h.advanceMs(59_000);
+    expect(h.tcp.context.timeWaits.count).toBe(1);
+    h.advanceMs(2_000);
+    expect(h.tcp.context.timeWaits.count).toBe(0);
     expect(h.timers.size).toBe(0);
   });
 
@@ -106,7 +107,10 @@ describe("closing", () => {
 
 describe("TIME-WAIT", () => {
   function timeWait(): Harness {
-    const h = established({ syn: { ts: [100, 0] } });
+    const setup = (ep: Endpoint): void => {
+      ep.options.reuseAddress = true;
+    };
+    const h = established({ syn: { ts: [100, 0] }, setup });
     h.tsVal = 100;
     h.ep.close();
     h.inject({ flags: "F.", seq: 1, ack: 2 });
@@ -117,19 +121,18 @@ describe("TIME-WAIT", () => {
   it("ignores a RST (RFC 1337), answers a repeated FIN and starts over", () => {
     const h = timeWait();
     h.inject({ flags: "R", seq: 2 });
-    expect(h.tcp.context.demux.count).toBe(1);
+    expect(h.tcp.context.timeWaits.count).toBe(1);
     h.advanceMs(50_000);
     h.inject({ flags: "F.", seq: 1, ack: 2 });
     expect(h.take()).toMatchObject([{ flags: ".", seq: 2, ack: 2 }]);
     h.advanceMs(50_000);
-    expect(h.tcp.context.demux.count).toBe(1);
+    expect(h.tcp.context.timeWaits.count).toBe(1);
   });
 
   it("yields to a newer SYN when someone listens (RFC 6191), not to an older one", () => {
     const h = timeWait();
     const listener = h.tcp.newEndpoint(IPV4) as Endpoint;
     listener.options.reuseAddress = true;
-    h.ep.options.reuseAddress = true;
     expect(listener.bind(LOCAL, h.localPort)).toBe(0);
     listener.listen(5);
     h.inject({ flags: "S", seq: -50, ts: [90, 0], mss: 1460 });
@@ -139,7 +142,61 @@ describe("TIME-WAIT", () => {
     const oldIss = h.iss;
     expect(h.take()).toMatchObject([{ flags: "S." }]);
     expect((oldIss - oldNxt) | 0).toBeGreaterThan(0);
+  });
+
+  it("ends by the exact RST where RFC 1337 is off, and frees the port", () => {
+    const h = timeWait();
+    h.tcp.settings.rfc1337 = 0;
+    h.inject({ flags: "R", seq: 3 });
+    expect(h.tcp.context.timeWaits.count).toBe(1);
+    h.inject({ flags: "R", seq: 2 });
+    expect(h.tcp.context.timeWaits.count).toBe(0);
+    const next = h.tcp.newEndpoint(IPV4) as Endpoint;
+    expect(next.bind(LOCAL, h.localPort)).toBe(0);
+  });
+
+  it("answers bare ACKs out of place at most once in half a second, data always", () => {
+    const h = timeWait();
+    for (let i = 0; i < 5; i++) h.inject({ flags: ".", seq: 9, ack: 2 });
+    expect(h.take().length).toBe(1);
+    expect(h.tcp.stats.TCPACKSkippedTimeWait).toBe(4);
+    h.inject({ flags: "P.", seq: 2, ack: 2, data: "late" });
+    expect(h.take()).toMatchObject([{ flags: ".", seq: 2, ack: 2, ts: [expect.anything(), 100] }]);
+    h.inject({ flags: ".", seq: 2, ack: 2 });
+    expect(h.take()).toEqual([]);
+  });
+
+  it("gives way to our own connect a second later, with numbers above the old ones (RFC 6191)", () => {
+    const h = timeWait();
+    h.tcp.settings.twReuse = 1;
+    const again = (): number => {
+      const next = h.tcp.newEndpoint(IPV4) as Endpoint;
+      next.options.reuseAddress = true;
+      expect(next.bind(LOCAL, h.localPort)).toBe(0);
+      const error = next.connect(REMOTE, h.peerPort);
+      if (error !== NetErr.InProgress) next.close();
+      return error;
+    };
+    expect(again()).toBe(NetErr.AddressNotAvailable);
+    h.advanceMs(1_100);
+    const oldIss = h.iss;
+    expect(again()).toBe(NetErr.InProgress);
+    expect((h.iss - oldIss) | 0).toBe(2 + 65_537);
     expect(h.tcp.stats.TWRecycled).toBe(1);
+    expect(h.tcp.context.timeWaits.count).toBe(0);
+  });
+
+  it("lets the user read what came before the end", () => {
+    const h = established();
+    h.ep.shutdown(false, true);
+    h.inject({ flags: "P.", seq: 1, ack: 2, data: "last words" });
+    h.inject({ flags: "F.", seq: 11, ack: 2 });
+    expect(h.tcp.context.timeWaits.count).toBe(1);
+    expect(h.read()).toBe("last words");
+    expect(h.read()).toBe("");
+    h.ep.close();
+    expect(h.tcp.context.timeWaits.count).toBe(1);
+    expect(h.tcp.context.rings.usedBytes).toBe(0);
   });
 
   it("is bounded", () => {
@@ -152,8 +209,9 @@ describe("TIME-WAIT", () => {
       h.take();
       h.advanceMs(1);
     }
-    expect(h.tcp.context.timeWaitCount).toBe(10);
-    expect(h.tcp.context.demux.count).toBe(10);
+    expect(h.tcp.context.timeWaits.count).toBe(10);
+    expect(h.tcp.context.demux.count).toBe(0);
+    expect(h.tcp.stats.TCPTimeWaitOverflow).toBe(40);
   });
 });
 

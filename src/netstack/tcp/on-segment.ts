@@ -9,7 +9,7 @@ import { processAck } from "./ack.ts";
 import { sendAck } from "./ack-policy.ts";
 import { ackUnacceptable, challengeAck, isLimited } from "./challenge.ts";
 import { isEarlyChild } from "./fastopen.ts";
-import { isSynFinDropped, onListen, onSynSent } from "./handshake.ts";
+import { isSynFinDropped, onSynSent } from "./handshake.ts";
 import { updatePacingRate } from "./rate.ts";
 import { processData, takeSynData } from "./receiver.ts";
 import { schedule } from "./schedule.ts";
@@ -28,7 +28,6 @@ import {
   SYN_RECEIVED,
   SYN_SENT,
   TIME_WAIT,
-  TIME_WAIT_NS,
 } from "./state.ts";
 import { setState, type Tcb } from "./tcb.ts";
 import { abortTcb, closeTcb, enterEstablished, enterTimeWait, onReset } from "./transitions.ts";
@@ -47,9 +46,6 @@ export function onSegment(tcb: Tcb, seg: Segment): void {
       break;
     case SYN_SENT:
       onSynSent(tcb, seg);
-      break;
-    case TIME_WAIT:
-      onTimeWait(tcb, seg);
       break;
     case CLOSED:
       replyReset(tcb.ctx, seg);
@@ -300,39 +296,6 @@ export function completeEarly(tcb: Tcb, seg: Segment): void {
   updatePacingRate(tcb);
   if (tcb.sent.packetsOut === 0) tcb.rtxNs = Number.POSITIVE_INFINITY;
   else armRetransmit(tcb);
-}
-
-/** RFC 9293, RFC 6191 and RFC 1337: a RST is ignored, an old segment answered, a newer SYN begins anew. */
-function onTimeWait(tcb: Tcb, seg: Segment): void {
-  const { ctx, rcv } = tcb;
-  if (isSynFinDropped(ctx, seg)) return;
-  if ((seg.flags & RST) !== 0) {
-    ctx.stats.TCPTimeWaitAssassinationIgnored++;
-    return;
-  }
-  const isOld = isOldByTimestamp(tcb, seg);
-  if ((seg.flags & (SYN | ACK)) === SYN && !isOld) {
-    const isNewer =
-      seqGt(seg.seq, rcv.nxt) ||
-      (tcb.tsOk && seg.options.hasTimestamps && seqLt(tcb.tsRecent, seg.options.tsVal));
-    if (isNewer && ctx.listeners.find(seg) !== null) {
-      // RFC 6191: sequence numbers of the new incarnation stay clear of the old one's.
-      const issFloor = seqAdd(tcb.snd.nxt, 65_537);
-      ctx.stats.TWRecycled++;
-      closeTcb(tcb, 0);
-      onListen(ctx, seg, issFloor);
-      return;
-    }
-  }
-  if ((seg.flags & ACK) === 0 && ctx.settings.timeWaitNeedsAck !== 0) return;
-  if (isOld) ctx.stats.PAWSEstab++;
-  // A pure ACK in place needs no answer; anything with length is repeated or stray.
-  if (seg.sequenceLength === 0 && seg.seq === rcv.nxt) return;
-  if ((seg.flags & FIN) !== 0 && !isOld) {
-    tcb.lifeNs = ctx.nowNs + TIME_WAIT_NS;
-    schedule(tcb, tcb.lifeNs);
-  }
-  ackUnacceptable(tcb, seg);
 }
 
 /** Which states may follow which (RFC 9293 figure 5, with resets and aborts to CLOSED): for tests and docs. */

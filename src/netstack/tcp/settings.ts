@@ -62,7 +62,8 @@ export class TcpSettings {
   baseMss = 1024;
   mtuProbeFloor = 48;
   minSndMss = 48;
-  rfc1337 = 0;
+  /** 1: a RST does not end TIME-WAIT (RFC 1337 3, fix F1). Linux ships with 0. */
+  rfc1337 = 1;
   twReuse = 2;
   maxOrphans = 16_384;
   keepaliveTimeSec = 7_200;

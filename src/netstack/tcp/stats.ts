@@ -79,6 +79,7 @@ export class TcpStats {
   TCPChallengeACK = 0;
   TCPSYNChallenge = 0;
   TCPACKSkipped = 0;
+  TCPACKSkippedTimeWait = 0;
   TCPKeepAlive = 0;
   TCPWinProbe = 0;
   TCPFromZeroWindowAdv = 0;

@@ -27,6 +27,8 @@ import {
   SSTHRESH_INFINITE,
 } from "./state.ts";
 
+import type { PortHolder, PortSharing } from "./tcp-ports.ts";
+
 const NEVER = Number.POSITIVE_INFINITY;
 
 /**
@@ -105,7 +107,7 @@ export const URGENT_READY = 2;
 /** Taken by the user; the mark stands until the stream is read past it. */
 export const URGENT_READ = 3;
 
-export class Tcb {
+export class Tcb implements PortHolder {
   readonly ctx: TcpContext;
   state = CLOSED;
   /** Demultiplexing key; ports = local << 16 | remote. */
@@ -116,8 +118,8 @@ export class Tcb {
   hashNext: Tcb | null = null;
   isHashed = false;
   /** Neighbours in the list of the local port. */
-  portPrev: Tcb | null = null;
-  portNext: Tcb | null = null;
+  portPrev: PortHolder | null = null;
+  portNext: PortHolder | null = null;
   isInPort = false;
 
   route: Route | null = null;
@@ -189,7 +191,7 @@ export class Tcb {
   paceNs = NEVER;
   ackNs = NEVER;
   keepNs = NEVER;
-  /** End of TIME_WAIT, FIN_WAIT_2 of an orphan, or of a forward request's patience. */
+  /** End of FIN_WAIT_2 of an orphan, or of a forward request's patience. */
   lifeNs = NEVER;
   backoff = 0;
   retransmits = 0;
@@ -283,6 +285,9 @@ export class Tcb {
     this.lastInvalidAckMs = (ctx.nowMs - ctx.settings.invalidRatelimitMs) | 0;
   }
 
+  get sharing(): PortSharing {
+    return this.options;
+  }
   get localPort(): number {
     return this.ports >>> 16;
   }

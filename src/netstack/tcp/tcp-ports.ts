@@ -6,55 +6,67 @@ import type { Rng } from "../../base/rng.ts";
 import type { IpAddr } from "../ip-addr.ts";
 import { EphemeralPorts, PortTable } from "../stack/ports.ts";
 import type { Endpoint } from "./endpoint.ts";
-import type { Tcb } from "./tcb.ts";
+
+export interface PortSharing {
+  readonly reuseAddress: boolean;
+  readonly reusePort: boolean;
+}
+
+/** What uses a port: a Tcb or a TimeWait. */
+export interface PortHolder {
+  readonly local: IpAddr;
+  readonly localPort: number;
+  /** The endpoint above; null: none any more. */
+  readonly owner: object | null;
+  readonly sharing: PortSharing;
+  portPrev: PortHolder | null;
+  portNext: PortHolder | null;
+  isInPort: boolean;
+}
 
 export class TcpPorts {
   readonly endpoints = new PortTable<Endpoint>();
   readonly ephemeral: EphemeralPorts;
-  /** First TCB of each local port's list. */
-  readonly #tcbs = new Map<number, Tcb>();
+  /** First of each local port's list. */
+  readonly #holders = new Map<number, PortHolder>();
 
   constructor(rng: Rng) {
     this.ephemeral = new EphemeralPorts(rng);
   }
 
-  addTcb(tcb: Tcb): void {
-    const first = this.#tcbs.get(tcb.localPort);
-    tcb.portNext = first ?? null;
-    tcb.portPrev = null;
-    if (first !== undefined) first.portPrev = tcb;
-    this.#tcbs.set(tcb.localPort, tcb);
-    tcb.isInPort = true;
+  add(holder: PortHolder): void {
+    const first = this.#holders.get(holder.localPort);
+    holder.portNext = first ?? null;
+    holder.portPrev = null;
+    if (first !== undefined) first.portPrev = holder;
+    this.#holders.set(holder.localPort, holder);
+    holder.isInPort = true;
   }
 
-  removeTcb(tcb: Tcb): void {
-    if (!tcb.isInPort) return;
-    tcb.isInPort = false;
-    if (tcb.portNext !== null) tcb.portNext.portPrev = tcb.portPrev;
-    if (tcb.portPrev !== null) tcb.portPrev.portNext = tcb.portNext;
-    else if (tcb.portNext !== null) this.#tcbs.set(tcb.localPort, tcb.portNext);
-    else this.#tcbs.delete(tcb.localPort);
-    tcb.portPrev = tcb.portNext = null;
-  }
-
-  hasTcbs(port: number): boolean {
-    return this.#tcbs.has(port);
+  remove(holder: PortHolder): void {
+    if (!holder.isInPort) return;
+    holder.isInPort = false;
+    if (holder.portNext !== null) holder.portNext.portPrev = holder.portPrev;
+    if (holder.portPrev !== null) holder.portPrev.portNext = holder.portNext;
+    else if (holder.portNext !== null) this.#holders.set(holder.localPort, holder.portNext);
+    else this.#holders.delete(holder.localPort);
+    holder.portPrev = holder.portNext = null;
   }
 
   mayBind(who: Endpoint, addr: IpAddr, port: number): boolean {
     if (!this.endpoints.mayBind(who, addr, port)) return false;
     const o = who.options;
-    for (let t = this.#tcbs.get(port) ?? null; t !== null; t = t.portNext) {
+    for (let t = this.#holders.get(port) ?? null; t !== null; t = t.portNext) {
       if (t.owner === who || !overlaps(addr, t, o.v6Only)) continue;
-      if (o.reuseAddress && t.options.reuseAddress) continue;
-      if (o.reusePort && t.options.reusePort) continue;
+      if (o.reuseAddress && t.sharing.reuseAddress) continue;
+      if (o.reusePort && t.sharing.reusePort) continue;
       return false;
     }
     return true;
   }
 }
 
-function overlaps(addr: IpAddr, tcb: Tcb, v6Only: boolean): boolean {
-  if (!addr.isUnspecified) return addr.equals(tcb.local);
-  return addr.isV4 === tcb.local.isV4 || (!addr.isV4 && !v6Only);
+function overlaps(addr: IpAddr, holder: PortHolder, v6Only: boolean): boolean {
+  if (!addr.isUnspecified) return addr.equals(holder.local);
+  return addr.isV4 === holder.local.isV4 || (!addr.isV4 && !v6Only);
 }

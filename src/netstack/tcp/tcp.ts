@@ -14,6 +14,7 @@ import type { ForwardHandler } from "./forwarder.ts";
 import { onListen } from "./handshake.ts";
 import { handleIcmpError, quotedSender } from "./icmp-error.ts";
 import { flushEvents, onSegment } from "./on-segment.ts";
+import { onTimeWait } from "./on-time-wait.ts";
 import type { TcpSettings } from "./settings.ts";
 import type { TcpStats } from "./stats.ts";
 import type { Tcb } from "./tcb.ts";
@@ -76,7 +77,12 @@ export class TcpProtocol implements TransportProtocol {
     segment.parse(pkt);
     const ports = (segment.dstPort << 16) | segment.srcPort;
     const tcb = ctx.demux.find(pkt.dst, pkt.src, ports);
-    if (tcb !== null) onSegment(tcb, segment);
+    if (tcb !== null) {
+      onSegment(tcb, segment);
+      return;
+    }
+    const tw = ctx.timeWaits.find(pkt.dst, pkt.src, ports);
+    if (tw !== null) onTimeWait(ctx, tw, segment);
     else onListen(ctx, segment, null);
   }
 
@@ -97,6 +103,7 @@ export class TcpProtocol implements TransportProtocol {
       tcb.owner = null;
       closeTcb(tcb, 0);
     }
+    for (const tw of [...this.context.timeWaits.all()]) this.context.timeWaits.remove(tw);
   }
 }
 

@@ -4,7 +4,9 @@
 
 import { NetErr, type NetError } from "../net-error.ts";
 import { Ready } from "../readiness.ts";
+import { sendAck } from "./ack-policy.ts";
 import { isEarlyChild } from "./fastopen.ts";
+import { keepTimeWait } from "./on-time-wait.ts";
 import { reschedule, schedule } from "./schedule.ts";
 import {
   CLOSE_WAIT,
@@ -14,7 +16,6 @@ import {
   SYN_RECEIVED,
   SYN_SENT,
   TIME_WAIT,
-  TIME_WAIT_NS,
 } from "./state.ts";
 import { setState, type Tcb } from "./tcb.ts";
 import { transmitReset } from "./transmit.ts";
@@ -65,27 +66,16 @@ export function armKeepalive(tcb: Tcb): void {
   schedule(tcb, tcb.keepNs);
 }
 
+/** Both FINs are acknowledged: a TimeWait stands for the connection; the Tcb only keeps what is to be read. */
 export function enterTimeWait(tcb: Tcb): void {
-  const ctx = tcb.ctx;
+  if (tcb.isAckNow || tcb.isAckPending) sendAck(tcb);
   leaveState(tcb);
-  if (ctx.timeWaitCount >= ctx.limits.timeWaitConnections) {
-    ctx.stats.TCPTimeWaitOverflow++;
-    setState(tcb, TIME_WAIT);
-    ctx.timeWaitCount++;
-    // The final ACK of this event still leaves; the next tick forgets the connection.
-    tcb.lifeNs = ctx.nowNs;
-    schedule(tcb, tcb.lifeNs);
-    return;
-  }
+  const { ctx } = tcb;
+  ctx.demux.remove(tcb);
+  ctx.ports.remove(tcb);
+  keepTimeWait(tcb);
   setState(tcb, TIME_WAIT);
-  ctx.timeWaitCount++;
-  ctx.stats.TW++;
-  tcb.rtxNs = tcb.keepNs = NEVER;
-  tcb.sent.clear();
-  tcb.sendRing.free();
-  tcb.events |= Ready.Read | Ready.Write | Ready.ReadClosed | Ready.Hangup;
-  tcb.lifeNs = ctx.nowNs + TIME_WAIT_NS;
-  schedule(tcb, tcb.lifeNs);
+  release(tcb);
 }
 
 /** The end: out of all tables. `error` is what the user will be told, 0 for an orderly end. */
@@ -95,11 +85,17 @@ export function closeTcb(tcb: Tcb, error: NetError | 0): void {
   leaveState(tcb);
   setState(tcb, CLOSED);
   if (error !== 0) tcb.error = error;
-  tcb.rtxNs = tcb.ackNs = tcb.keepNs = tcb.lifeNs = NEVER;
+  ctx.demux.remove(tcb);
+  ctx.ports.remove(tcb);
+  release(tcb);
+  if (error !== 0) tcb.events |= Ready.Error;
+}
+
+/** Timers, memory and the listener are let go of. */
+function release(tcb: Tcb): void {
+  tcb.rtxNs = tcb.ackNs = tcb.keepNs = tcb.lifeNs = tcb.paceNs = NEVER;
   tcb.isAckNow = tcb.isAckPending = false;
   reschedule(tcb);
-  ctx.demux.remove(tcb);
-  ctx.ports.removeTcb(tcb);
   tcb.sent.clear();
   tcb.sendRing.free();
   tcb.snd.base = tcb.snd.nxt = tcb.snd.end;
@@ -107,7 +103,6 @@ export function closeTcb(tcb: Tcb, error: NetError | 0): void {
   if (tcb.isOrphan || tcb.readable <= 0) tcb.receiveRing.free();
   if (tcb.listener !== null) tcb.listener.onChildClosed(tcb);
   tcb.events |= Ready.Read | Ready.Write | Ready.ReadClosed | Ready.Hangup;
-  if (error !== 0) tcb.events |= Ready.Error;
 }
 
 function leaveState(tcb: Tcb): void {
@@ -117,9 +112,6 @@ function leaveState(tcb: Tcb): void {
     ctx.orphanCount--;
   }
   switch (state) {
-    case TIME_WAIT:
-      ctx.timeWaitCount--;
-      return;
     case SYN_RECEIVED:
       if (isEarlyChild(tcb)) break;
       if (tcb.isPassive) ctx.halfOpenCount--;
@@ -130,6 +122,7 @@ function leaveState(tcb: Tcb): void {
       return;
     case CLOSED:
     case LISTEN:
+    case TIME_WAIT:
       return;
   }
   ctx.connectionCount--;

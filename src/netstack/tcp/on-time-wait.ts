@@ -1,0 +1,131 @@
+// A connection goes into TIME-WAIT, a segment finds it there, a new connection takes its place. The answers are
+// those of Linux's tcp_timewait_state_process; RFC 1337 and RFC 6191 say why.
+
+import { seqDiff, seqGt, seqLt } from "../../base/seqnum.ts";
+import type { PacketBuffer } from "../stack/packet-buffer.ts";
+import { pseudoSum } from "../wire/checksum.ts";
+import { ACK, encodeTcp, RST, SYN, TCP_HEADER_BYTES, TCP_PROTOCOL } from "../wire/tcp.ts";
+import { writeTimestamps } from "../wire/tcp-options.ts";
+import type { TcpContext } from "./context.ts";
+import { isSynFinDropped, onListen } from "./handshake.ts";
+import type { Segment } from "./segment.ts";
+import { PAWS_24_DAYS_MS } from "./state.ts";
+import type { Tcb } from "./tcb.ts";
+import { sharingOf, TimeWait } from "./time-wait.ts";
+import { send } from "./transmit.ts";
+import { openWindow } from "./window.ts";
+
+/** tcp_tw_reuse_delay: an entry whose last timestamp is older may give way to an active open. */
+const REUSE_DELAY_MS = 1_000;
+
+/** Keeps of a Tcb what stragglers need. False: there are too many already (tcp_max_tw_buckets). */
+export function keepTimeWait(tcb: Tcb): boolean {
+  const { ctx } = tcb;
+  if (ctx.timeWaits.count >= ctx.limits.timeWaitConnections) {
+    ctx.stats.TCPTimeWaitOverflow++;
+    return false;
+  }
+  const tw = new TimeWait();
+  tw.local.set(tcb.local);
+  tw.remote.set(tcb.remote);
+  tw.ports = tcb.ports;
+  tw.sndNxt = tcb.snd.nxt;
+  tw.rcvNxt = tcb.rcv.nxt;
+  tw.window = openWindow(tcb) >>> tcb.rcv.wscale;
+  tw.tsOk = tcb.tsOk;
+  tw.tsOffset = tcb.tsOffset;
+  tw.tsRecent = tcb.tsRecent;
+  tw.tsRecentMs = tcb.tsRecentMs;
+  tw.tos = tcb.options.tos;
+  tw.ttl = tcb.options.ttl;
+  tw.nicId = tcb.options.boundNicId;
+  tw.sharing = sharingOf(tcb.options);
+  ctx.timeWaits.add(tw, ctx.nowNs);
+  ctx.ports.add(tw);
+  ctx.stats.TW++;
+  return true;
+}
+
+export function onTimeWait(ctx: TcpContext, tw: TimeWait, seg: Segment): void {
+  if (isSynFinDropped(ctx, seg)) return;
+  const isRst = (seg.flags & RST) !== 0;
+  const hasTs = tw.tsOk && seg.options.hasTimestamps;
+  const isOld = hasTs && isOldStamp(ctx, tw, seg) && !isRst;
+  if (!isOld && seg.seq === tw.rcvNxt && (seg.sequenceLength === 0 || isRst)) {
+    if (!isRst) {
+      ctx.timeWaits.restart(tw, ctx.nowNs);
+    } else if (ctx.settings.rfc1337 === 0) {
+      ctx.timeWaits.remove(tw);
+      return;
+    } else {
+      ctx.stats.TCPTimeWaitAssassinationIgnored++;
+      return;
+    }
+    if (hasTs) {
+      tw.tsRecent = seg.options.tsVal;
+      tw.tsRecentMs = ctx.nowMs;
+    }
+    return;
+  }
+  if ((seg.flags & (SYN | ACK | RST)) === SYN && !isOld && isNewer(tw, seg, hasTs)) {
+    if (ctx.listeners.find(seg) !== null || ctx.forwarder !== null) {
+      const iss = tw.nextIss;
+      ctx.timeWaits.remove(tw);
+      onListen(ctx, seg, iss);
+      return;
+    }
+  }
+  if (isRst || ((seg.flags & ACK) === 0 && ctx.settings.timeWaitNeedsAck !== 0)) return;
+  if (isOld) ctx.stats.PAWSEstab++;
+  // A SYN without ACK may be new and only have a low number: it does not prolong the wait.
+  if (isOld || (seg.flags & ACK) !== 0) ctx.timeWaits.restart(tw, ctx.nowNs);
+  if (!isLimited(ctx, tw, seg)) answer(ctx, tw);
+}
+
+/** RFC 6191 2: by sequence number or by timestamp. */
+const isNewer = (tw: TimeWait, seg: Segment, hasTs: boolean): boolean =>
+  seqGt(seg.seq, tw.rcvNxt) || (hasTs && seqLt(tw.tsRecent, seg.options.tsVal));
+
+function isOldStamp(ctx: TcpContext, tw: TimeWait, seg: Segment): boolean {
+  if (!seqLt(seg.options.tsVal, tw.tsRecent)) return false;
+  const age = seqDiff(ctx.nowMs, tw.tsRecentMs);
+  return age >= 0 && age < PAWS_24_DAYS_MS;
+}
+
+/** Against wars of ACKs; data cannot be part of one. */
+function isLimited(ctx: TcpContext, tw: TimeWait, seg: Segment): boolean {
+  if (seg.sequenceLength > 0 && (seg.flags & SYN) === 0) return false;
+  if (ctx.nowNs - tw.lastAckNs < ctx.settings.invalidRatelimitMs * 1_000_000) {
+    ctx.stats.TCPACKSkippedTimeWait++;
+    return true;
+  }
+  tw.lastAckNs = ctx.nowNs;
+  return false;
+}
+
+function answer(ctx: TcpContext, tw: TimeWait): void {
+  const route = ctx.network.findRoute(tw.local, tw.remote, tw.nicId);
+  if (typeof route === "number") return;
+  const pkt: PacketBuffer = ctx.network.allocPacket();
+  const off = pkt.start;
+  let at = off + TCP_HEADER_BYTES;
+  if (tw.tsOk) {
+    at += writeTimestamps(pkt.bytes, at, (ctx.nowMs + tw.tsOffset) | 0, tw.tsRecent);
+  }
+  encodeTcp(pkt.bytes, off, tw.ports, tw.sndNxt, tw.rcvNxt, at - off, ACK, tw.window, 0);
+  pkt.end = at;
+  pkt.ttl = tw.ttl > 0 ? tw.ttl : 64;
+  pkt.tos = tw.tos & ~3;
+  send(ctx, route, pkt, pseudoSum(tw.local, tw.remote, TCP_PROTOCOL, 0), null);
+}
+
+/**
+ * Whether an active open may take the place of this entry (Linux's tcp_twsk_unique): with timestamps, a second
+ * after the last one, everywhere with tcp_tw_reuse=1 and over loopback with 2.
+ */
+export function isReusable(ctx: TcpContext, tw: TimeWait): boolean {
+  const { twReuse } = ctx.settings;
+  if (!tw.tsOk || twReuse === 0) return false;
+  if (twReuse === 2 && !tw.local.isLoopback && !tw.remote.isLoopback) return false;
+  return seqDiff(ctx.nowMs, tw.tsRecentMs) > REUSE_DELAY_MS;
+}

@@ -1,0 +1,157 @@
+// TIME-WAIT (RFC 9293 3.3.2): what is kept of a connection when all is said - numbers to recognise and answer
+// stragglers with, a tenth of a Tcb - and the table of them, bounded, all ended by one timer. Answers as
+// Linux's tcp_timewait_state_process; what they mean for a new connection is RFC 6191's.
+
+import { KeyedHash } from "../../base/half-siphash.ts";
+import type { Rng } from "../../base/rng.ts";
+import { seqAdd } from "../../base/seqnum.ts";
+import { Timer, type TimerQueue } from "../../base/timers.ts";
+import { IpAddr } from "../ip-addr.ts";
+import { TIME_WAIT_NS } from "./state.ts";
+import type { PortHolder, PortSharing } from "./tcp-ports.ts";
+
+const NEVER = Number.NEGATIVE_INFINITY;
+
+const SHARING: readonly PortSharing[] = [0, 1, 2, 3].map((bits) => ({
+  reuseAddress: (bits & 1) !== 0,
+  reusePort: (bits & 2) !== 0,
+}));
+/** One of four shared objects: a copy of the two flags that outlives the endpoint's options. */
+export const sharingOf = (from: PortSharing): PortSharing =>
+  SHARING[(from.reuseAddress ? 1 : 0) | (from.reusePort ? 2 : 0)];
+
+export class TimeWait implements PortHolder {
+  readonly local = new IpAddr();
+  readonly remote = new IpAddr();
+  ports = 0;
+  sndNxt = 0;
+  rcvNxt = 0;
+  /** The 16-bit field as last advertised. */
+  window = 0;
+  tsOk = false;
+  tsOffset = 0;
+  tsRecent = 0;
+  tsRecentMs = 0;
+  tos = 0;
+  ttl = 64;
+  nicId = 0;
+  lastAckNs = NEVER;
+  sharing: PortSharing = SHARING[0];
+  endNs = 0;
+  hash = 0;
+  hashNext: TimeWait | null = null;
+  older: TimeWait | null = null;
+  newer: TimeWait | null = null;
+  readonly owner = null;
+  portPrev: PortHolder | null = null;
+  portNext: PortHolder | null = null;
+  isInPort = false;
+
+  get localPort(): number {
+    return this.ports >>> 16;
+  }
+  /** RFC 6191: where the next incarnation's sequence numbers begin, clear of this one's. */
+  get nextIss(): number {
+    const iss = seqAdd(this.sndNxt, 65_537);
+    return iss === 0 ? 1 : iss;
+  }
+}
+
+/** The table. Entries stand in the order of their ends, for each lasts equally long. */
+export class TimeWaitTable {
+  #count = 0;
+  #oldest: TimeWait | null = null;
+  #newest: TimeWait | null = null;
+  readonly #chains = new Map<number, TimeWait>();
+  readonly #hash: KeyedHash;
+  readonly #timers: TimerQueue;
+  readonly #timer: Timer;
+  readonly #onEnd: (tw: TimeWait) => void;
+
+  constructor(rng: Rng, timers: TimerQueue, onEnd: (tw: TimeWait) => void) {
+    this.#hash = new KeyedHash(rng);
+    this.#timers = timers;
+    this.#timer = new Timer((nowNs) => this.#expire(nowNs));
+    this.#onEnd = onEnd;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  *all(): IterableIterator<TimeWait> {
+    for (let tw = this.#oldest; tw !== null; tw = tw.newer) yield tw;
+  }
+
+  find(local: IpAddr, remote: IpAddr, ports: number): TimeWait | null {
+    if (this.#count === 0) return null;
+    let tw = this.#chains.get(this.#hashOf(local, remote, ports)) ?? null;
+    while (tw !== null && !matches(tw, local, remote, ports)) tw = tw.hashNext;
+    return tw;
+  }
+
+  /** Precondition: addresses and ports are set, and no other has them. */
+  add(tw: TimeWait, nowNs: number): void {
+    tw.hash = this.#hashOf(tw.local, tw.remote, tw.ports);
+    tw.hashNext = this.#chains.get(tw.hash) ?? null;
+    this.#chains.set(tw.hash, tw);
+    this.#count++;
+    this.#append(tw, nowNs);
+  }
+
+  /** The wait begins anew. */
+  restart(tw: TimeWait, nowNs: number): void {
+    this.#unlink(tw);
+    this.#append(tw, nowNs);
+  }
+
+  remove(tw: TimeWait): void {
+    this.#unlink(tw);
+    this.#count--;
+    const first = this.#chains.get(tw.hash);
+    if (first === tw) {
+      if (tw.hashNext === null) this.#chains.delete(tw.hash);
+      else this.#chains.set(tw.hash, tw.hashNext);
+    } else {
+      let at = first as TimeWait;
+      while (at.hashNext !== tw) at = at.hashNext as TimeWait;
+      at.hashNext = tw.hashNext;
+    }
+    tw.hashNext = null;
+    this.#onEnd(tw);
+    if (this.#oldest === null) this.#timers.disarm(this.#timer);
+  }
+
+  #append(tw: TimeWait, nowNs: number): void {
+    tw.endNs = nowNs + TIME_WAIT_NS;
+    tw.older = this.#newest;
+    tw.newer = null;
+    if (this.#newest === null) this.#oldest = tw;
+    else this.#newest.newer = tw;
+    this.#newest = tw;
+    if (!this.#timer.isArmed) this.#timers.arm(this.#timer, tw.endNs);
+  }
+
+  #unlink(tw: TimeWait): void {
+    if (tw.older === null) this.#oldest = tw.newer;
+    else tw.older.newer = tw.newer;
+    if (tw.newer === null) this.#newest = tw.older;
+    else tw.newer.older = tw.older;
+    tw.older = tw.newer = null;
+  }
+
+  #expire(nowNs: number): void {
+    for (let tw = this.#oldest; tw !== null && tw.endNs <= nowNs; tw = this.#oldest)
+      this.remove(tw);
+    if (this.#oldest !== null) this.#timers.arm(this.#timer, this.#oldest.endNs);
+  }
+
+  #hashOf(local: IpAddr, remote: IpAddr, ports: number): number {
+    const h = this.#hash.begin().add(local.w3).add(remote.w3).add(ports);
+    if (!remote.isV4) h.add(remote.w0).add(remote.w1).add(remote.w2);
+    return h.end() | 0;
+  }
+}
+
+const matches = (tw: TimeWait, local: IpAddr, remote: IpAddr, ports: number): boolean =>
+  tw.ports === ports && tw.remote.equals(remote) && tw.local.equals(local);
