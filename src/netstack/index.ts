@@ -40,6 +40,7 @@ export type { PortOwner } from "./stack/ports.ts";
 export type { RouteConfig, RouteEntry } from "./stack/routes.ts";
 export { type AddressConfig, type AttachConfig, Stack, type StackConfig } from "./stack/stack.ts";
 export type { Route } from "./stack/transport.ts";
+export { CONGESTION_CONTROLS } from "./tcp/congestion/congestion.ts";
 export type { ForwardHandler, ForwardRequest } from "./tcp/forwarder.ts";
 export type { UdpForwarder } from "./udp/udp.ts";
 export type { UdpEndpoint } from "./udp/udp-endpoint.ts";

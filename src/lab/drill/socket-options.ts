@@ -2,7 +2,7 @@
 // ip(7)).
 
 import { u32Le } from "../../base/bytes.ts";
-import type { TcpEndpointOptions } from "../../netstack/index.ts";
+import { CONGESTION_CONTROLS, type TcpEndpointOptions } from "../../netstack/index.ts";
 import type { Expr } from "./ast.ts";
 import { mismatch } from "./drill-error.ts";
 import type { DrillProcess } from "./process.ts";
@@ -252,7 +252,7 @@ export function setOption(p: DrillProcess, a: Expr[]): Result {
 
 function setCongestion(s: DrillSocket, e: Expr): Result {
   if (e.kind !== "string" || s.tcp === null) return "EINVAL";
-  if (!["cubic", "reno", "bbr"].includes(e.value)) return "ENOENT";
+  if (!CONGESTION_CONTROLS.includes(e.value)) return "ENOENT";
   tcpOptions(s).congestion = e.value;
   s.tcp.optionsChanged();
   return 0;

@@ -9,6 +9,7 @@ import { type OnReadiness, Ready } from "../readiness.ts";
 import type { Route } from "../stack/transport.ts";
 import { isWritable } from "./ack.ts";
 import { closeUser, closeWrite, discardUser, loadSynData, readUser, writeUser } from "./calls.ts";
+import { makeCongestionControl } from "./congestion/congestion.ts";
 import type { TcpContext } from "./context.ts";
 import { isClientEnabled, isEarlyChild, maySendSynData, prepareClient } from "./fastopen.ts";
 import { installActive, newTcb, startActive } from "./handshake.ts";
@@ -436,12 +437,23 @@ export class Endpoint implements TcpEndpoint, TcbOwner {
         this.#ctx.limits.socketBufferBytesMax,
       );
     }
+    this.#changeCongestionControl(tcb);
     if (this.options.quickAck && tcb.isAckPending) tcb.isAckNow = true;
     if (this.options.keepAlive !== (tcb.keepNs !== Number.POSITIVE_INFINITY)) armKeepalive(tcb);
     // TCP_NODELAY lets go what waits, a cork notwithstanding; what follows is corked again.
     tcb.isPushForced = this.options.noDelay;
     finish(tcb);
     tcb.isPushForced = false;
+  }
+
+  /** TCP_CONGESTION on a connection: the new algorithm begins with the window as it is. */
+  #changeCongestionControl(tcb: Tcb): void {
+    const { congestion } = this.options;
+    if (congestion === "" || congestion === tcb.congestion.name) return;
+    const made = makeCongestionControl(congestion);
+    if (made === null) return;
+    tcb.congestion = made;
+    if (tcb.state !== SYN_SENT && tcb.state !== SYN_RECEIVED) made.begin?.(tcb);
   }
 
   info(out: TcpInfo): void {

@@ -4,7 +4,7 @@
 import { seqDiff, seqGt, seqLt } from "../../base/seqnum.ts";
 import type { PacketBuffer } from "../stack/packet-buffer.ts";
 import { pseudoSum } from "../wire/checksum.ts";
-import { ACK, encodeTcp, RST, SYN, TCP_HEADER_BYTES, TCP_PROTOCOL } from "../wire/tcp.ts";
+import { ACK, encodeTcp, FIN, RST, SYN, TCP_HEADER_BYTES, TCP_PROTOCOL } from "../wire/tcp.ts";
 import { writeTimestamps } from "../wire/tcp-options.ts";
 import type { TcpContext } from "./context.ts";
 import { isSynFinDropped, onListen } from "./handshake.ts";
@@ -52,16 +52,8 @@ export function onTimeWait(ctx: TcpContext, tw: TimeWait, seg: Segment): void {
   const hasTs = tw.tsOk && seg.options.hasTimestamps;
   const isOld = hasTs && isOldStamp(ctx, tw, seg) && !isRst;
   if (!isOld && seg.seq === tw.rcvNxt && (seg.sequenceLength === 0 || isRst)) {
-    if (!isRst) {
-      ctx.timeWaits.restart(tw, ctx.nowNs);
-    } else if (ctx.settings.rfc1337 === 0) {
-      ctx.timeWaits.remove(tw);
-      return;
-    } else {
-      ctx.stats.TCPTimeWaitAssassinationIgnored++;
-      return;
-    }
-    if (hasTs) {
+    if (isRst) endByReset(ctx, tw);
+    else if (hasTs) {
       tw.tsRecent = seg.options.tsVal;
       tw.tsRecentMs = ctx.nowMs;
     }
@@ -77,9 +69,15 @@ export function onTimeWait(ctx: TcpContext, tw: TimeWait, seg: Segment): void {
   }
   if (isRst || ((seg.flags & ACK) === 0 && ctx.settings.timeWaitNeedsAck !== 0)) return;
   if (isOld) ctx.stats.PAWSEstab++;
-  // A SYN without ACK may be new and only have a low number: it does not prolong the wait.
-  if (isOld || (seg.flags & ACK) !== 0) ctx.timeWaits.restart(tw, ctx.nowNs);
+  // RFC 9293 3.10.7.4, eighth step: the peer has missed our last ACK. Linux begins anew for any ACK, and so lets
+  // a peer hold the entry for ever.
+  if (!isOld && (seg.flags & FIN) !== 0) ctx.timeWaits.restart(tw, ctx.nowNs);
   if (!isLimited(ctx, tw, seg)) answer(ctx, tw);
+}
+
+function endByReset(ctx: TcpContext, tw: TimeWait): void {
+  if (ctx.settings.rfc1337 === 0) ctx.timeWaits.remove(tw);
+  else ctx.stats.TCPTimeWaitAssassinationIgnored++;
 }
 
 /** RFC 6191 2: by sequence number or by timestamp. */

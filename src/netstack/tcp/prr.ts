@@ -44,7 +44,7 @@ export function reduce(tcb: Tcb, delivered: number, newlyLost: number): void {
 
 /** RFC 9937 6, at the end: cwnd is ssthresh, unless the reduction was undone. */
 export function endReduction(tcb: Tcb): void {
-  if (tcb.ssthresh >= SSTHRESH_INFINITE) return;
+  if (tcb.ssthresh >= SSTHRESH_INFINITE || tcb.congestion.control !== undefined) return;
   if (tcb.caState === CA_CWR || tcb.loss.hasUndo) tcb.cwnd = tcb.ssthresh;
 }
 

@@ -78,6 +78,8 @@ export function deliveryRate(tcb: Tcb): number {
 
 /** cwnd per RTT, times tcp_pacing_ss_ratio or tcp_pacing_ca_ratio. */
 export function updatePacingRate(tcb: Tcb): void {
+  // Such an algorithm sets the rate itself.
+  if (tcb.congestion.control !== undefined) return;
   const { settings } = tcb.ctx;
   const ratio = tcb.cwnd < tcb.ssthresh / 2 ? settings.pacingSsRatio : settings.pacingCaRatio;
   const segs = Math.max(tcb.cwnd, tcb.sent.packetsOut);

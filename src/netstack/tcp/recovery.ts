@@ -219,7 +219,6 @@ export function enterLoss(tcb: Tcb): void {
     loss.priorSsthresh = currentSsthresh(tcb);
     loss.priorCwnd = tcb.cwnd;
     tcb.ssthresh = tcb.congestion.ssthreshAfterLoss(tcb);
-    tcb.congestion.onTimeout(tcb);
     initUndo(tcb);
   }
   tcb.cwnd = sent.inFlight + 1;
@@ -230,6 +229,7 @@ export function enterLoss(tcb: Tcb): void {
     tcb.reordering = Math.min(tcb.reordering, reordering);
   }
   tcb.caState = CA_LOSS;
+  tcb.congestion.onTimeout(tcb);
   tcb.highSeq = tcb.snd.nxt;
   loss.isProbeOut = false;
   if (tcb.ecnOk) tcb.isCwrWanted = true;

@@ -287,6 +287,7 @@ export function restartAfterIdle(tcb: Tcb): void {
   const idleUs = seqDiff(tcb.ctx.nowMs, tcb.lastSentMs) * 1_000;
   if (tcb.bytesSent === 0 || idleUs <= tcb.rtt.rtoUs) return;
   const { slowStartAfterIdle } = tcb.ctx.settings;
+  if (tcb.congestion.control !== undefined) return;
   if (slowStartAfterIdle === 0 || tcb.caState !== CA_OPEN) return;
   const restart = Math.min(tcb.ctx.settings.initialCwnd, tcb.cwnd);
   if (tcb.ssthresh !== SSTHRESH_INFINITE) {

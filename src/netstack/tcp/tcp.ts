@@ -40,7 +40,9 @@ export class TcpProtocol implements TransportProtocol {
   }
 
   newEndpoint(family: Family): TcpEndpoint | NetError {
-    return new Endpoint(this.context, family);
+    const endpoint = new Endpoint(this.context, family);
+    endpoint.options.congestion = this.settings.congestion;
+    return endpoint;
   }
 
   /** SYNs to any address without a listener go to the handler; null: they get a RST. */

@@ -53,6 +53,7 @@ export function startTransfer(tcb: Tcb): void {
   tcb.rcvSpaceSeq = tcb.rcv.copied;
   tcb.rcvSpaceUs = ctx.nowUs;
   tcb.rcvSpaceBytes = 10 * tcb.rcv.advertisedMss;
+  tcb.congestion.begin?.(tcb);
   tcb.events |= Ready.Write;
   armKeepalive(tcb);
 }

@@ -13,7 +13,6 @@ import { finish, pseudoSum, sum16 } from "../wire/checksum.ts";
 import {
   ACK,
   encodeTcp,
-  FIN,
   PSH,
   RST,
   SYN,
@@ -38,6 +37,7 @@ import { ackSent } from "./ack-policy.ts";
 import type { TcpContext } from "./context.ts";
 import { ECN_MASK, ECT_0, sendEcnFlags, synEcnFlags } from "./ecn.ts";
 import type { Segment } from "./segment.ts";
+import { segmentsOf } from "./sent-list.ts";
 import { MSS_DEFAULT_V4, MSS_MIN } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
 import { openWindow, selectWindow } from "./window.ts";
@@ -140,7 +140,7 @@ function autosizeSegs(tcb: Tcb, mss: number, gsoMax: number): number {
   const r = tcb.rtt.minRttUs >>> tsoRttLog;
   if (r < 32) bytes += gsoMax / 2 ** r;
   if (bytes > gsoMax) bytes = gsoMax;
-  return Math.max(Math.floor(bytes / mss), minTsoSegs);
+  return Math.max(Math.floor(bytes / mss), tcb.congestion.minTsoSegs?.(tcb) ?? minTsoSegs);
 }
 
 /** The most payload one packet may carry: many segments when the link segments for us. */
@@ -187,7 +187,6 @@ export function transmit(
   if (length > 0) {
     const end = seqAdd(seq, length);
     if (seqGt(end, tcb.maxSentSeq)) tcb.maxSentSeq = end;
-    paceAfter(tcb, length);
   }
   if (tcb.snd.isUrgent && seqGt(tcb.snd.up, seq)) {
     const distance = seqDiff(tcb.snd.up, seq);
@@ -203,8 +202,12 @@ export function transmit(
     pkt.gsoSize = mss;
   }
   if ((flags & ACK) !== 0) ackSent(tcb);
-  tcb.segsOut++;
-  if ((flags & (SYN | FIN)) === 0 && length > 0) tcb.dataSegsOut++;
+  const segs = length > mss ? segmentsOf(length, mss) : 1;
+  tcb.segsOut += segs;
+  if (length > 0) {
+    tcb.dataSegsOut += segs;
+    paceAfter(tcb, length);
+  }
   return send(ctx, route, pkt, tcb.pseudoSum, tcb);
 }
 

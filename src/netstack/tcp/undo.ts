@@ -60,7 +60,7 @@ export function undoReduction(tcb: Tcb, unmarkLoss: boolean): void {
   if (unmarkLoss) sent.unmarkLost();
   if (loss.priorSsthresh > 0) {
     tcb.congestion.onUndo?.(tcb);
-    tcb.cwnd = Math.max(tcb.cwnd, loss.priorCwnd);
+    if (tcb.congestion.control === undefined) tcb.cwnd = Math.max(tcb.cwnd, loss.priorCwnd);
     if (loss.priorSsthresh > tcb.ssthresh) {
       tcb.ssthresh = loss.priorSsthresh;
       tcb.isCwrWanted = false;

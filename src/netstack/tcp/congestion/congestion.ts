@@ -4,6 +4,7 @@
 
 import { CWND_MAX } from "../state.ts";
 import type { Tcb } from "../tcb.ts";
+import { Bbr } from "./bbr.ts";
 import { Cubic } from "./cubic.ts";
 import { RENO } from "./reno.ts";
 
@@ -18,6 +19,10 @@ export interface CongestionControl {
   onSample?(tcb: Tcb, rttUs: number): void;
   /** A reduction turns out to have been needless. */
   onUndo?(tcb: Tcb): void;
+  /** Data begins to flow, or the algorithm is chosen while it does. */
+  begin?(tcb: Tcb): void;
+  /** Fewest segments of one packet (TSO); else tcp_min_tso_segs. */
+  minTsoSegs?(tcb: Tcb): number;
   /** Takes the window into its own hands: called instead of onAck and of PRR. */
   control?(tcb: Tcb, delivered: number): void;
   /** Nothing was in flight for `idleUs` and now sending begins again. */
@@ -31,12 +36,14 @@ export function makeCongestionControl(name: string): CongestionControl | null {
       return new Cubic();
     case "reno":
       return RENO;
+    case "bbr":
+      return new Bbr();
     default:
       return null;
   }
 }
 
-export const CONGESTION_CONTROLS: readonly string[] = ["reno", "cubic"];
+export const CONGESTION_CONTROLS: readonly string[] = ["reno", "cubic", "bbr"];
 
 /** Slow start: one segment more per segment acknowledged; returns what is left over at ssthresh. */
 export function slowStart(tcb: Tcb, segs: number): number {

@@ -2,8 +2,9 @@
 // say what is true of it; those that only shape behaviour we do not have are left out. Writable ones are
 // kept where that is harmless and checked; the rest is read-only.
 
-import { EINVAL, EPERM } from "../../../abi/errno.ts";
+import { EINVAL, ENOENT, EPERM } from "../../../abi/errno.ts";
 import type { ByteString } from "../../../base/bytes.ts";
+import { CONGESTION_CONTROLS } from "../../../netstack/index.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { PID_MAX } from "../../kernel/pid-table.ts";
 import type { Task } from "../../kernel/task.ts";
@@ -205,9 +206,19 @@ function networkValues(tree: SysctlTree, kernel: Kernel): void {
   tree.value("net/ipv4/ip_unprivileged_port_start", 1024);
   tree.value("net/ipv4/ping_group_range", "1\t0");
   tree.value("net/ipv4/icmp_echo_ignore_all", 0);
-  tree.value("net/ipv4/tcp_congestion_control", "cubic");
-  tree.value("net/ipv4/tcp_available_congestion_control", "reno cubic");
-  tree.value("net/ipv4/tcp_allowed_congestion_control", "reno cubic");
+  tree.custom(
+    "net/ipv4/tcp_congestion_control",
+    () => kernel.stack.tcp.settings.congestion,
+    (t, text) => {
+      const name = text.trim();
+      if (!t.creds.hasCapability(CAP_NET_ADMIN)) return -EPERM;
+      if (!CONGESTION_CONTROLS.includes(name)) return -ENOENT;
+      kernel.stack.tcp.settings.congestion = name;
+      return text.length;
+    },
+  );
+  tree.value("net/ipv4/tcp_available_congestion_control", CONGESTION_CONTROLS.join(" "));
+  tree.value("net/ipv4/tcp_allowed_congestion_control", CONGESTION_CONTROLS.join(" "));
   tree.value("net/ipv4/tcp_rmem", `4096\t131072\t${buffer}`);
   tree.value("net/ipv4/tcp_wmem", `4096\t16384\t${buffer}`);
   tree.value("net/ipv4/tcp_mem", "65536\t87380\t131072");

@@ -25,12 +25,11 @@ import {
 } from "../../../abi/tcp.ts";
 import { byteString, i32Le, putByteString, setU32Le } from "../../../base/bytes.ts";
 import { MS, SECOND } from "../../../base/clock.ts";
+import { CONGESTION_CONTROLS } from "../../../netstack/index.ts";
 import type { Task } from "../../kernel/task.ts";
 import type { StreamSocket } from "./stream-socket.ts";
 import { encodeTcpInfo, newTcpInfo, TCP_INFO_BYTES } from "./tcp-info.ts";
 
-/** What TCP_CONGESTION takes, as in net.ipv4.tcp_available_congestion_control. */
-const CONGESTION_CONTROLS = ["cubic", "reno"];
 const CONGESTION_NAME_BYTES = 16;
 const MSS_MIN = 88;
 const MSS_MAX = 32_767;
