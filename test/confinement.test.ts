@@ -6,6 +6,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { CPrograms } from "./support/build-c.ts";
 import { CLI, cell } from "./support/cell.ts";
 import { describeWith, which } from "./support/needs.ts";
 import { allGone, descendants, type HostProcess, until } from "./support/processes.ts";
@@ -117,6 +118,16 @@ describeWith(["root", "strace"], "the Sentry under strace", () => {
       ),
     );
     expect(forbidden).toEqual([]);
+  });
+});
+
+describeWith(["gcc"], "a program that forges its register frames", () => {
+  const programs = new CPrograms();
+  afterAll(() => programs.remove());
+
+  it("has lost its pages before they are given to others", async () => {
+    const r = await cell([programs.build("forge")], [], { cwd: programs.directory });
+    expect(r).toMatchObject({ status: 0, stdout: "forged 1, status 0, leaks 0\n" });
   });
 });
 

@@ -120,7 +120,7 @@ export class SentryProcess implements KernelDriver {
     };
     this.#kernel = new Kernel({
       platform,
-      memoryFile: new MemoryFile(memory, limits.memoryBytes),
+      memoryFile: new MemoryFile(memory, limits.memoryBytes, platform.changes),
       clock,
       rng,
       limits,

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { FakeHostMemory } from "../testing/fake-platform.ts";
+import { FakeChanges, FakeHostMemory } from "../testing/fake-platform.ts";
 import { MemoryFile } from "./memory-file.ts";
 import { HUGE_BYTES, PAGE_BYTES } from "./page.ts";
 
@@ -19,9 +19,9 @@ class CountingHost extends FakeHostMemory {
   }
 }
 
-const fileOf = (limit = 64 * MiB): { file: MemoryFile; host: CountingHost } => {
+const fileOf = (limit = 64 * MiB, changes = new FakeChanges()) => {
   const host = new CountingHost(WINDOW);
-  return { file: new MemoryFile(host, limit), host };
+  return { file: new MemoryFile(host, limit, changes), host, changes };
 };
 
 describe("MemoryFile", () => {
@@ -93,6 +93,41 @@ describe("MemoryFile", () => {
     expect(host.punched).toBe(MiB / 2);
     expect(file.refCount(offset + MiB / 4)).toBe(1);
     expect(file.sameSharing(offset + MiB / 4, MiB / 2, true)).toBe(MiB / 2);
+  });
+
+  it("gives pages to nobody while a program may still reach them", () => {
+    const { file, host, changes } = fileOf();
+    const first = file.allocate(MiB, PAGE_BYTES);
+    changes.issuedStamp = 7;
+    file.decRef(first, MiB);
+    changes.issuedStamp = 8;
+    const second = file.allocate(4 * PAGE_BYTES, PAGE_BYTES);
+    expect(second).not.toBe(first);
+    file.incRef(second, PAGE_BYTES);
+    file.decRef(second, 4 * PAGE_BYTES);
+    // A page with one reference less would be written in place by its last owner.
+    expect(file.refCount(second)).toBe(2);
+    changes.confirm(6);
+    expect(host.punched).toBe(0);
+    changes.confirm(7);
+    expect(host.punched).toBe(MiB);
+    expect(file.refCount(second)).toBe(2);
+    changes.confirm();
+    expect(file.refCount(second)).toBe(1);
+    expect(file.allocatedBytes).toBe(PAGE_BYTES);
+  });
+
+  it("waits for pages on their way back before it has no more", () => {
+    const { file, host, changes } = fileOf(2 * MiB);
+    const first = file.allocate(HUGE_BYTES, PAGE_BYTES);
+    host.committed = 2 * MiB;
+    changes.issuedStamp = 1;
+    file.decRef(first, HUGE_BYTES);
+    expect(changes.waits).toBe(0);
+    expect(file.allocate(HUGE_BYTES, PAGE_BYTES)).toBe(first);
+    expect(changes.waits).toBe(1);
+    expect(file.allocate(HUGE_BYTES, PAGE_BYTES)).toBeLessThan(0);
+    expect(changes.waits).toBe(1);
   });
 
   it("counts runs against the limit, then asks the host what is really committed", () => {

@@ -6,6 +6,8 @@
 import { ENOMEM } from "../../abi/errno.ts";
 import { assert } from "../../base/assert.ts";
 import type { HostMemory } from "../host.ts";
+import type { ChangeFence } from "../platform/platform.ts";
+import { Limbo } from "./limbo.ts";
 import { HUGE_BYTES, PAGE_BYTES } from "./page.ts";
 import { MAX_ORDER, PageWindow } from "./page-window.ts";
 
@@ -31,9 +33,11 @@ export class MemoryFile {
   readonly #windows: PageWindow[] = [];
   readonly #bytes: Uint8Array[] = [];
   readonly #words: Int32Array[] = [];
+  readonly #limbo: Limbo;
   #commitBudget = 0;
 
-  constructor(host: HostMemory, limitBytes: number) {
+  /** changes: of the platform that maps this file into programs. */
+  constructor(host: HostMemory, limitBytes: number, changes: ChangeFence) {
     assert(
       (host.windowBytes & (host.windowBytes - 1)) === 0 && host.windowBytes >= HUGE_BYTES,
       "window size is a power of two of at least 2 MiB",
@@ -43,6 +47,7 @@ export class MemoryFile {
     this.limitBytes = limitBytes;
     this.#windowBytes = host.windowBytes;
     this.#windowMask = host.windowBytes - 1;
+    this.#limbo = new Limbo(changes, (offset, bytes) => this.#drop(offset, bytes));
   }
 
   get windowBytes(): number {
@@ -60,6 +65,11 @@ export class MemoryFile {
    * caller overwrites all of it at once.
    */
   allocate(bytes: number, alignBytes: number, zeroed = true): number {
+    const offset = this.#allocate(bytes, alignBytes, zeroed);
+    if (offset >= 0 || !this.#limbo.empty()) return offset;
+    return this.#allocate(bytes, alignBytes, zeroed);
+  }
+  #allocate(bytes: number, alignBytes: number, zeroed: boolean): number {
     if (bytes <= 0 || bytes > HUGE_BYTES || !this.#mayGrow(bytes)) return -ENOMEM;
     const count = bytes / PAGE_BYTES;
     const minOrder = alignBytes <= PAGE_BYTES ? 0 : 31 - Math.clz32(alignBytes / PAGE_BYTES);
@@ -102,8 +112,15 @@ export class MemoryFile {
     }
   }
 
-  /** Pages whose count reaches 0 are given back. The range lies in one window. */
+  /**
+   * Pages whose count reaches 0 are given back, once no program can reach them any more. The range lies in
+   * one window.
+   */
   decRef(offset: number, bytes: number): void {
+    if (this.#limbo.mustWait) this.#limbo.add(offset, bytes);
+    else this.#drop(offset, bytes);
+  }
+  #drop(offset: number, bytes: number): void {
     const window = this.#windowAt(offset);
     const refs = window.refs;
     const first = this.#pageIn(offset);

@@ -104,7 +104,7 @@ export class MemoryManager extends UserAccess implements MappingObserver {
   /** The last one gives everything back. Precondition then: every context has been released. */
   decRef(): void {
     if (--this.#refs > 0) return;
-    // The stub must not see pages that are given back: it goes first.
+    // The stub goes first: what it sees is given back when it is gone (MemoryFile.decRef).
     this.addressSpace.release();
     this.pmas.removeRange(0, Number.POSITIVE_INFINITY);
     this.vmas.removeRange(0, Number.POSITIVE_INFINITY);
@@ -142,6 +142,8 @@ export class MemoryManager extends UserAccess implements MappingObserver {
       const end = Math.min(vma.end, vma.start + (offset + length - vma.offset));
       if (start < end) this.dropTranslations(start, end);
     }
+    // What a thread that runs now stores must not go to bytes that were moved already.
+    this.addressSpace.sync();
   }
 
   /** Forgets the PMAs of [start, end), the platform's mappings first; their pages go back. */
@@ -149,8 +151,6 @@ export class MemoryManager extends UserAccess implements MappingObserver {
     this.notePeak();
     if (this.pmas.anyMapped(start, end)) {
       if (this.addressSpace.unmap(start, end - start) < 0) this.unmapAll();
-      // Other threads of the program must have lost the pages before anyone else gets them.
-      this.addressSpace.sync();
     }
     this.pmas.removeRange(start, end);
   }

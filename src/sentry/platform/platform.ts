@@ -63,7 +63,8 @@ export interface AddressSpace {
   /**
    * Returns when earlier changes are in force for contexts that run right now; at once when none does.
    * (An implementation may carry changes out late, but before any context here is resumed.) Called before
-   * pages that were unmapped are given to anyone else.
+   * bytes are copied that a running context could still write. Pages are given to others by ChangeFence:
+   * what counts as running here is what the program says.
    */
   sync(): void;
   /** Null: no more contexts here. */
@@ -73,7 +74,24 @@ export interface AddressSpace {
   release(): void;
 }
 
+/**
+ * When a page that was mapped somewhere may be given to somebody else: every unmap, map over and release of an
+ * address space gets a stamp, and is confirmed when the program certainly cannot reach what it took away,
+ * whatever the program says of itself.
+ */
+export interface ChangeFence {
+  /** Of the newest change. Stamps only grow. */
+  readonly issuedStamp: number;
+  /** This change and all before it are confirmed. */
+  readonly confirmedStamp: number;
+  /** Told when confirmedStamp has grown. */
+  onConfirmed: (() => void) | null;
+  /** Waits until all are confirmed, a bounded time. */
+  waitConfirmed(): void;
+}
+
 export interface Platform {
+  readonly changes: ChangeFence;
   /** Lowest and highest+1 address a program may map. */
   readonly minAddress: number;
   readonly maxAddress: number;

@@ -5,6 +5,7 @@ import { REG_RAX, REG_RDI, REG_WORDS } from "../../abi/registers.ts";
 import type { HostMemory } from "../host.ts";
 import {
   type AddressSpace,
+  type ChangeFence,
   type Context,
   type Platform,
   TRAP_FAULT,
@@ -112,7 +113,25 @@ export class FakeAddressSpace implements AddressSpace {
   }
 }
 
+/** By itself: every change is in force at once. Tests hold one back by raising issuedStamp. */
+export class FakeChanges implements ChangeFence {
+  issuedStamp = 0;
+  confirmedStamp = 0;
+  onConfirmed: (() => void) | null = null;
+  /** Times somebody waited. */
+  waits = 0;
+  confirm(stamp = this.issuedStamp): void {
+    this.confirmedStamp = stamp;
+    this.onConfirmed?.();
+  }
+  waitConfirmed(): void {
+    this.waits++;
+    this.confirm();
+  }
+}
+
 export class FakePlatform implements Platform {
+  readonly changes = new FakeChanges();
   onAddressSpaceDeath: ((space: AddressSpace) => void) | null = null;
   readonly minAddress = 0x10000;
   readonly maxAddress = 0x7fff_ffff_f000;

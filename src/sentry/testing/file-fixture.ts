@@ -9,7 +9,7 @@ import type { FileSystem } from "../vfs/file-system.ts";
 import { FsContext } from "../vfs/fs-context.ts";
 import { MountNamespace, MountTable } from "../vfs/mount-namespace.ts";
 import { Quota } from "../vfs/quota.ts";
-import { FakeHostMemory } from "./fake-platform.ts";
+import { FakeChanges, FakeHostMemory } from "./fake-platform.ts";
 import { KernelFixture, USER_BASE } from "./kernel-fixture.ts";
 
 /** Strings and results of calls are put here; tests use memory from USER_BASE + 0x20000 on. */
@@ -25,7 +25,8 @@ export class FileFixture extends KernelFixture {
     limits: Limits = DEFAULT_LIMITS,
     dentryLimit?: number,
   ) {
-    super({ limits, memoryFile: new MemoryFile(new FakeHostMemory(), limits.memoryBytes) });
+    const memoryFile = new MemoryFile(new FakeHostMemory(), limits.memoryBytes, new FakeChanges());
+    super({ limits, memoryFile });
     this.quota = new Quota(limits.tmpfsBytes, limits.inodes, null);
     this.table = new MountTable(this.quota, dentryLimit);
     this.table.register(tmpfsType("tmpfs"));

@@ -58,7 +58,7 @@ export class KernelFixture {
     this.fileCounter = new FileCounter(limits.files);
     this.kernel = new Kernel({
       platform: this.platform,
-      memoryFile: new MemoryFile(new FakeHostMemory(), limits.memoryBytes),
+      memoryFile: new MemoryFile(new FakeHostMemory(), limits.memoryBytes, this.platform.changes),
       clock: this.clock,
       rng: new SeededRng(1),
       limits,

@@ -27,7 +27,7 @@ export class MemoryFixture {
   readonly rlimits = new TestRlimits();
 
   constructor(memoryBytes = 256 * 1024 * 1024, mappings: number = DEFAULT_LIMITS.mappings) {
-    this.memoryFile = new MemoryFile(this.platform.host, memoryBytes);
+    this.memoryFile = new MemoryFile(this.platform.host, memoryBytes, this.platform.changes);
     this.deps = {
       platform: this.platform,
       memoryFile: this.memoryFile,

@@ -3,7 +3,7 @@
 
 import type { MemoryManager } from "../mm/memory-manager.ts";
 import type { AddressSpace, Context, Platform, VdsoImage } from "../platform/platform.ts";
-import { FakeHostMemory } from "./fake-platform.ts";
+import { FakeChanges, FakeHostMemory } from "./fake-platform.ts";
 
 const PAGE = 4096;
 /** Faults of one access before the test calls it a livelock. */
@@ -74,6 +74,7 @@ export class PageSpace implements AddressSpace {
 }
 
 export class PagePlatform implements Platform {
+  readonly changes = new FakeChanges();
   onAddressSpaceDeath: ((space: AddressSpace) => void) | null = null;
   readonly minAddress = 0x1_0000;
   readonly maxAddress = 0x6f00_0000_0000;

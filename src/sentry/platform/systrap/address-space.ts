@@ -72,6 +72,7 @@ export class SystrapAddressSpace implements AddressSpace {
     if (!this.#makeRoom()) return -EIO;
     this.stub.push(L.OP_SYSCALL, nr, a, b, c, d, e, f);
     this.mustSettle = true;
+    this.platform.changes.begin(this.stub);
     this.platform.noteUnsettled(this);
     return 0;
   }
@@ -94,6 +95,7 @@ export class SystrapAddressSpace implements AddressSpace {
     if (this.isDead) return false;
     this.mustSettle = false;
     if (!this.stub.settle(this.platform.areAllCpusBusy) || this.stub.failure !== 0) this.die();
+    else if (this.stub.opCount === 0) this.platform.changes.end(this.stub);
     return !this.isDead;
   }
 

@@ -8,6 +8,7 @@ import { SYS_exit_group, SYS_mmap } from "../../../abi/syscall-numbers.ts";
 import { assert } from "../../../base/assert.ts";
 import * as host from "../../../host/index.ts";
 import { spawnZygote } from "./blob.ts";
+import type { Changes } from "./changes.ts";
 import * as L from "./layout.ts";
 import type { SharedArea } from "./shared-area.ts";
 import { STUB_AREA_BYTES, Stub } from "./stub.ts";
@@ -39,8 +40,11 @@ export class StubPool {
   onDeath: (stub: Stub) => void = () => {};
   readonly probe: FrameProbe;
 
-  constructor(area: SharedArea, globalOffset: number, maxStubs: number) {
+  readonly #changes: Changes;
+
+  constructor(area: SharedArea, globalOffset: number, maxStubs: number, changes: Changes) {
     this.#area = area;
+    this.#changes = changes;
     this.#maxStubs = maxStubs;
     this.#zygote = new Stub(area, area.allocate(STUB_AREA_BYTES));
     this.probe = this.#bearZygote(globalOffset);
@@ -171,7 +175,10 @@ export class StubPool {
 
   /** Ends a stub. Its parts of the shared area are freed when the host has reaped it. */
   discard(stub: Stub): void {
-    if (!this.#byPid.has(stub.pid) || !stub.settle(false)) return;
+    if (!this.#byPid.has(stub.pid)) return;
+    // What it has mapped is out of reach when it is gone, not before.
+    this.#changes.begin(stub);
+    if (!stub.settle(false)) return;
     stub.opCount = 0;
     stub.push(L.OP_SYSCALL, SYS_exit_group, 0, 0, 0, 0, 0, 0);
     stub.post();
@@ -210,6 +217,12 @@ export class StubPool {
     for (const chunk of this.#chunks.get(stub) ?? []) this.#area.free(chunk, L.CHUNK_BYTES);
     this.#chunks.delete(stub);
     this.#area.free(stub.offset, STUB_AREA_BYTES);
+    this.#changes.end(stub);
+  }
+  /** Waits up to waitMs for a stub to end, then as reap(). */
+  reapNext(waitMs: number): void {
+    const n = this.#exits.wait(waitMs);
+    for (let i = 0; i < n; i++) this.#bury(this.#exits.tokenAt(i));
   }
 
   /** Ends all stubs and the zygote. Only where signals are allowed: tests, and a Sentry not locked down. */

@@ -48,6 +48,8 @@ export class Stub {
   readonly #words: Int32Array;
   pid = 0;
   pidfd = -1;
+  /** See changes.ts. */
+  pendingSince = 0;
   /** Operations written and not yet posted. */
   opCount = 0;
   #posted = 0;

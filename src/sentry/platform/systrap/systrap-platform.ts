@@ -14,6 +14,7 @@ import type {
 } from "../platform.ts";
 import { SystrapAddressSpace } from "./address-space.ts";
 import { readCpu } from "./blob.ts";
+import { Changes } from "./changes.ts";
 import type { SystrapContext } from "./context.ts";
 import { FpFormat } from "./fp-state.ts";
 import * as L from "./layout.ts";
@@ -42,6 +43,8 @@ const MANY_CPUS = 4;
 /** One trap in eight is looked at for the CPU it came from. */
 const CPU_SAMPLE_MASK = 7;
 const AT_HWCAP2 = 26;
+const CHANGES_WAIT_MS = 1000;
+const CHANGES_STEP_MS = 20;
 const HWCAP2_FSGSBASE = 2;
 
 export class SystrapPlatform implements Platform {
@@ -50,6 +53,7 @@ export class SystrapPlatform implements Platform {
   readonly vdso: VdsoImage | null;
   readonly processor: ProcessorInfo;
 
+  readonly changes = new Changes(() => this.#waitForChanges());
   readonly area: SharedArea;
   readonly pool: StubPool;
   readonly probe: FrameProbe;
@@ -70,6 +74,7 @@ export class SystrapPlatform implements Platform {
   /** Stopped by us rather than by their slot. */
   #reported: SystrapContext[] = [];
   #unsettled: SystrapAddressSpace[] = [];
+  #settling: SystrapAddressSpace[] = [];
   readonly #spaces = new Map<Stub, SystrapAddressSpace>();
   readonly #bell = new Uint8Array(8);
 
@@ -89,7 +94,7 @@ export class SystrapPlatform implements Platform {
     this.#fillGlobal();
     this.setRunnerSpinNs(options.runnerSpinNs ?? DEFAULT_RUNNER_SPIN_NS);
     if (this.#cpus >= MANY_CPUS) this.#setGlobal(L.G_MAPPER_SPIN, MAPPER_SPINS);
-    this.pool = new StubPool(this.area, this.#global, options.maxStubs);
+    this.pool = new StubPool(this.area, this.#global, options.maxStubs, this.changes);
     this.pool.onDeath = (stub) => this.#spaces.get(stub)?.die();
     this.probe = this.pool.probe;
     this.#setGlobal(L.G_FRAME_OFFSET, this.probe.frameOffset);
@@ -199,13 +204,25 @@ export class SystrapPlatform implements Platform {
     this.#unsettled.push(space);
   }
   #settleAll(): void {
-    const spaces = this.#unsettled;
-    for (let i = 0; i < spaces.length; i++) spaces[i].flush();
-    for (let i = 0; i < spaces.length; i++) {
-      spaces[i].isUnsettled = false;
-      if (spaces[i].mustSettle) spaces[i].settle();
+    // A space that dies meanwhile may have the kernel note others.
+    while (this.#unsettled.length > 0) {
+      const spaces = this.#unsettled;
+      this.#unsettled = this.#settling;
+      this.#settling = spaces;
+      for (let i = 0; i < spaces.length; i++) {
+        spaces[i].flush();
+        spaces[i].isUnsettled = false;
+      }
+      for (let i = 0; i < spaces.length; i++) if (spaces[i].mustSettle) spaces[i].settle();
+      spaces.length = 0;
     }
-    spaces.length = 0;
+  }
+
+  /** As long as a stub may take to end before memory counts as used up. */
+  #waitForChanges(): void {
+    this.#settleAll();
+    const end = performance.now() + CHANGES_WAIT_MS;
+    while (this.changes.count > 0 && performance.now() < end) this.pool.reapNext(CHANGES_STEP_MS);
   }
 
   nextTrap(): Context | null {

@@ -279,6 +279,58 @@ describe("a hostile program", () => {
     end(space, c);
   });
 
+  describe("that says it has stopped and runs on", () => {
+    /** Its counter in the data page moves. */
+    const isCounting = (offset: number): boolean => {
+      const before = Atomics.load(m.words, offset >> 2);
+      m.trap(20);
+      return Atomics.load(m.words, offset >> 2) !== before;
+    };
+    const forged = () => {
+      const { space, c } = start(PROGRAMS.forge, DATA_AT, headerOf(0) + L.H_STATE);
+      const data = m.mapData(space);
+      m.run(c);
+      expect(m.run(c).trap).toBe(TRAP_SYSCALL);
+      expect(isCounting(data)).toBe(true);
+      return { space, c, data };
+    };
+    const changes = () => m.platform.changes;
+
+    it("has what is unmapped until the mapper has unmapped it", () => {
+      const { space, c, data } = forged();
+      expect(changes().confirmedStamp).toBe(changes().issuedStamp);
+      space.unmap(DATA_AT, PAGE);
+      expect(changes().confirmedStamp).toBe(changes().issuedStamp - 1);
+      m.trap(0);
+      expect(changes().confirmedStamp).toBe(changes().issuedStamp);
+      expect(isCounting(data)).toBe(false);
+      end(space, c);
+    });
+
+    it("has everything until its stub is gone", () => {
+      const { space, c, data } = forged();
+      end(space, c);
+      expect(changes().confirmedStamp).toBe(changes().issuedStamp - 1);
+      let told = 0;
+      changes().onConfirmed = () => told++;
+      changes().waitConfirmed();
+      changes().onConfirmed = null;
+      expect(told).toBe(1);
+      expect(changes().confirmedStamp).toBe(changes().issuedStamp);
+      expect(isCounting(data)).toBe(false);
+    });
+
+    it("has everything until its stub is gone when it is killed for another lie", () => {
+      const { space, c, data } = forged();
+      (space as SystrapAddressSpace).die();
+      expect(changes().confirmedStamp).toBe(changes().issuedStamp - 1);
+      changes().waitConfirmed();
+      expect(changes().confirmedStamp).toBe(changes().issuedStamp);
+      expect(isCounting(data)).toBe(false);
+      end(space, c);
+    });
+  });
+
   it("cannot write the pages its stub takes orders from", () => {
     for (const at of [L.GLOBAL_BASE, L.CTL_BASE, L.REGION_BASE]) {
       const { space, c } = start(PROGRAMS.store, at, 1);

@@ -36,6 +36,8 @@ export const PROGRAMS = {
   jump: "ffe3",
   /** 1: lock incl (%rdi); mov $7,%eax; syscall; jmp 1b */
   count: "f0ff07b8070000000f05ebf4",
+  /** mov $12,%eax; syscall; movl $2,(%rsi); 1: lock incl (%rdi); jmp 1b */
+  forge: "b80c0000000f05c70602000000f0ff07ebfb",
   ud2: "0f0b",
   /** xor %edx,%edx; xor %ecx,%ecx; mov $1,%eax; div %ecx */
   divide: "31d231c9b801000000f7f1",
