@@ -8,9 +8,10 @@ const { readFileSync } = require("node:fs");
 const { basename, dirname, join } = require("node:path");
 const { Script } = require("node:vm");
 
-const filename = join(dirname(__dirname), "code", basename(__filename));
+const codeFolder = join(dirname(__dirname), "code");
+const name = basename(__filename, ".js");
 
-function codeCache() {
+function codeCache(filename) {
   try {
     return readFileSync(`${filename}.cache`);
   } catch {
@@ -18,6 +19,19 @@ function codeCache() {
   }
 }
 
-// The bundle is ASCII: one byte a character, and one function of what a CommonJS module is given.
-const script = new Script(readFileSync(filename, "latin1"), { filename, cachedData: codeCache() });
-script.runInThisContext()(require, filename);
+/** What the code of that name exports. */
+function load(name) {
+  const filename = join(codeFolder, `${name}.js`);
+  // The bundle is ASCII: one byte a character, and one function of what a CommonJS module is given.
+  const source = readFileSync(filename, "latin1");
+  const script = new Script(source, { filename, cachedData: codeCache(filename) });
+  const module = { exports: {} };
+  script.runInThisContext()(module, require, filename);
+  return module.exports;
+}
+
+if (name === "netcell") {
+  // Sentry and Gofer start while the rest of us is loaded.
+  const early = process.argv[2] === "run" ? load("start-processes").startProcesses() : null;
+  load(name).main(early);
+} else load(name);

@@ -1,11 +1,13 @@
 // The command line: verbs, flags and exit statuses; everything it does goes through the library.
-// Data on stdout, everything else on stderr; one sentence per error.
+// Data on stdout, everything else on stderr; one sentence per error. Started by scripts/start.cjs.
 
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { exitStatusOf, NetcellError } from "../sandbox/errors.ts";
-import { doctor } from "./doctor.ts";
-import { type DrillFlags, drill } from "./drill.ts";
+import { leave } from "../sandbox/leave.ts";
+import { discardProcesses, type StartedProcesses } from "../sandbox/start-processes.ts";
+import type { DrillFlags } from "./drill.ts";
+import { isSilent, tell } from "./output.ts";
 import { run } from "./run.ts";
 import type { RunFlags } from "./run-options.ts";
 
@@ -20,7 +22,7 @@ function version(): string {
   return (JSON.parse(text) as { version: string }).version;
 }
 
-function program(): Command {
+function program(early: StartedProcesses | null): Command {
   const netcell = new Command("netcell")
     .description(
       "Runs unmodified Linux programs on a kernel and a TCP/IP stack written in TypeScript",
@@ -68,13 +70,14 @@ function program(): Command {
     .option("--strace", "trace system calls to --log, or stderr")
     .option("--log <file>", "diagnostics: system calls that are missing, with --strace all")
     .action(async (name: string, args: string[], flags: RunFlags) => {
-      process.exitCode = await run([name, ...args], flags);
+      process.exitCode = await run([name, ...args], flags, early);
     });
   netcell
     .command("doctor")
     .description("say what this machine offers and what is in force")
     .option("--json", "as JSON")
     .action(async (flags: { json?: boolean }) => {
+      const { doctor } = await import("./doctor.ts");
       process.exitCode = await doctor(flags.json === true);
     });
   netcell
@@ -92,6 +95,7 @@ function program(): Command {
     .option("-v, --verbose", "show the exchange on standard error")
     .option("--pcap [folder]", "write the exchange of each script as SCRIPT.FAMILY.pcap")
     .action(async (paths: string[], flags: DrillFlags) => {
+      const { drill } = await import("./drill.ts");
       process.exitCode = await drill(paths, flags);
     });
   return netcell;
@@ -103,13 +107,22 @@ function explain(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
-program()
-  .parseAsync(process.argv)
-  .catch((error: unknown) => {
+/**
+ * early: the processes of a sandbox that already start, for the verb that wants one. With them, and when nothing is
+ * left to write, the process ends here.
+ */
+export async function main(early: StartedProcesses | null): Promise<void> {
+  try {
+    await program(early).parseAsync(process.argv);
+  } catch (error) {
     // Commander reports --help and --version by throwing after it has printed them.
     if (error instanceof CommanderError && error.exitCode === 0) process.exitCode = 0;
     else {
-      process.stderr.write(`netcell: ${explain(error)}\n`);
+      tell(explain(error));
       process.exitCode = exitStatusOf(error);
     }
-  });
+  }
+  if (early === null) return;
+  await discardProcesses(early);
+  if (isSilent()) leave(Number(process.exitCode ?? 0));
+}

@@ -1,26 +1,32 @@
 // `netcell run`: one program in a fresh sandbox, joined to our own standard streams or terminal.
 
+import { isatty } from "node:tty";
 import { exitStatusOf, NetcellError } from "../sandbox/errors.ts";
 import type { Refusal } from "../sandbox/options.ts";
 import { type Process, shellStatus } from "../sandbox/process.ts";
-import { Sandbox } from "../sandbox/sandbox.ts";
+import { startIn } from "../sandbox/sandbox.ts";
+import type { StartedProcesses } from "../sandbox/start-processes.ts";
 import { passThrough } from "../sandbox/terminal.ts";
+import { noteOutput, tell } from "./output.ts";
 import { type RunFlags, sandboxOptions, spawnOptions } from "./run-options.ts";
 
+const STDIN = 0;
+const STDOUT = 1;
 const FORWARDED = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const;
 const SIGNAL_NUMBERS = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1, SIGQUIT: 3, SIGUSR1: 10, SIGUSR2: 12 };
 
 function reportRefusal(r: Refusal): void {
   const name = r.name === null ? "" : ` (${r.name})`;
   const port = r.port > 0 ? `:${r.port}` : "";
-  process.stderr.write(
-    `netcell: refused ${r.protocol} ${r.address}${port}${name}: ${r.reason}; allow with --allow ${r.suggestedRule}\n`,
+  tell(
+    `refused ${r.protocol} ${r.address}${port}${name}: ${r.reason}; allow with --allow ${r.suggestedRule}`,
   );
 }
 
 /** Our terminal becomes the sandbox's: raw keys in, its screen out, sizes follow. Returns the undoing. */
 function joinTerminal(child: Process): () => void {
   const { stdin, stdout } = process;
+  noteOutput();
   const onResize = (): void => child.resize(stdout.rows, stdout.columns);
   const onData = (chunk: Buffer): void => {
     child.stdin?.write(chunk);
@@ -55,34 +61,39 @@ async function follow(child: Process, hasTerminal: boolean): Promise<number> {
   }
 }
 
-/** The program's exit status, or netcell's own (docs: 124 to 127). */
-export async function run(argv: string[], flags: RunFlags): Promise<number> {
-  const hasTerminal = flags.tty === true || (process.stdin.isTTY && process.stdout.isTTY);
+/** The program's exit status, or netcell's own (docs: 124 to 127). early: processes that already start. */
+export async function run(
+  argv: string[],
+  flags: RunFlags,
+  early: StartedProcesses | null,
+): Promise<number> {
+  // Not process.stdin.isTTY: making that stream takes 2 ms, and often nobody needs it.
+  const hasTerminal = flags.tty === true || (isatty(STDIN) && isatty(STDOUT));
   const options = spawnOptions(flags, process.env);
   if (hasTerminal) {
     options.tty = { rows: process.stdout.rows ?? 24, columns: process.stdout.columns ?? 80 };
     options.stdin = "pipe";
     options.stdout = "pipe";
   }
-  const sandbox = await Sandbox.start({ ...sandboxOptions(flags), onRefused: reportRefusal });
+  const sandbox = await startIn(early, { ...sandboxOptions(flags), onRefused: reportRefusal });
   let child: Process | null = null;
-  let early = 0;
+  let pendingSignal = 0;
   const handlers = FORWARDED.map((name) => {
     const handler = (): void => {
       const signal = SIGNAL_NUMBERS[name];
       if (child !== null) child.kill(signal);
-      else early = signal;
+      else pendingSignal = signal;
     };
     process.on(name, handler);
     return [name, handler] as const;
   });
   try {
     child = await sandbox.spawn(argv, options);
-    if (early !== 0) child.kill(early);
+    if (pendingSignal !== 0) child.kill(pendingSignal);
     return await follow(child, hasTerminal);
   } catch (error) {
     if (!(error instanceof NetcellError)) throw error;
-    process.stderr.write(`netcell: ${error.message}\n`);
+    tell(error.message);
     return exitStatusOf(error);
   } finally {
     for (const [name, handler] of handlers) process.off(name, handler);

@@ -6,4 +6,5 @@ export * from "./clock.ts";
 export * from "./epoll.ts";
 export * from "./libc.ts";
 export * from "./process.ts";
+export * from "./shared-mapping.ts";
 export * from "./unix-socket.ts";

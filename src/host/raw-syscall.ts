@@ -3,7 +3,7 @@
 // to an array's address on the C side, so that hot paths need no subarray. Also the loader of libc for what
 // is better called there. Not for arm64 yet: its bytes would go beside these.
 
-import koffi from "koffi";
+import { koffi } from "./koffi.ts";
 
 /** The C library already loaded into this process (glibc or musl). */
 export const libc = koffi.load(null);

@@ -19,8 +19,8 @@ import { SecureRng } from "../sentry/loop/secure-rng.ts";
 import { MonitorClock } from "./clock.ts";
 import { NetcellError } from "./errors.ts";
 import { gatewayIp6 } from "./gateway-ip6.ts";
-import { socketPair } from "./launch.ts";
 import type { SandboxOptions } from "./options.ts";
+import { socketPair } from "./start-processes.ts";
 
 export interface SandboxNetwork {
   config: NetworkConfig;

@@ -1,15 +1,16 @@
 // The public object: a sandbox with its own kernel, network and files, in which programs are run.
 
+import type { ChildProcess } from "node:child_process";
 import { constants, openSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { errnoName } from "../abi/errno.ts";
 import { DEFAULT_LIMITS } from "../base/limits.ts";
+import type { GoferConfig } from "../gofer/index.ts";
 import { close } from "../host/libc.ts";
 import type { FromSentry, SentryConfig } from "../sentry/control/protocol.ts";
 import { ControlChannel } from "./control-channel.ts";
 import { NetcellError } from "./errors.ts";
-import { composeFiles } from "./files.ts";
-import { type Launched, launch } from "./launch.ts";
+import { composeFiles, type FilesPlan } from "./files.ts";
 import { openNetwork, type SandboxNetwork } from "./network.ts";
 import { checkOptions, type SandboxOptions, type SpawnOptions } from "./options.ts";
 import {
@@ -21,6 +22,14 @@ import {
   type Stdio,
   shellStatus,
 } from "./process.ts";
+import {
+  discardProcesses,
+  endProcesses,
+  isGone,
+  type StartedProcesses,
+  sendTrees,
+  startProcesses,
+} from "./start-processes.ts";
 
 export interface RunResult extends ExitStatus {
   stdout: string;
@@ -40,11 +49,12 @@ interface PendingProcess {
   timedOut: boolean;
 }
 
+const STDERR = 2;
 const ENOENT = 2;
 const ENOTDIR = 20;
 
 export class Sandbox implements AsyncDisposable, ProcessHost {
-  readonly #launched: Launched;
+  readonly #started: StartedProcesses;
   readonly #control: ControlChannel;
   readonly #network: SandboxNetwork;
   readonly #defaultWorkdir: string;
@@ -56,70 +66,25 @@ export class Sandbox implements AsyncDisposable, ProcessHost {
   #onAbort: (() => void) | null = null;
   readonly #signal: AbortSignal | undefined;
 
-  /** Starts the sandbox's processes. Rejects with ERR_USAGE or ERR_HOST; nothing is left behind then. */
-  static async start(options: SandboxOptions = {}): Promise<Sandbox> {
-    checkOptions(options);
-    options.signal?.throwIfAborted();
-    const files = composeFiles(options);
-    const network = await openNetwork(options);
-    let logFd = -1;
-    let launched: Launched;
-    try {
-      logFd = openLog(options);
-      launched = launch({
-        goferConfig: JSON.stringify({ trees: files.trees }),
-        linkFd: network.sentryFd,
-        pcapFd: network.pcapFd,
-        logFd,
-      });
-    } catch (error) {
-      await network.close();
-      throw error;
-    } finally {
-      if (logFd > 2) close(logFd);
-    }
-    network.sentryHasLink();
-    const config: SentryConfig = {
-      hostname: options.hostname ?? "netcell",
-      root: files.root,
-      network: network.config,
-      limits: { ...DEFAULT_LIMITS, ...options.limits },
-      pcapFormat: network.pcapFd < 0 ? null : options.pcap?.endsWith(".pcapng") ? "pcapng" : "us",
-      hasLog: logFd >= 0,
-      strace: options.strace === true,
-      cpus: availableParallelism(),
-    };
-    if (options.seed !== undefined) config.seed = options.seed;
-    const sandbox = new Sandbox(launched, network, files.workdir, config, options.signal);
-    try {
-      await network.start();
-    } catch (error) {
-      await sandbox.close();
-      throw error;
-    }
-    return sandbox;
+  /** Starts a sandbox. Rejects with ERR_USAGE or ERR_HOST; nothing is left behind then. */
+  static start(options: SandboxOptions = {}): Promise<Sandbox> {
+    return startIn(null, options);
   }
 
-  private constructor(
-    launched: Launched,
+  /** Not for library users: start() makes what this takes over. */
+  constructor(
+    started: StartedProcesses,
     network: SandboxNetwork,
     workdir: string,
-    config: SentryConfig,
     signal: AbortSignal | undefined,
   ) {
-    this.#launched = launched;
+    this.#started = started;
     this.#network = network;
     this.#defaultWorkdir = workdir;
     this.#nullFd = openSync("/dev/null", constants.O_RDWR);
-    this.#control = new ControlChannel(launched.controlFd);
+    this.#control = new ControlChannel(started.controlFd);
+    started.controlFd = -1;
     this.#control.onMessage = (message) => this.#onMessage(message);
-    const dead = (name: string) => (): void => {
-      this.#fail(`${name} ended unexpectedly`);
-    };
-    launched.sentry.once("exit", dead("netcell-sentry")).once("error", dead("netcell-sentry"));
-    launched.gofer.once("exit", dead("netcell-gofer")).once("error", dead("netcell-gofer"));
-    // A failed send shows as the Sentry's death, which is reported to everyone who waits.
-    this.#control.send({ type: "start", config }).catch(() => {});
     this.#signal = signal;
     if (signal !== undefined) {
       this.#onAbort = () => {
@@ -127,6 +92,20 @@ export class Sandbox implements AsyncDisposable, ProcessHost {
       };
       signal.addEventListener("abort", this.#onAbort, { once: true });
     }
+    this.#mourn(started.sentry, "netcell-sentry");
+    this.#mourn(started.gofer, "netcell-gofer");
+  }
+
+  #mourn(child: ChildProcess, name: string): void {
+    const dead = (): void => this.#fail(`${name} ended unexpectedly`);
+    if (isGone(child)) dead();
+    else child.once("exit", dead);
+  }
+
+  /** The first messages of Gofer and Sentry. Resolves when the descriptors are on their way. */
+  configure(trees: GoferConfig, config: SentryConfig, fds: readonly number[]): Promise<void> {
+    sendTrees(this.#started, trees);
+    return this.#control.send({ type: "start", config }, fds);
   }
 
   /** Starts a program. Rejects with ERR_NOT_FOUND, ERR_NOT_EXECUTABLE, ERR_USAGE or ERR_CLOSED. */
@@ -273,7 +252,7 @@ export class Sandbox implements AsyncDisposable, ProcessHost {
 
   #fail(reason: string): void {
     if (this.#failure !== null) return;
-    const stderr = this.#launched.stderr().trim();
+    const stderr = this.#started.stderr().trim();
     this.#failure = new NetcellError(
       "ERR_CLOSED",
       `the sandbox is gone: ${reason}${stderr === "" ? "" : `: ${stderr}`}.`,
@@ -294,21 +273,11 @@ export class Sandbox implements AsyncDisposable, ProcessHost {
   }
 
   async #close(): Promise<void> {
-    const { sentry, gofer } = this.#launched;
-    const gone = [sentry, gofer].map(
-      (child) =>
-        new Promise<void>((resolve) => {
-          if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined)
-            resolve();
-          else child.once("exit", () => resolve());
-        }),
-    );
     if (this.#onAbort !== null) this.#signal?.removeEventListener("abort", this.#onAbort);
     const failure = (this.#failure ??= new NetcellError("ERR_CLOSED", "the sandbox is closed."));
-    sentry.kill("SIGKILL");
-    gofer.kill("SIGKILL");
+    const gone = endProcesses(this.#started);
     this.#control.close();
-    await Promise.all([...gone, this.#network.close()]);
+    await Promise.all([gone, this.#network.close()]);
     close(this.#nullFd);
     for (const entry of this.#processes.values()) {
       if (entry.timer !== null) clearTimeout(entry.timer);
@@ -343,8 +312,70 @@ function environment(given: Record<string, string> | undefined): string[] {
   return Object.entries({ ...env, ...given }).map(([name, value]) => `${name}=${value}`);
 }
 
+/** Starts a sandbox in processes that were started before, or (null) in new ones. */
+export async function startIn(
+  early: StartedProcesses | null,
+  options: SandboxOptions,
+): Promise<Sandbox> {
+  let network: SandboxNetwork | null = null;
+  let logFd = -1;
+  let started = early;
+  let sandbox: Sandbox | null = null;
+  try {
+    checkOptions(options);
+    options.signal?.throwIfAborted();
+    const files = composeFiles(options);
+    network = await openNetwork(options);
+    logFd = openLog(options);
+    started ??= startProcesses();
+    sandbox = new Sandbox(started, network, files.workdir, options.signal);
+    const config = sentryConfig(options, files, network, logFd >= 0);
+    const fds = [network.sentryFd, network.pcapFd, logFd].filter((fd) => fd >= 0);
+    // A failed send shows as the Sentry's death, which is reported to everyone who waits.
+    await sandbox.configure({ trees: files.trees }, config, fds).catch(() => {});
+    network.sentryHasLink();
+  } catch (error) {
+    if (sandbox !== null) await sandbox.close();
+    else {
+      if (started !== null) await discardProcesses(started);
+      await network?.close();
+    }
+    throw error;
+  } finally {
+    if (logFd > STDERR) close(logFd);
+  }
+  try {
+    await network.start();
+  } catch (error) {
+    await sandbox.close();
+    throw error;
+  }
+  return sandbox;
+}
+
+function sentryConfig(
+  options: SandboxOptions,
+  files: FilesPlan,
+  network: SandboxNetwork,
+  hasLog: boolean,
+): SentryConfig {
+  const config: SentryConfig = {
+    hostname: options.hostname ?? "netcell",
+    root: files.root,
+    network: network.config,
+    limits: { ...DEFAULT_LIMITS, ...options.limits },
+    hasLink: network.sentryFd >= 0,
+    pcapFormat: network.pcapFd < 0 ? null : options.pcap?.endsWith(".pcapng") ? "pcapng" : "us",
+    hasLog,
+    strace: options.strace === true,
+    cpus: availableParallelism(),
+  };
+  if (options.seed !== undefined) config.seed = options.seed;
+  return config;
+}
+
 function openLog(options: SandboxOptions): number {
-  if (options.log === undefined) return options.strace === true ? 2 : -1;
+  if (options.log === undefined) return options.strace === true ? STDERR : -1;
   try {
     const { O_WRONLY, O_CREAT, O_APPEND } = constants;
     return openSync(options.log, O_WRONLY | O_CREAT | O_APPEND, 0o644);

@@ -5,9 +5,12 @@
 /** The one memory file: a memfd that the Sentry maps in windows. */
 export interface HostMemory {
   readonly fd: number;
-  /** Bytes per window: 1 GiB. Window i covers [i * windowBytes, (i+1) * windowBytes). */
+  /** Window i starts at i * windowBytes. */
   readonly windowBytes: number;
-  /** Grows the file as needed and maps window i; the same array every time. Empty: the host has no more. */
+  /**
+   * Grows the file as needed and maps window i: at most windowBytes, a multiple of 2 MiB; the same array every
+   * time. Empty: the host has no more.
+   */
   window(index: number): Uint8Array;
   /** Gives the pages back to the host (FALLOC_FL_PUNCH_HOLE); they read as zeros afterwards. */
   punch(offset: number, length: number): number;

@@ -1,8 +1,9 @@
-// The Gofer process: `node main.js CONFIG-JSON`, its socket at descriptor 3. Ends when the socket closes
-// or the monitor dies. Exit status 2 with one line on stderr when a tree cannot be served.
+// The Gofer process: its socket at descriptor 3, whose first message is the configuration as JSON; it comes from
+// the monitor, before the Sentry is told of anything. Ends when the socket closes or the monitor dies. Exit status 2 with one line on stderr when a tree cannot be served.
 
 import { setProcessName } from "../../host/process.ts";
-import type { GoferConfig } from "../protocol.ts";
+import { ReceiveBuffer } from "../../host/unix-socket.ts";
+import { type GoferConfig, MESSAGE_BYTES_MAX } from "../protocol.ts";
 import { confine } from "./confine.ts";
 import { openDescriptorLimit } from "./descriptor-limit.ts";
 import { installGoferFilter } from "./filter.ts";
@@ -15,7 +16,12 @@ const RESERVED_DESCRIPTORS = 64;
 function main(): void {
   setProcessName("netcell-gofer");
   process.umask(0);
-  const config = JSON.parse(process.argv[2] ?? "") as GoferConfig;
+  const input = new ReceiveBuffer(MESSAGE_BYTES_MAX);
+  const length = input.receive(SOCKET_FD);
+  if (length <= 0) return; // given up before it began
+  const config = JSON.parse(
+    new TextDecoder().decode(input.bytes.subarray(0, length)),
+  ) as GoferConfig;
   const handles = Math.max(32, Math.min(4096, openDescriptorLimit() - RESERVED_DESCRIPTORS));
   serve(SOCKET_FD, config, {
     handles,

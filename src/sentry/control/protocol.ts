@@ -1,6 +1,6 @@
 // What monitor and Sentry say to each other over the control socket: messages of JSON, each with a
 // 4-byte little-endian length in front; descriptors travel beside the first byte (SCM_RIGHTS) in the
-// order that the message names them. Strings that came from the host's world are UTF-8 text here; the
+// order that the message names them, or those messages' comments do. Strings that came from the host's world are UTF-8 text here; the
 // Sentry turns them into byte strings.
 
 import type { Limits } from "../../base/limits.ts";
@@ -8,7 +8,7 @@ import type { Limits } from "../../base/limits.ts";
 export const CONTROL_MESSAGE_BYTES_MAX = 1 << 20;
 
 /** Descriptors that a Sentry is started with. */
-export const SENTRY_FD = { control: 3, gofer: 4, link: 5, pcap: 6, log: 7 } as const;
+export const SENTRY_FD = { control: 3, gofer: 4 } as const;
 
 /** One thing in the sandbox's mount tree, in mounting order. */
 export interface MountSpec {
@@ -51,6 +51,7 @@ export interface NetworkConfig {
   mac?: string;
 }
 
+/** Up to three descriptors come along, in this order: `hasLink`, `pcapFormat`, `hasLog`. */
 export interface SentryConfig {
   hostname: string;
   root: { mounts: MountSpec[]; entries: RootEntry[] };
@@ -58,7 +59,8 @@ export interface SentryConfig {
   limits: Limits;
   /** Repeatable randomness; unset: the host's. */
   seed?: number;
-  /** How frames are written to the pcap descriptor; null: they are not. */
+  hasLink: boolean;
+  /** How frames are written to the pcap descriptor; null: there is none. */
   pcapFormat: "us" | "pcapng" | null;
   hasLog: boolean;
   strace: boolean;

@@ -1,4 +1,4 @@
-// HostMemory over a memfd, mapped into this process in windows of 1 GiB. Only addresses are reserved ahead:
+// HostMemory over a memfd, mapped into this process in windows of up to 1 GiB. Only addresses are reserved ahead:
 // the host commits a page when the program or the kernel first touches it.
 
 import {
@@ -18,6 +18,8 @@ import {
 import type { HostMemory } from "../host.ts";
 
 const WINDOW_BYTES = 2 ** 30;
+/** The first is enough for most programs, and V8 runs no garbage collection for it: see host/shared-mapping.ts. */
+const FIRST_WINDOW_BYTES = 32 * 1024 * 1024;
 const NO_WINDOW = new Uint8Array(0);
 
 export class MemfdMemory implements HostMemory {
@@ -38,13 +40,15 @@ export class MemfdMemory implements HostMemory {
 
   /** False: the host gives no more. */
   #mapNext(): boolean {
-    const offset = this.#windows.length * WINDOW_BYTES;
-    const grown = ftruncate(this.fd, offset + WINDOW_BYTES);
+    const index = this.#windows.length;
+    const offset = index * WINDOW_BYTES;
+    const length = index === 0 ? FIRST_WINDOW_BYTES : WINDOW_BYTES;
+    const grown = ftruncate(this.fd, offset + length);
     if (grown < 0) return false;
     const prot = PROT_READ | PROT_WRITE;
-    const at = mmap(0, WINDOW_BYTES, prot, MAP_SHARED | MAP_NORESERVE, this.fd, offset);
+    const at = mmap(0, length, prot, MAP_SHARED | MAP_NORESERVE, this.fd, offset);
     if (at < 0) return false;
-    this.#windows.push(new Uint8Array(viewAt(at, WINDOW_BYTES)));
+    this.#windows.push(new Uint8Array(viewAt(at, length)));
     return true;
   }
 

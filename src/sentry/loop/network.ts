@@ -17,7 +17,7 @@ import {
   type RouteConfig,
   Stack,
 } from "../../netstack/index.ts";
-import { type NetworkConfig, SENTRY_FD } from "../control/protocol.ts";
+import type { NetworkConfig } from "../control/protocol.ts";
 import type { HostFiles, HostPoller } from "../host.ts";
 
 const DEFAULT_MTU = 1500;
@@ -59,6 +59,9 @@ function ipv6Of(config: NetworkConfig): Ipv6Config {
 
 export interface NetworkOptions {
   config: NetworkConfig;
+  /** -1: none. */
+  linkFd: number;
+  pcapFd: number;
   /** pcap: us; pcapng by the name of the file. */
   pcapFormat: "us" | "pcapng" | null;
   clock: Clock;
@@ -75,10 +78,10 @@ export class Network {
   constructor(options: NetworkOptions) {
     const { config, clock, rng, limits } = options;
     this.stack = new Stack({ clock, rng, limits });
-    if (config.kind === "none") return;
+    if (options.linkFd < 0) return;
     if (config.address === undefined && config.address6 === undefined) return;
     const link = new FdLink({
-      fd: SENTRY_FD.link,
+      fd: options.linkFd,
       kind: config.kind === "tap" ? "tap" : "stream",
       mtu: config.mtu ?? DEFAULT_MTU,
       mac: parseMac(config.mac ?? "02:6e:63:00:00:0f"),
@@ -93,11 +96,11 @@ export class Network {
 
   #recorded(link: FdLink, options: NetworkOptions): LinkEndpoint {
     if (options.pcapFormat === null) return link;
-    const { files, clock } = options;
+    const { files, clock, pcapFd } = options;
     const sink = {
       write(bytes: Uint8Array, offset: number, length: number): void {
         for (let done = 0; done < length; ) {
-          const n = files.write(SENTRY_FD.pcap, bytes, offset + done, length - done);
+          const n = files.write(pcapFd, bytes, offset + done, length - done);
           if (n <= 0) return;
           done += n;
         }

@@ -88,9 +88,15 @@ function ownMounts(kernel: Kernel, devpts: DevptsFileSystem): OwnMount[] {
   ];
 }
 
+/** Those that came with the configuration: link, pcap, log; -1 for none. */
+function takeDescriptors(config: SentryConfig, control: ControlSocket): number[] {
+  const { hasLink, pcapFormat, hasLog } = config;
+  return [hasLink, pcapFormat !== null, hasLog].map((has) => (has ? control.takeFds(1)[0] : -1));
+}
+
 export class SentryProcess implements KernelDriver {
   readonly #control: ControlSocket;
-  readonly #hasLog: boolean;
+  readonly #logFd: number;
   readonly #kernel: Kernel;
   readonly #network: Network;
   readonly #loop: Loop;
@@ -101,7 +107,8 @@ export class SentryProcess implements KernelDriver {
 
   constructor(config: SentryConfig & { limits: Limits }, control: ControlSocket) {
     this.#control = control;
-    this.#hasLog = config.hasLog;
+    const [linkFd, pcapFd, logFd] = takeDescriptors(config, control);
+    this.#logFd = logFd;
     const { limits } = config;
     const rng = config.seed === undefined ? new SecureRng() : new SeededRng(config.seed);
     const clock = new HostClock();
@@ -112,8 +119,10 @@ export class SentryProcess implements KernelDriver {
     });
     this.#loop = new Loop(platform, clock);
     const { network, pcapFormat } = config;
-    const netOptions = { config: network, pcapFormat, clock, rng, limits, files: this.#files };
-    this.#network = new Network(netOptions);
+    this.#network = new Network({
+      ...{ config: network, linkFd, pcapFd, pcapFormat },
+      ...{ clock, rng, limits, files: this.#files },
+    });
     const { stack } = this.#network;
     stack.onPending = () => {
       this.#loopbackWaits = true;
@@ -181,11 +190,11 @@ export class SentryProcess implements KernelDriver {
   }
 
   #log(line: string): void {
-    if (!this.#hasLog) return;
+    if (this.#logFd < 0) return;
     const text = `${line}\n`;
     const bytes = new Uint8Array(text.length);
     putByteString(bytes, 0, text);
-    this.#files.write(SENTRY_FD.log, bytes, 0, bytes.length);
+    this.#files.write(this.#logFd, bytes, 0, bytes.length);
   }
 
   // ---- KernelDriver ----

@@ -7,9 +7,13 @@ import { HUGE_BYTES, PAGE_BYTES } from "./page.ts";
 const MiB = 1024 * 1024;
 const WINDOW = 4 * MiB;
 
+/** Its first window is half as long as the others. */
 class CountingHost extends FakeHostMemory {
   punched = 0;
   committed = 0;
+  override window(index: number): Uint8Array {
+    return index > 0 ? super.window(index) : super.window(0).subarray(0, WINDOW / 2);
+  }
   override punch(offset: number, length: number): number {
     this.punched += length;
     return super.punch(offset, length);
@@ -45,6 +49,7 @@ describe("MemoryFile", () => {
             if (exact >= 0) expect(offset).toBe(exact);
             else expect(offset % align).toBe(0);
             expect(Math.floor(offset / WINDOW)).toBe(Math.floor((offset + bytes - 1) / WINDOW));
+            expect(bytes).toBeLessThanOrEqual(file.windowRest(offset));
             for (const other of live) {
               expect(offset >= other.offset + other.bytes || other.offset >= offset + bytes).toBe(
                 true,

@@ -1,5 +1,5 @@
 // The one memfd that holds all application memory: page runs with a reference count per page, taken from
-// 1 GiB windows by a buddy allocator. What is freed goes back to the host at once by punching a hole; but
+// windows of up to 1 GiB by a buddy allocator. What is freed goes back to the host at once by punching a hole; but
 // for short runs zeroing in place costs less than a hole and the host's next page fault, so a few MiB of
 // them are kept (dirty) for reuse. Every page that allocate() hands out reads as zeros.
 
@@ -194,7 +194,7 @@ export class MemoryFile {
   }
   /** Bytes from offset to the end of its window: no run goes past it. */
   windowRest(offset: number): number {
-    return this.#windowBytes - (offset & this.#windowMask);
+    return this.bytesAt(offset).length - (offset & this.#windowMask);
   }
 
   #windowAt(offset: number): PageWindow {
@@ -221,10 +221,10 @@ export class MemoryFile {
     const index = this.#windows.length;
     if (index * this.#windowBytes >= this.limitBytes * SPARSENESS_MAX) return false;
     const bytes = this.host.window(index);
-    if (bytes.length !== this.#windowBytes) return false;
+    if (bytes.length === 0) return false;
     this.#bytes.push(bytes);
     this.#words.push(new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2));
-    this.#windows.push(new PageWindow(this.#windowBytes / PAGE_BYTES));
+    this.#windows.push(new PageWindow(bytes.length / PAGE_BYTES));
     return true;
   }
 

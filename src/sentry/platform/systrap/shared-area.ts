@@ -13,6 +13,7 @@ export class SharedArea {
   readonly address: number;
   readonly words: Int32Array;
   readonly bytes: Uint8Array;
+  readonly #unmap: () => void;
   #top = GRAIN;
   readonly #freeBySize = new Map<number, number[]>();
 
@@ -20,13 +21,13 @@ export class SharedArea {
     this.fd = host.memfdCreate("netcell-frames");
     if (this.fd < 0) throw new Error(`the host gives no memory file (errno ${-this.fd})`);
     host.ftruncate(this.fd, FILE_BYTES);
-    const prot = host.PROT_READ | host.PROT_WRITE;
-    const flags = host.MAP_SHARED | host.MAP_NORESERVE;
-    this.address = host.mmap(0, FILE_BYTES, prot, flags, this.fd, 0);
-    if (this.address < 0) throw new Error(`no address space for frames (errno ${-this.address})`);
-    const buffer = host.viewAt(this.address, FILE_BYTES);
-    this.words = new Int32Array(buffer);
-    this.bytes = new Uint8Array(buffer);
+    const mapped = host.mapShared(this.fd, FILE_BYTES);
+    if (typeof mapped === "number")
+      throw new Error(`no address space for frames (errno ${-mapped})`);
+    this.address = mapped.address;
+    this.words = mapped.words;
+    this.bytes = mapped.bytes;
+    this.#unmap = mapped.unmap;
   }
 
   /** A zeroed part, `length` a multiple of 16 KiB: its offset, or -1 when the file is full. */
@@ -53,7 +54,7 @@ export class SharedArea {
   }
 
   dispose(): void {
-    host.munmap(this.address, FILE_BYTES);
+    this.#unmap();
     host.close(this.fd);
   }
 }
