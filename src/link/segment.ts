@@ -65,7 +65,7 @@ export class Segmenter {
     if (l.protocol === PROTO_TCP) {
       setU32(b, l4 + 4, (u32(b, l4 + 4) + done) >>> 0);
       if (!isLast) b[l4 + TCP_FLAGS] &= ~FIN_PSH;
-      if (index > 0) b[l4 + TCP_FLAGS] &= ~CWR;
+      if (index > 0 && !this.#whole.gsoKeepsCwr) b[l4 + TCP_FLAGS] &= ~CWR;
     } else setU16(b, l4 + 4, length);
     if (l.isV4) {
       setU16(b, l3 + 2, piece.end - l3);

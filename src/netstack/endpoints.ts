@@ -84,6 +84,7 @@ export interface TcpInfo {
   dataSegsIn: number;
   dataSegsOut: number;
   delivered: number;
+  deliveredCe: number;
   deliveryRate: number;
   busyTimeUs: number;
   rwndLimitedUs: number;

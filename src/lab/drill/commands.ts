@@ -32,6 +32,7 @@ const NUMBERS: Readonly<Record<string, NumberSetting>> = {
   tcp_ecn: "ecn",
   tcp_ecn_fallback: "ecnFallback",
   tcp_ecn_option: "ecnOption",
+  tcp_ecn_option_beacon: "ecnOptionBeacon",
   tcp_recovery: "recovery",
   tcp_early_retrans: "earlyRetrans",
   tcp_frto: "frto",

@@ -42,6 +42,7 @@ export const newTcpInfo = (): TcpInfo => ({
   dataSegsIn: 0,
   dataSegsOut: 0,
   delivered: 0,
+  deliveredCe: 0,
   deliveryRate: 0,
   busyTimeUs: 0,
   rwndLimitedUs: 0,

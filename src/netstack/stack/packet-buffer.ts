@@ -52,6 +52,8 @@ export class PacketBuffer {
   checksumOffset = 0;
   /** GSO_*: the packet stands for several of gsoSize payload bytes each. Inbound: merged by the link. */
   gsoType = GSO_NONE;
+  /** Cutting keeps CWR in all pieces: it is part of a count (AccECN), not said once. */
+  gsoKeepsCwr = false;
   gsoSize = 0;
 
   /** Monotonic arrival or departure time. */
@@ -80,6 +82,7 @@ export class PacketBuffer {
     this.checksumPartial = false;
     this.checksumOffset = 0;
     this.gsoType = GSO_NONE;
+    this.gsoKeepsCwr = false;
     this.gsoSize = 0;
     this.timeNs = 0;
   }

@@ -38,6 +38,7 @@ function copyMeta(to: PacketBuffer, from: PacketBuffer): void {
   to.checksumPartial = from.checksumPartial;
   to.checksumOffset = from.checksumOffset;
   to.gsoType = from.gsoType;
+  to.gsoKeepsCwr = from.gsoKeepsCwr;
   to.gsoSize = from.gsoSize;
   to.timeNs = from.timeNs;
 }

@@ -4,6 +4,7 @@
 import { seqAdd, seqDiff, seqGt, seqLe, seqLt, seqMin } from "../../base/seqnum.ts";
 import { Ready } from "../readiness.ts";
 import { FIN, SYN } from "../wire/tcp.ts";
+import { receiveAce } from "./accecn.ts";
 import {
   $ack,
   F_ACKED,
@@ -59,6 +60,7 @@ export function processAck(tcb: Tcb, seg: Segment): boolean {
     return false;
   }
   beginAck(tcb, seg);
+  const isTsNewer = tcb.tsOk && seg.options.hasTimestamps && seqLt(tcb.tsRecent, seg.options.tsVal);
   if (advance > 0) {
     $ack.flags |= F_UNA_ADVANCED;
     tcb.retransmits = 0;
@@ -76,6 +78,7 @@ export function processAck(tcb: Tcb, seg: Segment): boolean {
     return true;
   }
   removeAcked(tcb);
+  if (tcb.accEcn !== null) receiveAce(tcb, seg, tcb.delivered - $ack.priorDelivered, isTsNewer);
   rackUpdateReorderWindow(tcb);
   if (tcb.loss.isProbeOut) onProbeAck(tcb, seg.ack);
   judge(tcb, seg);

@@ -2,7 +2,8 @@
 // sender's answer (one reduction per window, then CWR). Marks are in the low two bits of the TOS octet.
 
 import { seqGe } from "../../base/seqnum.ts";
-import { ACK, CWR, ECE, SYN } from "../wire/tcp.ts";
+import { ACK, AE, CWR, ECE, SYN } from "../wire/tcp.ts";
+import { acceptAccEcnSyn, acceptAccEcnSynAck, asksForAccEcn, synAckAce } from "./accecn.ts";
 import { enterQuickAckFor } from "./ack-policy.ts";
 import { $ack, F_ECE } from "./ack-state.ts";
 import type { Segment } from "./segment.ts";
@@ -13,29 +14,41 @@ export const ECT_0 = 2;
 export const CE = 3;
 export const ECN_MASK = 3;
 
+/** tcp_ecn: from here on AccECN is answered; with this value asked for too. */
+const ACCECN_ANSWERED = 3;
+const ACCECN_ASKED = 3;
+
 /** 6.1.1: our SYN asks when the administrator or the algorithm wants it. */
 export const asksForEcn = (tcb: Tcb): boolean => {
   const { ecn, ecnFallback } = tcb.ctx.settings;
-  if (ecn !== 1 && ecn !== 4 && ecn !== 3) return false;
+  if (ecn !== 1 && ecn !== 3 && ecn !== 4) return false;
   // 6.1.1.1: a SYN that was lost may have been dropped for its flags.
   return ecnFallback === 0 || tcb.retransmits < ecnFallback;
 };
 
 /** 6.1.1: the peer's SYN asks with ECE and CWR both. */
 export function acceptEcnSyn(tcb: Tcb, seg: Segment): void {
+  if (tcb.ctx.settings.ecn >= ACCECN_ANSWERED && asksForAccEcn(seg)) {
+    acceptAccEcnSyn(tcb, seg);
+    return;
+  }
   const isAsked = (seg.flags & (ECE | CWR)) === (ECE | CWR);
   tcb.ecnOk = isAsked && tcb.ctx.settings.ecn !== 0;
 }
 
 /** 6.1.1: the peer's SYN-ACK agrees with ECE alone; a reflected SYN is no agreement. */
 export function acceptEcnSynAck(tcb: Tcb, seg: Segment): void {
-  tcb.ecnOk = tcb.ecnAsked && (seg.flags & (ECE | CWR)) === ECE;
+  if (tcb.accEcnAsked) tcb.ecnOk = acceptAccEcnSynAck(tcb, seg);
+  else tcb.ecnOk = tcb.ecnAsked && (seg.flags & (ECE | CWR)) === ECE;
 }
 
 /** Flags of our SYN or SYN-ACK. */
 export function synEcnFlags(tcb: Tcb, isAnswer: boolean): number {
+  if (isAnswer && tcb.accEcn !== null) return synAckAce(tcb);
   if (isAnswer) return tcb.ecnOk && (tcb.retransmits === 0 || !tcb.isPassive) ? ECE : 0;
   tcb.ecnAsked = asksForEcn(tcb);
+  tcb.accEcnAsked = tcb.ecnAsked && tcb.ctx.settings.ecn === ACCECN_ASKED;
+  if (tcb.accEcnAsked) return AE | ECE | CWR;
   return tcb.ecnAsked ? ECE | CWR : 0;
 }
 

@@ -22,7 +22,7 @@ export function fillInfo(tcb: Tcb, state: number, out: TcpInfo): void {
   out.backoff = tcb.backoff;
   out.options =
     (tcb.tsOk ? OPT_TIMESTAMPS : 0) | (tcb.sackOk ? OPT_SACK : 0) | (tcb.wscaleOk ? OPT_WSCALE : 0);
-  if (tcb.ecnOk) out.options |= OPT_ECN;
+  if (tcb.ecnOk || tcb.accEcn !== null) out.options |= OPT_ECN;
   if (tcb.isEctSeen) out.options |= OPT_ECN_SEEN;
   if (tcb.fastOpen?.isDataAccepted) out.options |= OPT_SYN_DATA;
   out.sndWscale = snd.wscale;
@@ -58,6 +58,7 @@ export function fillInfo(tcb: Tcb, state: number, out: TcpInfo): void {
   out.dataSegsIn = tcb.dataSegsIn;
   out.dataSegsOut = tcb.dataSegsOut;
   out.delivered = tcb.delivered;
+  out.deliveredCe = tcb.accEcn === null ? 0 : tcb.accEcn.deliveredCe;
   out.bytesSent = tcb.bytesSent;
   out.bytesRetrans = tcb.bytesRetrans;
   out.dsackDups = tcb.dsackDups;

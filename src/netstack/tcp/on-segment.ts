@@ -5,6 +5,7 @@
 import { seqAdd, seqDiff, seqGe, seqGt, seqLe, seqLt } from "../../base/seqnum.ts";
 import { NetErr } from "../net-error.ts";
 import { ACK, FIN, RST, SYN, URG } from "../wire/tcp.ts";
+import { acceptThirdAck, countMark } from "./accecn.ts";
 import { processAck } from "./ack.ts";
 import { sendAck } from "./ack-policy.ts";
 import { ackUnacceptable, challengeAck, isLimited } from "./challenge.ts";
@@ -88,6 +89,7 @@ function onPredicted(tcb: Tcb, seg: Segment): boolean {
   if (seg.length === 0) tcb.ctx.stats.TCPPureAcks++;
   else tcb.ctx.stats.TCPHPHits++;
   if (!processAck(tcb, seg)) return true;
+  if (tcb.accEcn !== null) countMark(tcb, seg);
   if (seg.length > 0) processData(tcb, seg);
   return true;
 }
@@ -104,6 +106,7 @@ function onSynchronized(tcb: Tcb, seg: Segment): void {
   if (!checkRst(tcb, seg)) return;
   if (!checkSyn(tcb, seg)) return;
   if (!checkAck(tcb, seg)) return;
+  if (tcb.accEcn !== null) countMark(tcb, seg);
   if (!processData(tcb, seg)) return;
   tcb.keepProbes = 0;
 }
@@ -266,6 +269,7 @@ function completeHandshake(tcb: Tcb, seg: Segment): boolean {
     return false;
   }
   enterEstablished(tcb);
+  acceptThirdAck(tcb, seg);
   snd.wnd = seg.window << snd.wscale;
   snd.wl1 = seg.seq;
   snd.wl2 = seg.ack;
@@ -286,6 +290,7 @@ export function completeEarly(tcb: Tcb, seg: Segment): void {
     tcb.rtt.sample(us, snd.una, snd.nxt);
   }
   if (tcb.state === SYN_RECEIVED) enterEstablished(tcb);
+  acceptThirdAck(tcb, seg);
   if (tcb.listener !== null) tcb.listener.onEstablished(tcb);
   tcb.isHalfOpen = false;
   tcb.delivered++;

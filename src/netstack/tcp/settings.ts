@@ -6,12 +6,14 @@ export class TcpSettings {
   sack = 1;
   dsack = 1;
   windowScaling = 1;
-  /** 0 off, 1 ask and answer, 2 answer only; 3, 4, 5: the same with AccECN (RFC 9768). */
+  /** 0 off; 1 ask and answer, 2 answer only. With AccECN (RFC 9768) answered: 3 asks for it, 4 for ECN, 5 not. */
   ecn = 2;
   /** Fall back to no ECN when this many SYNs with it are lost; 0: never. */
   ecnFallback = 1;
-  /** AccECN option: 0 never, 1 minimum, 2 as needed. */
+  /** AccECN option: 0 never, 1 the least, 2 whenever it fits, 3 also where it seems not to get through. */
   ecnOption = 2;
+  /** Options a round trip at least, with ecnOption 1. */
+  ecnOptionBeacon = 3;
   /** Bit 0: RACK; bit 1: static reordering window; bit 2: no dupthresh. */
   recovery = 1;
   /** Granularity of timers: a jiffy. */

@@ -87,5 +87,6 @@ export class TcpStats {
   TCPSynRetrans = 0;
   TCPOrigDataSent = 0;
   TCPDelivered = 0;
+  TCPDeliveredCE = 0;
   OutOfWindowIcmps = 0;
 }

@@ -7,6 +7,7 @@ import type { TcpEndpointOptions } from "../endpoints.ts";
 import { IpAddr } from "../ip-addr.ts";
 import type { NetError } from "../net-error.ts";
 import type { Route } from "../stack/transport.ts";
+import type { AccEcnState } from "./accecn-state.ts";
 import type { Chrono } from "./chrono.ts";
 import type { CongestionControl } from "./congestion/congestion.ts";
 import type { TcpContext } from "./context.ts";
@@ -168,6 +169,10 @@ export class Tcb implements PortHolder {
   fastOpen: FastOpenState | null = null;
   /** When the SYN-ACK of an early child was sent first. */
   synAckUs = 0;
+  /** AccECN (RFC 9768), once negotiated; then ecnOk is false. */
+  accEcn: AccEcnState | null = null;
+  /** Our SYN asked for AccECN. */
+  accEcnAsked = false;
   // ECN (RFC 3168).
   ecnAsked = false;
   ecnOk = false;

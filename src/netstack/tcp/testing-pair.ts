@@ -18,6 +18,8 @@ const MS = 1_000_000;
 export interface Fate {
   copies: number;
   extraMs: number;
+  /** Congestion is marked (CE) where the sender's ECT lets it. */
+  isMarked?: boolean;
 }
 
 interface Arrival {
@@ -26,6 +28,7 @@ interface Arrival {
   to: TcpProtocol;
   bytes: Uint8Array;
   gso: number;
+  tos: number;
 }
 
 /** Two protocols joined by a wire. */
@@ -62,11 +65,12 @@ export class Pair {
   #send(pkt: PacketBuffer, fromA: boolean): void {
     const bytes = segmentBytes(pkt);
     this.onSegment(fromA, bytes);
-    const { copies, extraMs } = this.fate();
+    const { copies, extraMs, isMarked } = this.fate();
+    const tos = isMarked && (pkt.tos & 3) !== 0 ? pkt.tos | 3 : pkt.tos;
     for (let i = 0; i < copies; i++) {
       const at = this.clock.monotonicNs() + (this.delayMs + extraMs * (i + 1)) * MS;
       const to = fromA ? this.b : this.a;
-      this.#wire.push({ at, order: this.#order++, to, bytes, gso: pkt.gsoSize });
+      this.#wire.push({ at, order: this.#order++, to, bytes, gso: pkt.gsoSize, tos });
     }
   }
 
@@ -89,7 +93,7 @@ export class Pair {
   }
 
   #deliver(): void {
-    const { to, bytes, gso } = this.#wire.shift() as Arrival;
+    const { to, bytes, gso, tos } = this.#wire.shift() as Arrival;
     const pkt = new PacketBuffer(bytes.length + 256);
     pkt.bytes.set(bytes, pkt.start);
     pkt.l4 = pkt.start;
@@ -99,6 +103,7 @@ export class Pair {
     pkt.dst.set(toA ? LOCAL : REMOTE);
     pkt.checksumValid = gso > 0;
     pkt.gsoSize = gso;
+    pkt.tos = tos;
     to.onPacket(pkt);
   }
 

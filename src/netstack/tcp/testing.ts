@@ -15,6 +15,7 @@ import type { NetworkLayer, Route } from "../stack/transport.ts";
 import { pseudoSum, sum16 } from "../wire/checksum.ts";
 import {
   ACK,
+  AE,
   CWR,
   checkTcp,
   ECE,
@@ -24,6 +25,7 @@ import {
   RST,
   SYN,
   TCP_PROTOCOL,
+  tcpFlags,
   tcpHeaderBytes,
   URG,
 } from "../wire/tcp.ts";
@@ -58,6 +60,7 @@ const FLAGS: readonly (readonly [string, number])[] = [
   ["U", URG],
   ["E", ECE],
   ["W", CWR],
+  ["A", AE],
 ];
 
 export const seg = (s: Partial<Seg>): Partial<Seg> => s;
@@ -187,7 +190,7 @@ export class Harness {
       const seed = pseudoSum(pkt.src, pkt.dst, TCP_PROTOCOL, b.length);
       if (sum16(b, 0, b.length, seed) !== 0xffff) throw new Error("sent a wrong checksum");
     }
-    const flags = b[13];
+    const flags = tcpFlags(b, 0);
     if ((flags & SYN) !== 0) {
       this.iss = i32(b, 4);
       this.localPort = u16(b, 0);

@@ -24,7 +24,10 @@ import {
   URG,
 } from "../wire/tcp.ts";
 import {
+  padOptions,
   TIMESTAMPS_BYTES,
+  writeAccEcnCounter,
+  writeAccEcnHeader,
   writeFastOpen,
   writeMss,
   writeSackHeader,
@@ -33,6 +36,9 @@ import {
   writeTimestamps,
   writeWindowScale,
 } from "../wire/tcp-options.ts";
+import { maySendEct, sendAce } from "./accecn.ts";
+import { counterValue, optionBytes, optionFields, optionSent } from "./accecn-option.ts";
+import type { AccEcnState } from "./accecn-state.ts";
 import { ackSent } from "./ack-policy.ts";
 import type { TcpContext } from "./context.ts";
 import { ECN_MASK, ECT_0, sendEcnFlags, synEcnFlags } from "./ecn.ts";
@@ -94,6 +100,17 @@ export function advertisedMss(route: Route, options: TcpEndpointOptions): number
   return Math.min(Math.max(mss, MSS_MIN), IP_PACKET_MAX - 40);
 }
 
+const sackBytes = (blocks: number): number => (blocks > 0 ? 4 + 8 * blocks : 0);
+
+/** The AccECN option, ECT(1)'s counter first. */
+function writeCounters(tcb: Tcb, b: Uint8Array, start: number, fields: number): number {
+  const state = tcb.accEcn as AccEcnState;
+  let at = start + writeAccEcnHeader(b, start, fields);
+  for (let i = 0; i < fields; i++) at += writeAccEcnCounter(b, at, counterValue(state, i));
+  optionSent(tcb);
+  return padOptions(b, start, at);
+}
+
 function sackBlockCount(tcb: Tcb): number {
   if (!tcb.sackOk) return 0;
   const count = tcb.outOfOrder.count + (tcb.hasDsack ? 1 : 0);
@@ -106,7 +123,11 @@ export function currentMss(tcb: Tcb): number {
   if (tcb.route !== null && tcb.route.mtu !== tcb.pmtu) syncMss(tcb);
   let mss = tcb.snd.mss;
   const blocks = sackBlockCount(tcb);
-  if (blocks > 0) mss -= 4 + 8 * blocks;
+  if (blocks > 0) mss -= sackBytes(blocks);
+  if (tcb.accEcn !== null) {
+    const fields = optionFields(tcb, sackBytes(blocks) + (tcb.tsOk ? TIMESTAMPS_BYTES : 0));
+    if (fields >= 0) mss -= optionBytes(fields);
+  }
   // A peer with a tiny buffer: half of its window per segment (Linux's tcp_bound_to_half_wnd).
   const maxWnd = tcb.snd.maxWnd;
   if (maxWnd > 0 && maxWnd >> 1 < mss) mss = Math.max(maxWnd > 536 ? maxWnd >> 1 : maxWnd, MSS_MIN);
@@ -180,10 +201,17 @@ export function transmit(
   let at = off + TCP_HEADER_BYTES;
   if (tcb.tsOk) at += writeTimestamps(b, at, (ctx.nowMs + tcb.tsOffset) | 0, tcb.tsRecent);
   const blocks = sackBlockCount(tcb);
+  const fields =
+    tcb.accEcn === null ? -1 : optionFields(tcb, at - off - TCP_HEADER_BYTES + sackBytes(blocks));
+  if (fields >= 0 && (flags & RST) === 0) at += writeCounters(tcb, b, at, fields);
   if (blocks > 0 && (flags & RST) === 0) at = writeSackBlocks(tcb, b, at, blocks);
   let urgent = 0;
   let allFlags = length > mss ? flags | PSH : flags;
-  if (tcb.ecnOk && (flags & RST) === 0) allFlags |= sendEcnFlags(tcb, seq, length);
+  if (tcb.accEcn !== null && (flags & RST) === 0) {
+    allFlags |= sendAce(tcb.accEcn);
+    tcb.isEctNext = maySendEct(tcb.accEcn);
+    pkt.gsoKeepsCwr = true;
+  } else if (tcb.ecnOk && (flags & RST) === 0) allFlags |= sendEcnFlags(tcb, seq, length);
   if (length > 0) {
     const end = seqAdd(seq, length);
     if (seqGt(end, tcb.maxSentSeq)) tcb.maxSentSeq = end;
@@ -277,7 +305,11 @@ export function transmitSyn(tcb: Tcb, dataBytes = 0): void {
   const tsVal = (ctx.nowMs + tcb.tsOffset) | 0;
   if (tcb.tsOk && tcb.sackOk) at += writeSackPermittedTimestamps(b, at, tsVal, tcb.tsRecent);
   else if (tcb.tsOk) at += writeTimestamps(b, at, tsVal, tcb.tsRecent);
-  else if (tcb.sackOk) at += writeSackPermitted(b, at);
+  // RFC 9768 3.2.3.3: the first SYN-ACK shows whether the option gets through.
+  if (isAnswer && tcb.accEcn !== null && tcb.retransmits === 0 && ctx.settings.ecnOption !== 0) {
+    at += writeCounters(tcb, b, at, 3);
+  }
+  if (!tcb.tsOk && tcb.sackOk) at += writeSackPermitted(b, at);
   if (tcb.wscaleOk) at += writeWindowScale(b, at, tcb.rcv.wscale);
   const fo = tcb.fastOpen;
   if (fo !== null && fo.length >= 0) {

@@ -13,6 +13,9 @@ const KIND_SACK_PERMITTED = 4;
 const KIND_SACK = 5;
 const KIND_TIMESTAMPS = 8;
 const KIND_FAST_OPEN = 34;
+/** AccECN (RFC 9768 3.2.3): ECT(0)'s counter first, or ECT(1)'s. */
+export const ACCECN_0 = 172;
+export const ACCECN_1 = 174;
 const KIND_EXPERIMENTAL = 254;
 /** RFC 6994 identifier of Fast Open's experimental option. */
 const FAST_OPEN_MAGIC = 0xf989;
@@ -43,6 +46,10 @@ export class TcpOptions {
   /** RFC 7413: length of the cookie; 0: asked for; FAST_OPEN_NONE. Only on a SYN. */
   fastOpenLength = FAST_OPEN_NONE;
   isFastOpenExperimental = false;
+  /** AccECN: which kind, 0 none; its counters in the option's order. */
+  accEcnKind = 0;
+  accEcnFields = 0;
+  readonly accEcn = new Int32Array(3);
   readonly fastOpenCookie = new Uint8Array(FAST_OPEN_COOKIE_MAX);
 
   reset(): void {
@@ -63,6 +70,7 @@ export function parseTcpOptions(out: TcpOptions, b: Uint8Array, off: number, isS
   let at = off + 20;
   out.sackCount = 0;
   out.hasTimestamps = false;
+  out.accEcnKind = 0;
   if (isSyn) out.reset();
   if (end - at === TIMESTAMPS_BYTES && i32(b, at) === TIMESTAMPS_WORD) {
     out.hasTimestamps = true;
@@ -121,6 +129,14 @@ function parseOption(
     case KIND_FAST_OPEN:
       if (isSyn) parseFastOpen(out, b, at + 2, length - 2, false);
       break;
+    case ACCECN_0:
+    case ACCECN_1:
+      out.accEcnKind = kind;
+      out.accEcnFields = Math.min(3, Math.floor((length - 2) / 3));
+      for (let i = 0; i < out.accEcnFields; i++) {
+        out.accEcn[i] = u24(b, at + 2 + 3 * i);
+      }
+      break;
     case KIND_EXPERIMENTAL:
       if (isSyn && length >= 4 && u16(b, at + 2) === FAST_OPEN_MAGIC) {
         parseFastOpen(out, b, at + 4, length - 4, true);
@@ -142,6 +158,27 @@ function parseFastOpen(
   for (let i = 0; i < length; i++) out.fastOpenCookie[i] = b[at + i];
   out.fastOpenLength = length;
   out.isFastOpenExperimental = isExperimental;
+}
+
+const u24 = (b: Uint8Array, at: number): number => (b[at] << 16) | u16(b, at + 1);
+
+/** The head of an AccECN option in ECT(1)'s order; the caller writes `fields` counters and pads with NOPs. */
+export function writeAccEcnHeader(b: Uint8Array, at: number, fields: number): number {
+  b[at] = ACCECN_1;
+  b[at + 1] = 2 + 3 * fields;
+  return 2;
+}
+
+export function writeAccEcnCounter(b: Uint8Array, at: number, value: number): number {
+  b[at] = value >>> 16;
+  setU16(b, at + 1, value & 0xffff);
+  return 3;
+}
+
+export function padOptions(b: Uint8Array, start: number, end: number): number {
+  let to = end;
+  while ((to - start) % 4 !== 0) b[to++] = KIND_NOP;
+  return to - start;
 }
 
 /** Padded with NOPs to a multiple of four. */

@@ -4,7 +4,7 @@
 //   |          source port          |       destination port        |  0
 //   |                        sequence number                        |  4
 //   |                    acknowledgment number                      |  8
-//   | doff  | rsrvd |C|E|U|A|P|R|S|F|            window             | 12
+//   | doff  |rsrvd|A|C|E|U|A|P|R|S|F|            window             | 12
 //   |           checksum            |        urgent pointer         | 16
 //   |                      options (doff * 4 - 20)                  | 20
 
@@ -23,6 +23,10 @@ export const ACK = 0x10;
 export const URG = 0x20;
 export const ECE = 0x40;
 export const CWR = 0x80;
+/** RFC 9768: the bit left of CWR, in the octet before. AE, CWR and ECE together are the ACE field. */
+export const AE = 0x100;
+export const ACE_SHIFT = 6;
+export const ACE_MASK = 7;
 
 const SRC_PORT = 0;
 const DST_PORT = 2;
@@ -46,7 +50,8 @@ export const tcpSeq = (b: Uint8Array, off: number): number => i32(b, off + SEQ);
 export const tcpAck = (b: Uint8Array, off: number): number => i32(b, off + ACK_NUMBER);
 export const tcpHeaderBytes = (b: Uint8Array, off: number): number =>
   (b[off + DATA_OFFSET] >> 4) << 2;
-export const tcpFlags = (b: Uint8Array, off: number): number => b[off + FLAGS];
+export const tcpFlags = (b: Uint8Array, off: number): number =>
+  b[off + FLAGS] | ((b[off + DATA_OFFSET] & 1) << 8);
 export const tcpWindow = (b: Uint8Array, off: number): number => u16(b, off + WINDOW);
 export const tcpChecksum = (b: Uint8Array, off: number): number =>
   u16(b, off + TCP_CHECKSUM_OFFSET);
@@ -71,20 +76,20 @@ export function encodeTcp(
   setU32(b, off, ports);
   setU32(b, off + SEQ, seq);
   setU32(b, off + ACK_NUMBER, ack);
-  b[off + DATA_OFFSET] = headerBytes << 2;
+  b[off + DATA_OFFSET] = (headerBytes << 2) | (flags >> 8);
   b[off + FLAGS] = flags;
   setU16(b, off + WINDOW, window);
   setU16(b, off + TCP_CHECKSUM_OFFSET, 0);
   setU16(b, off + URGENT, urgent);
 }
 
-const FLAG_LETTERS = "FSRP.UEW";
+const FLAG_LETTERS = "FSRP.UEWA";
 
 /** One line in tcpdump's manner, for traces. */
 export function formatTcp(b: Uint8Array, off: number, end: number): string {
   if (!checkTcp(b, off, end)) return "tcp: truncated";
   let flags = "";
-  for (let i = 0; i < 8; i++) if (tcpFlags(b, off) & (1 << i)) flags += FLAG_LETTERS[i];
+  for (let i = 0; i < 9; i++) if (tcpFlags(b, off) & (1 << i)) flags += FLAG_LETTERS[i];
   const length = end - off - tcpHeaderBytes(b, off);
   const ack = tcpFlags(b, off) & ACK ? ` ack ${u32(b, off + ACK_NUMBER)}` : "";
   return (

@@ -47,6 +47,7 @@ export function newTcpInfo(): TcpInfo {
     dataSegsIn: 0,
     dataSegsOut: 0,
     delivered: 0,
+    deliveredCe: 0,
     deliveryRate: 0,
     busyTimeUs: 0,
     rwndLimitedUs: 0,
@@ -115,6 +116,7 @@ export function encodeTcpInfo(out: Uint8Array, i: TcpInfo, maxPacingRate: number
   setU64Le(out, 176, i.rwndLimitedUs);
   setU64Le(out, 184, i.sndbufLimitedUs);
   setU32Le(out, 192, i.delivered);
+  setU32Le(out, 196, i.deliveredCe);
   setU64Le(out, 200, i.bytesSent);
   setU64Le(out, 208, i.bytesRetrans);
   setU32Le(out, 216, i.dsackDups);
