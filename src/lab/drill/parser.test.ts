@@ -65,6 +65,17 @@ describe("parseScript", () => {
     expect(complaint("/* open")).toBe("1:1 the comment has no end");
   });
 
+  it("leaves out what #ifdef does not find defined, and keeps the places", () => {
+    const text =
+      "#ifdef A\n0 close(1) = 0\n#else\n0 close(2) = 0\n#endif\n#ifndef A\n0 close(3) = 0\n#endif\n";
+    const lines = (...words: string[]) =>
+      parseScript(text, new Map(), new Set(words)).events.map((event) => event.place.line);
+    expect(lines("A")).toEqual([2]);
+    expect(lines("B")).toEqual([4, 7]);
+    const nested = "#ifdef A\n#ifdef B\n0 close(1) = 0\n#endif\n0 close(2) = 0\n#endif\n";
+    expect(parseScript(nested, new Map(), new Set(["B"])).events).toEqual([]);
+  });
+
   it("answers any text with an outcome at a place", () => {
     const words = fc.constantFrom(
       ..."0 +.1 +0...1 * < > S S. P. . 0:0(0) 1:1001(1000) ack 1 win 100 <mss 1,nop> <...> socket( ... , ) = 3 -1 EINVAL ` %{ }% [ ] { } | // icmp udp (1) \n".split(
