@@ -187,6 +187,7 @@ export const FREEBSD: Profile = {
     closeWaitPipe: 0,
     acksRepeatFin: 1,
     timeWaitNeedsAck: 1,
+    rfc1337: 1,
     rtoMaxUs: 64_000_000,
     rtoSlopUs: 200_000,
     openTimeoutNs: 75 * SECOND,

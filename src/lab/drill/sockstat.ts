@@ -22,24 +22,32 @@ const STATES: readonly string[] = [
   "CLOSING",
 ];
 
+const TIME_WAIT = 6;
+
 /** One line per TCP socket and connection: who has it, ports, state. */
 function rows(env: Environment, port: number): string[] {
+  const { demux, timeWaits } = env.stack.tcp.context;
   const lines: string[] = [];
-  const shown = new Set<string>();
+  /** State by ports: of a socket, unless a connection stands behind it. */
+  const owned = new Map<string, number>();
+  for (const file of env.process.files.values()) {
+    if (!(file instanceof DrillSocket) || file.tcp === null) continue;
+    const { localPort, remotePort, state } = file.tcp;
+    owned.set(`${localPort} ${remotePort}`, state);
+  }
   const add = (owner: string, local: number, remote: number, state: number): void => {
-    shown.add(`${local} ${remote}`);
     if (port === 0 || port === local || port === remote) {
       lines.push(`${owner} tcp *:${local} *:${remote} ${STATES[state]}`);
     }
   };
-  for (const tcb of env.stack.tcp.context.demux.all()) {
-    const owner = tcb.owner === null ? "?" : "packetdrill";
-    add(owner, tcb.localPort, tcb.remotePort, tcb.state);
-  }
-  for (const file of env.process.files.values()) {
-    if (!(file instanceof DrillSocket) || file.tcp === null) continue;
-    const { localPort, remotePort, state } = file.tcp;
-    if (!shown.has(`${localPort} ${remotePort}`)) add("packetdrill", localPort, remotePort, state);
+  const addConnection = (local: number, remote: number, state: number): void => {
+    add(owned.delete(`${local} ${remote}`) ? "packetdrill" : "?", local, remote, state);
+  };
+  for (const tcb of demux.all()) addConnection(tcb.localPort, tcb.remotePort, tcb.state);
+  for (const tw of timeWaits.all()) addConnection(tw.localPort, tw.ports & 0xffff, TIME_WAIT);
+  for (const [ports, state] of owned) {
+    const [local, remote] = ports.split(" ").map(Number);
+    add("packetdrill", local, remote, state);
   }
   return lines;
 }
@@ -68,7 +76,9 @@ export function sockstat(line: string, env: Environment, of: Command): void {
 /** tcpdrop -s STATE: those connections end without a word. */
 export function tcpdrop(line: string, env: Environment): void {
   const state = /-s\s+(\w+)/.exec(line)?.[1];
-  for (const tcb of [...env.stack.tcp.context.demux.all()]) {
-    if (STATES[tcb.state] === state) env.stack.tcp.drop(tcb);
-  }
+  const { tcp } = env.stack;
+  const { demux, timeWaits } = tcp.context;
+  for (const tcb of [...demux.all()]) if (STATES[tcb.state] === state) tcp.drop(tcb);
+  if (STATES[TIME_WAIT] !== state) return;
+  for (const tw of [...timeWaits.all()]) timeWaits.remove(tw);
 }

@@ -7,7 +7,6 @@ import { FIN, SYN } from "../wire/tcp.ts";
 import { sendAck, sendBareAck } from "./ack-policy.ts";
 import { reportOld } from "./dsack.ts";
 import type { Segment } from "./segment.ts";
-import { TIME_WAIT } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
 
 export function challengeAck(tcb: Tcb): void {
@@ -21,9 +20,7 @@ export function ackUnacceptable(tcb: Tcb, seg: Segment): void {
   // A segment with data cannot be part of an ACK war: Linux answers each of those.
   const hasData = seg.length > 0 || (seg.flags & FIN) !== 0;
   if ((!hasData || (seg.flags & SYN) !== 0) && isLimited(tcb)) return;
-  // TIME-WAIT keeps no record to report from (Linux's tcp_v4_timewait_ack).
-  const isOld = seg.sequenceLength > 0 && seqLt(seg.seq, tcb.rcv.nxt);
-  if (isOld && tcb.state !== TIME_WAIT) reportOld(tcb, seg);
+  if (seg.sequenceLength > 0 && seqLt(seg.seq, tcb.rcv.nxt)) reportOld(tcb, seg);
   sendAck(tcb);
 }
 
