@@ -61,6 +61,8 @@ const NUMBERS: Readonly<Record<string, NumberSetting>> = {
   tcp_mtu_probing: "mtuProbing",
   tcp_base_mss: "baseMss",
   tcp_mtu_probe_floor: "mtuProbeFloor",
+  tcp_probe_interval: "probeIntervalSec",
+  tcp_probe_threshold: "probeThreshold",
   tcp_min_snd_mss: "minSndMss",
   tcp_rfc1337: "rfc1337",
   tcp_tw_reuse: "twReuse",

@@ -27,6 +27,7 @@ import {
 import { challengeAck } from "./challenge.ts";
 import { CHRONO_BUSY, CHRONO_SNDBUF, chronoStop } from "./chrono.ts";
 import { receiveEcnEcho } from "./ecn.ts";
+import { onProbeAcked } from "./mtu-probe.ts";
 import { noteReordering, rackAdvance, rackUpdateReorderWindow } from "./rack.ts";
 import { rateOnAck, rateOnDelivered, updatePacingRate } from "./rate.ts";
 import { controlCongestion, onDubiousAck, transmitRecovery } from "./recovery.ts";
@@ -187,6 +188,7 @@ function removeAcked(tcb: Tcb): void {
   if (left !== null && (left.flags & SACKED) !== 0) $ack.flags |= F_RENEGING;
   if (snd.isUrgent && seqLe(snd.up, ack)) snd.isUrgent = false;
   releaseBytes(tcb, ack);
+  if (tcb.mtuProbe !== null) onProbeAcked(tcb);
   const isRttValid = sampleRtt(tcb);
   if (($ack.flags & F_ACKED) !== 0) {
     $ack.flags |= F_SET_TIMER;

@@ -20,10 +20,10 @@ import { tcpDstPort, tcpSeq, tcpSrcPort } from "../wire/tcp.ts";
 import type { TcpContext } from "./context.ts";
 import { dropOption, isEarlyChild } from "./fastopen.ts";
 import { flushEvents } from "./on-segment.ts";
-import { retransmitLost } from "./retransmit.ts";
+import { retransmitLarge } from "./retransmit.ts";
 import { armRetransmit } from "./sender.ts";
-import { EVER_RETRANS, SACKED } from "./sent-list.ts";
-import { CA_LOSS, SYN_RECEIVED, SYN_SENT, TIME_WAIT } from "./state.ts";
+import { EVER_RETRANS } from "./sent-list.ts";
+import { SYN_RECEIVED, SYN_SENT, TIME_WAIT } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
 import { closeTcb } from "./transitions.ts";
 import { syncMss, transmitSyn } from "./transmit.ts";
@@ -137,13 +137,5 @@ function lowerMss(tcb: Tcb): void {
     return;
   }
   if (tcb.snd.mss >= before || tcb.state === SYN_SENT || tcb.state === SYN_RECEIVED) return;
-  for (let r = sent.head; r !== null; r = r.next) {
-    if (r.mss > tcb.snd.mss && (r.flags & SACKED) === 0) sent.setLost(r);
-  }
-  // Not congestion: the window stays as it is (RFC 1191 6.5). As Linux, the repair runs as Loss without a cut.
-  if (tcb.caState !== CA_LOSS) {
-    tcb.highSeq = tcb.snd.nxt;
-    tcb.caState = CA_LOSS;
-  }
-  retransmitLost(tcb);
+  retransmitLarge(tcb);
 }

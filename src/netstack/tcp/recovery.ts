@@ -18,6 +18,7 @@ import {
   REXMIT_NEW,
   REXMIT_NONE,
 } from "./ack-state.ts";
+import { failProbe } from "./mtu-probe.ts";
 import { endReduction, enterCwr, initReduction, isInReduction, reduce } from "./prr.ts";
 import { rackDetectLoss, rackMarkLost, rackRemainingUs, reorderWaitNs } from "./rack.ts";
 import { updatePacingRate } from "./rate.ts";
@@ -87,6 +88,7 @@ function inOpen(tcb: Tcb, isDuplicate: boolean): void {
     tryToOpen(tcb);
     return;
   }
+  if (tcb.mtuProbe !== null && failProbe(tcb)) return;
   enterRecovery(tcb, ($ack.flags & F_ECE) !== 0);
   $ack.rexmit = REXMIT_LOST;
 }
@@ -107,6 +109,7 @@ function inRecovery(tcb: Tcb, isDuplicate: boolean): void {
   identifyLoss(tcb);
   if (tcb.caState !== CA_RECOVERY) {
     if (tcb.sent.lostOut === 0) return;
+    if (tcb.mtuProbe !== null && failProbe(tcb)) return;
     enterRecovery(tcb, ($ack.flags & F_ECE) !== 0);
   }
   $ack.rexmit = REXMIT_LOST;

@@ -34,6 +34,8 @@ export function retransmitRecord(tcb: Tcb, record: SentRecord, room: number): bo
   const { snd, sent, ctx } = tcb;
   if ((record.flags & HAS_SYN) !== 0) return false;
   const mss = currentMss(tcb);
+  // Whether a probe of the path MTU got through can no longer be told.
+  if (tcb.mtuProbe !== null) tcb.mtuProbe.size = 0;
   // A window taken back: what lies beyond it waits, but the oldest byte is always tried.
   if (seqGe(record.seq, seqAdd(snd.una, snd.wnd)) && record.seq !== snd.una) return false;
   if (record.mss !== mss && record.segs > 0) sent.resegment(record, mss);
@@ -63,4 +65,20 @@ export function retransmitRecord(tcb: Tcb, record: SentRecord, room: number): bo
   rateOnSend(tcb, record, false);
   transmit(tcb, record.seq, length, flags, mss);
   return true;
+}
+
+/**
+ * What is in flight larger than a segment may be now goes again, cut smaller. Not congestion: the window stays as
+ * it is (RFC 1191 6.5). As Linux, the repair runs as Loss without a cut.
+ */
+export function retransmitLarge(tcb: Tcb): void {
+  const { sent } = tcb;
+  for (let r = sent.head; r !== null; r = r.next) {
+    if (r.mss > tcb.snd.mss && (r.flags & SACKED) === 0) sent.setLost(r);
+  }
+  if (tcb.caState !== CA_LOSS) {
+    tcb.highSeq = tcb.snd.nxt;
+    tcb.caState = CA_LOSS;
+  }
+  retransmitLost(tcb);
 }

@@ -5,6 +5,7 @@ import { seqAdd, seqDiff, seqGe, seqGt, seqLe } from "../../base/seqnum.ts";
 import { ACK, FIN, PSH } from "../wire/tcp.ts";
 import { CHRONO_RWND, CHRONO_SNDBUF, chronoStart, chronoStop } from "./chrono.ts";
 import { isEarlyChild } from "./fastopen.ts";
+import { PROBE_WAIT, sendMtuProbe } from "./mtu-probe.ts";
 import { isInReduction } from "./prr.ts";
 import { rateOnSend } from "./rate.ts";
 import { schedule } from "./schedule.ts";
@@ -45,21 +46,26 @@ export function output(tcb: Tcb, isMoreComing: boolean): void {
   const snd = tcb.snd;
   if (snd.nxt === snd.end && (!snd.finQueued || snd.finSent)) return;
   if (snd.finSent) return;
+  const mss = currentMss(tcb);
   if (currentRoute(tcb) === null) {
     // No way there now: what waits is tried again by the persist timer.
     if (tcb.sent.packetsOut === 0) armPersist(tcb, false);
     return;
   }
-  sendNew(tcb, isMoreComing);
+  // A new route may have a smaller MTU.
+  sendNew(tcb, isMoreComing, Math.min(mss, tcb.snd.mss));
 }
 
-function sendNew(tcb: Tcb, isMoreComing: boolean): void {
+function sendNew(tcb: Tcb, isMoreComing: boolean, mss: number): void {
   const snd = tcb.snd;
   const sent = tcb.sent;
-  const mss = currentMss(tcb);
   const burst = burstBytesMax(tcb, mss);
   let isCwndLimited = false;
   const sentBefore = snd.nxt;
+  if (tcb.mtuProbe !== null && !tcb.isPushForced) {
+    const probed = sendMtuProbe(tcb, seqDiff(snd.end, snd.nxt));
+    if (probed === PROBE_WAIT) return;
+  }
   for (;;) {
     const available = beforeRecordEnd(tcb, seqDiff(snd.end, snd.nxt));
     const halfCwnd = tcb.cwnd > 1 ? tcb.cwnd >> 1 : 1;

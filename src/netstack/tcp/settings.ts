@@ -63,6 +63,10 @@ export class TcpSettings {
   mtuProbing = 0;
   baseMss = 1024;
   mtuProbeFloor = 48;
+  /** A search that is over begins anew after this time. */
+  probeIntervalSec = 600;
+  /** It is over when the sizes are as near as this. */
+  probeThreshold = 8;
   minSndMss = 48;
   /** 1: a RST does not end TIME-WAIT (RFC 1337 3, fix F1). Linux ships with 0. */
   rfc1337 = 1;

@@ -82,6 +82,8 @@ export class TcpStats {
   TCPACKSkippedTimeWait = 0;
   TCPKeepAlive = 0;
   TCPWinProbe = 0;
+  TCPMTUPSuccess = 0;
+  TCPMTUPFail = 0;
   TCPFromZeroWindowAdv = 0;
   TCPToZeroWindowAdv = 0;
   TCPSynRetrans = 0;

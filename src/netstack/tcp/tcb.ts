@@ -14,6 +14,7 @@ import type { TcpContext } from "./context.ts";
 import type { FastOpenState } from "./fastopen.ts";
 import type { Listener } from "./listener.ts";
 import { LossState } from "./loss-state.ts";
+import type { MtuProbe } from "./mtu-probe.ts";
 import { SeqRanges } from "./ranges.ts";
 import { Ring } from "./ring.ts";
 import { RttEstimator } from "./rtt.ts";
@@ -169,6 +170,8 @@ export class Tcb implements PortHolder {
   fastOpen: FastOpenState | null = null;
   /** When the SYN-ACK of an early child was sent first. */
   synAckUs = 0;
+  /** Probing of the path MTU (RFC 4821); null: not done. */
+  mtuProbe: MtuProbe | null = null;
   /** AccECN (RFC 9768), once negotiated; then ecnOk is false. */
   accEcn: AccEcnState | null = null;
   /** Our SYN asked for AccECN. */

@@ -6,6 +6,7 @@ import { NetErr } from "../net-error.ts";
 import { ACK } from "../wire/tcp.ts";
 import { sendAck } from "./ack-policy.ts";
 import { dropOption, isEarlyChild } from "./fastopen.ts";
+import { detectBlackHole } from "./mtu-probe.ts";
 import { finish } from "./on-segment.ts";
 import { enterLoss, onReorderTimer } from "./recovery.ts";
 import { retransmitLost, retransmitRecord } from "./retransmit.ts";
@@ -101,6 +102,7 @@ function onRetransmit(tcb: Tcb): void {
     giveUp(tcb);
     return;
   }
+  detectBlackHole(tcb);
   ctx.stats.TCPTimeouts++;
   enterLoss(tcb);
   tcb.retransmits++;

@@ -67,21 +67,36 @@ export function currentRoute(tcb: Tcb): Route | null {
     return null;
   }
   tcb.route = found;
-  syncMss(tcb);
+  // A larger MTU is taken up with the next look at it (currentMss), as on Linux.
+  if (found.mtu < tcb.pmtu) syncMss(tcb);
   return found;
 }
 
 /** Follows the path MTU: MSS counts neither IP nor TCP options (RFC 9293 3.7.1), snd.mss does. */
 export function syncMss(tcb: Tcb): void {
-  const route = tcb.route as Route;
-  tcb.pmtu = route.mtu;
-  let mss = route.mtu - ipHeaderBytes(route) - TCP_HEADER_BYTES;
+  const { mtu } = tcb.route as Route;
+  tcb.pmtu = mtu;
+  const probe = tcb.mtuProbe;
+  if (probe !== null && probe.high > mtu) probe.high = mtu;
+  tcb.snd.mss = mtuToMss(tcb, probe !== null && probe.low < mtu ? probe.low : mtu);
+}
+
+/** Payload bytes of a full segment in packets of `mtu` bytes. */
+export function mtuToMss(tcb: Tcb, mtu: number): number {
+  let mss = mtu - ipHeaderBytes(tcb.route as Route) - TCP_HEADER_BYTES;
   if (tcb.snd.peerMss < mss) mss = tcb.snd.peerMss;
   const user = tcb.options.maxSegBytes;
   if (user > 0 && user < mss) mss = user;
   if (tcb.tsOk) mss -= TIMESTAMPS_BYTES;
-  tcb.snd.mss = mss < MSS_MIN ? MSS_MIN : mss;
+  return mss < MSS_MIN ? MSS_MIN : mss;
 }
+
+export const mssToMtu = (tcb: Tcb, mss: number): number =>
+  mss + (tcb.tsOk ? TIMESTAMPS_BYTES : 0) + TCP_HEADER_BYTES + ipHeaderBytes(tcb.route as Route);
+
+/** The packet that holds the largest segment the peer takes. */
+export const peerMtu = (tcb: Tcb): number =>
+  tcb.snd.peerMss + TCP_HEADER_BYTES + ipHeaderBytes(tcb.route as Route);
 
 /** Payload of a segment without options on this path, by the MTU and the user's wish alone. */
 export function ipMss(tcb: Tcb): number {
