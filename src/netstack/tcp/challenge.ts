@@ -10,25 +10,32 @@ import type { Segment } from "./segment.ts";
 import type { Tcb } from "./tcb.ts";
 
 export function challengeAck(tcb: Tcb): void {
-  if (isLimited(tcb)) return;
+  if (isLimited(tcb, "TCPACKSkippedChallenge")) return;
   tcb.ctx.stats.TCPChallengeACK++;
   sendBareAck(tcb);
 }
 
 /** RFC 9293 3.10.7.4, first step: an unacceptable segment is answered, so that both ends agree again. */
-export function ackUnacceptable(tcb: Tcb, seg: Segment): void {
+export function ackUnacceptable(tcb: Tcb, seg: Segment, skipped: SkipCounter): void {
   // A segment with data cannot be part of an ACK war: Linux answers each of those.
   const hasData = seg.length > 0 || (seg.flags & FIN) !== 0;
-  if ((!hasData || (seg.flags & SYN) !== 0) && isLimited(tcb)) return;
+  if ((!hasData || (seg.flags & SYN) !== 0) && isLimited(tcb, skipped)) return;
   if (seg.sequenceLength > 0 && seqLt(seg.seq, tcb.rcv.nxt)) reportOld(tcb, seg);
   sendAck(tcb);
 }
 
-export function isLimited(tcb: Tcb): boolean {
+/** Which counter tells of an ACK that the limit has kept back. */
+type SkipCounter =
+  | "TCPACKSkippedChallenge"
+  | "TCPACKSkippedPAWS"
+  | "TCPACKSkippedSeq"
+  | "TCPACKSkippedSynRecv";
+
+export function isLimited(tcb: Tcb, skipped: SkipCounter): boolean {
   const now = tcb.ctx.nowMs;
   const elapsed = seqDiff(now, tcb.lastInvalidAckMs);
   if (elapsed >= 0 && elapsed < tcb.ctx.settings.invalidRatelimitMs) {
-    tcb.ctx.stats.TCPACKSkipped++;
+    tcb.ctx.stats[skipped]++;
     return true;
   }
   tcb.lastInvalidAckMs = now;

@@ -161,6 +161,7 @@ export function judgeSyn(tcb: Tcb, seg: Segment, listener: Listener): boolean {
     makeCookie($made, keys, k, pkt.src, pkt.dst);
     if ($made.every((byte, i) => byte === o.fastOpenCookie[i])) match = k;
   }
+  if (match > 0) ctx.stats.TCPFastOpenPassiveAltKey++;
   if (match !== 0) {
     // None, a wrong one, or one of the old key: the SYN-ACK brings the right one.
     makeCookie(state.cookie, keys, 0, pkt.src, pkt.dst);

@@ -278,6 +278,7 @@ export function onSynSent(tcb: Tcb, seg: Segment): void {
   if ((seg.flags & SYN) === 0) return;
   if (hasAck && !isEchoPlausible(tcb, seg)) {
     ctx.stats.PAWSActive++;
+    ctx.stats.TSEcrRejected++;
     replyReset(ctx, seg);
     return;
   }

@@ -86,8 +86,10 @@ function onPredicted(tcb: Tcb, seg: Segment): boolean {
     if (seqLe(seg.seq, rcv.wup)) noteTsRecent(tcb, seg);
   }
   tcb.keepProbes = 0;
-  if (seg.length === 0) tcb.ctx.stats.TCPPureAcks++;
-  else tcb.ctx.stats.TCPHPHits++;
+  const { stats } = tcb.ctx;
+  if (seqGt(seg.ack, tcb.snd.una)) stats.TCPHPAcks++;
+  else if (seg.length === 0) stats.TCPPureAcks++;
+  if (seg.length > 0) stats.TCPHPHits++;
   if (!processAck(tcb, seg)) return true;
   if (tcb.accEcn !== null) countMark(tcb, seg);
   if (seg.length > 0) processData(tcb, seg);
@@ -119,7 +121,7 @@ function onForwardPending(tcb: Tcb, seg: Segment): void {
 /** Our SYN-ACK was lost: the SYN comes again and is answered again, not acknowledged as a stray. */
 function checkRepeatedSyn(tcb: Tcb, seg: Segment): boolean {
   if ((seg.flags & (SYN | ACK | RST)) !== SYN || seg.seq !== tcb.rcv.irs) return true;
-  if (!isLimited(tcb)) {
+  if (!isLimited(tcb, "TCPACKSkippedSynRecv")) {
     tcb.ctx.stats.TCPSynRetrans++;
     if (tcb.sent.head !== null) tcb.sent.head.flags |= EVER_RETRANS;
     transmitSyn(tcb);
@@ -133,7 +135,7 @@ function checkSequence(tcb: Tcb, seg: Segment): boolean {
   const isRst = (seg.flags & RST) !== 0;
   if (!isRst && isOldByTimestamp(tcb, seg)) {
     ctx.stats.PAWSEstab++;
-    ackUnacceptable(tcb, seg);
+    ackUnacceptable(tcb, seg, "TCPACKSkippedPAWS");
     return false;
   }
   if (tcb.tsOk && ctx.settings.dropsMissingTs !== 0 && !isRst && !seg.options.hasTimestamps) {
@@ -145,7 +147,8 @@ function checkSequence(tcb: Tcb, seg: Segment): boolean {
   if (seqGe(seg.end, rcv.wup) && seqLe(seg.seq, edge)) return true;
   if (!isRst) {
     if ((seg.flags & SYN) !== 0) return checkSyn(tcb, seg);
-    ackUnacceptable(tcb, seg);
+    if (seqGt(seg.end, edge)) ctx.stats.BeyondWindow++;
+    ackUnacceptable(tcb, seg, "TCPACKSkippedSeq");
   }
   return false;
 }
@@ -207,6 +210,7 @@ function checkAck(tcb: Tcb, seg: Segment): boolean {
   if ((seg.flags & ACK) === 0) return false;
   if (tcb.state === SYN_RECEIVED && !completeHandshake(tcb, seg)) return false;
   if (tcb.isHalfOpen && isEarlyChild(tcb)) completeEarly(tcb, seg);
+  if (seg.sequenceLength === 0) tcb.ctx.stats.TCPPureAcks++;
   if (!processAck(tcb, seg)) return false;
   // RFC 7323 4.3: only a segment that is acceptable and spans Last.ACK.sent renews TS.Recent.
   const isTsFit = tcb.tsOk && seg.options.hasTimestamps && seqLe(seg.seq, tcb.rcv.wup);

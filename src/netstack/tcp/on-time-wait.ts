@@ -68,7 +68,7 @@ export function onTimeWait(ctx: TcpContext, tw: TimeWait, seg: Segment): void {
     }
   }
   if (isRst || ((seg.flags & ACK) === 0 && ctx.settings.timeWaitNeedsAck !== 0)) return;
-  if (isOld) ctx.stats.PAWSEstab++;
+  if (isOld) ctx.stats.PAWSTimewait++;
   // RFC 9293 3.10.7.4, eighth step: the peer has missed our last ACK. Linux begins anew for any ACK, and so lets
   // a peer hold the entry for ever.
   if (!isOld && (seg.flags & FIN) !== 0) ctx.timeWaits.restart(tw, ctx.nowNs);

@@ -63,7 +63,7 @@ export function retransmitRecord(tcb: Tcb, record: SentRecord, room: number): bo
   else if (tcb.caState === CA_LOSS) ctx.stats.TCPSlowStartRetrans += record.segs;
   noteRetransmission(tcb, record.segs);
   rateOnSend(tcb, record, false);
-  transmit(tcb, record.seq, length, flags, mss);
+  if (transmit(tcb, record.seq, length, flags, mss) !== 0) ctx.stats.TCPRetransFail += record.segs;
   return true;
 }
 

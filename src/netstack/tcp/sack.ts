@@ -19,7 +19,8 @@ export function tagSacks(tcb: Tcb, seg: Segment): void {
   for (let i = 0; i < options.sackCount; i++) {
     const start = options.sackStart[i];
     const end = options.sackEnd[i];
-    if (i === 0 && isDsack(tcb, seg, start, end)) {
+    if (i === 0 && isDsack(seg, start, end)) {
+      if (!seqLt(start, seg.ack)) tcb.ctx.stats.TCPDSACKOfoRecv++;
       onDsack(tcb, start, end);
       continue;
     }
@@ -40,7 +41,7 @@ function isPlausible(tcb: Tcb, start: number, end: number): boolean {
 }
 
 /** RFC 2883 4: below the cumulative ACK, or within the second block. */
-function isDsack(_tcb: Tcb, seg: Segment, start: number, end: number): boolean {
+function isDsack(seg: Segment, start: number, end: number): boolean {
   if (seqLt(start, seg.ack)) return true;
   const o = seg.options;
   return o.sackCount > 1 && seqGe(start, o.sackStart[1]) && seqLe(end, o.sackEnd[1]);
@@ -55,7 +56,8 @@ function onDsack(tcb: Tcb, start: number, end: number): void {
   if (length > snd.mss) dups = Math.ceil(length / snd.mss);
   else if (loss.isProbeOut && loss.probeEnd === end) $ack.flags |= F_DSACK_TLP;
   tcb.dsackDups += dups;
-  ctx.stats.TCPDSACKRecv++;
+  if (seqLt(start, snd.una)) ctx.stats.TCPDSACKRecv++;
+  ctx.stats.TCPDSACKRecvSegs += dups;
   // More than we ever sent twice: the network's own duplicates, or a liar.
   if (tcb.dsackDups > tcb.totalRetrans) {
     ctx.stats.TCPDSACKIgnoredDubious++;
@@ -64,11 +66,13 @@ function onDsack(tcb: Tcb, start: number, end: number): void {
   if (loss.reordSeen > 0 && ($ack.flags & F_DSACK_TLP) === 0) loss.isDsackSeen = true;
   $ack.flags |= F_DSACK;
   tcb.delivered += dups;
-  if (!loss.hasUndo) return;
+  if (!loss.hasUndo) {
+    ctx.stats.TCPDSACKIgnoredNoUndo++;
+    return;
+  }
   if (seqLe(end, $ack.priorUna)) {
-    if (loss.undoRetrans > 0 && seqGt(end, loss.undoMarker)) {
-      loss.undoRetrans = Math.max(0, loss.undoRetrans - dups);
-    }
+    if (!seqGt(end, loss.undoMarker)) ctx.stats.TCPDSACKIgnoredOld++;
+    else if (loss.undoRetrans > 0) loss.undoRetrans = Math.max(0, loss.undoRetrans - dups);
     return;
   }
   dsackRecords(tcb, start, end);

@@ -14,6 +14,9 @@ import { reschedule, schedule } from "./schedule.ts";
 import { armPersist, armRetransmit, output } from "./sender.ts";
 import { EVER_RETRANS, HAS_SYN } from "./sent-list.ts";
 import {
+  CA_DISORDER,
+  CA_LOSS,
+  CA_RECOVERY,
   CLOSED,
   ORPHAN_RETRIES,
   RETRIES2,
@@ -103,12 +106,27 @@ function onRetransmit(tcb: Tcb): void {
     return;
   }
   detectBlackHole(tcb);
+  if (tcb.retransmits === 0) countFailure(tcb);
   ctx.stats.TCPTimeouts++;
   enterLoss(tcb);
   tcb.retransmits++;
   if (tcb.sent.head !== null) retransmitRecord(tcb, tcb.sent.head, 1);
   if (tcb.backoff < 20) tcb.backoff++;
   armRetransmit(tcb);
+}
+
+/** What had been under way when the timeout came. */
+function countFailure(tcb: Tcb): void {
+  const { stats } = tcb.ctx;
+  if (tcb.caState === CA_RECOVERY) {
+    if (tcb.sackOk) stats.TCPSackRecoveryFail++;
+    else stats.TCPRenoRecoveryFail++;
+  } else if (tcb.caState === CA_LOSS) {
+    stats.TCPLossFailures++;
+  } else if (tcb.caState === CA_DISORDER || tcb.sent.sackedOut > 0) {
+    if (tcb.sackOk) stats.TCPSackFailures++;
+    else stats.TCPRenoFailures++;
+  }
 }
 
 function onSynTimeout(tcb: Tcb): void {

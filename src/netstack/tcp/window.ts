@@ -68,6 +68,7 @@ export function selectWindow(tcb: Tcb): number {
   // Rounded up, so that a small window is not scaled away.
   let window = ((availableWindow(tcb) + (1 << shift) - 1) >>> shift) << shift;
   // The right edge stays: round the open part up, for a scaled window cannot name it exactly.
+  if (window < open && window === 0) tcb.ctx.stats.TCPWantZeroWindowAdv++;
   if (window < open) window = ((open + (1 << shift) - 1) >>> shift) << shift;
   else if (shift === 0 && tcb.ctx.settings.windowPolicy === 0) {
     if (window - open < rcv.mss && window - open < rcv.bufferBytes >> 1) window = open;
