@@ -67,6 +67,8 @@ const NUMBERS: Readonly<Record<string, NumberSetting>> = {
   tcp_rfc1337: "rfc1337",
   tcp_tw_reuse: "twReuse",
   tcp_max_orphans: "maxOrphans",
+  tcp_no_metrics_save: "noMetricsSave",
+  tcp_no_ssthresh_metrics_save: "noSsthreshMetricsSave",
   tcp_abort_on_overflow: "abortOnOverflow",
   tcp_invalid_ratelimit: "invalidRatelimitMs",
 };
@@ -75,7 +77,6 @@ const NUMBERS: Readonly<Record<string, NumberSetting>> = {
 const IGNORED = new Set([
   "tcp_fack",
   "tcp_low_latency",
-  "tcp_no_metrics_save",
   "tcp_thin_linear_timeouts",
   "tcp_comp_sack_nr",
   "tcp_comp_sack_delay_ns",

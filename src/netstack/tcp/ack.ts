@@ -266,7 +266,7 @@ const SEND_SEGMENTS_MIN = 10;
 /** Tells the writer when a third of the buffer is free again, if it was turned away; grows the buffer. */
 function onSpaceFreed(tcb: Tcb): void {
   const options = tcb.options;
-  if (!options.sendBufferLocked) {
+  if (!options.sendBufferLocked && !tcb.ctx.rings.isUnderPressure) {
     // As Linux's tcp_sndbuf_expand: a window kept small by a small buffer must not keep the buffer small.
     const wanted = 2 * Math.max(SEND_SEGMENTS_MIN, tcb.cwnd) * tcb.snd.mss;
     if (wanted > options.sendBufferBytes) {

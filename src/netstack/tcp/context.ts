@@ -11,6 +11,7 @@ import { Demux } from "./demux.ts";
 import { FastOpenCache } from "./fastopen-cookie.ts";
 import type { ForwardHandler } from "./forwarder.ts";
 import { ListenerTable } from "./listener.ts";
+import { MetricsCache } from "./metrics.ts";
 import { defaultOptions } from "./options.ts";
 import { RingPool } from "./ring-pool.ts";
 import { Secrets } from "./secrets.ts";
@@ -40,6 +41,7 @@ export class TcpContext {
   readonly stats = new TcpStats();
   readonly settings = new TcpSettings();
   readonly fastOpenCache = new FastOpenCache();
+  readonly metrics = new MetricsCache();
   readonly rings: RingPool;
   readonly records = new SentRecordPool();
   readonly demux: Demux;
@@ -76,7 +78,7 @@ export class TcpContext {
     this.timers = resources.timers;
     this.rng = resources.rng;
     this.limits = resources.limits;
-    this.rings = new RingPool(resources.limits.socketMemoryBytes);
+    this.rings = new RingPool(resources.limits.socketMemoryBytes, this.stats);
     this.secrets = new Secrets(resources.rng);
     this.cookies = new SynCookies(resources.rng);
     this.listeners = new ListenerTable(resources.rng);

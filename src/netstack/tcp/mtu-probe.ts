@@ -7,7 +7,7 @@ import { ACK } from "../wire/tcp.ts";
 import { updatePacingRate } from "./rate.ts";
 import { retransmitLarge } from "./retransmit.ts";
 import { armRetransmit } from "./sender.ts";
-import { CA_CWR, CA_OPEN, RTO_MIN_US } from "./state.ts";
+import { CA_CWR, CA_OPEN } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
 import { currentMss, mssToMtu, mtuToMss, peerMtu, syncMss, transmit } from "./transmit.ts";
 import { currentSsthresh } from "./undo.ts";
@@ -128,12 +128,10 @@ export function failProbe(tcb: Tcb): boolean {
   return true;
 }
 
-/** A timeout. After as many as tcp_retries1 would take, packets of this size may have fallen into a hole. */
+/** Timeouts for as long as tcp_retries1 allows: packets of this size may have fallen into a hole. */
 export function detectBlackHole(tcb: Tcb): void {
-  const { settings, nowNs } = tcb.ctx;
-  if (settings.mtuProbing === 0 || tcb.options.mtuDiscover === 0 || tcb.retransmits === 0) return;
-  const patienceUs = ((2 << settings.retries1) - 1) * RTO_MIN_US;
-  if (nowNs - tcb.troubleNs < patienceUs * 1_000) return;
+  const { settings } = tcb.ctx;
+  if (settings.mtuProbing === 0 || tcb.options.mtuDiscover === 0) return;
   const probe = tcb.mtuProbe;
   if (probe === null) {
     enable(tcb);

@@ -10,6 +10,7 @@ import { processAck } from "./ack.ts";
 import { sendAck } from "./ack-policy.ts";
 import { ackUnacceptable, challengeAck, isLimited } from "./challenge.ts";
 import { isEarlyChild } from "./fastopen.ts";
+import { endsInFinWait2, finWait2Ns } from "./give-up.ts";
 import { isSynFinDropped, onSynSent } from "./handshake.ts";
 import { updatePacingRate } from "./rate.ts";
 import { processData, takeSynData } from "./receiver.ts";
@@ -220,8 +221,7 @@ function checkAck(tcb: Tcb, seg: Segment): boolean {
   switch (tcb.state) {
     case FIN_WAIT_1:
       setState(tcb, FIN_WAIT_2);
-      if (tcb.isOrphan) limitFinWait2(tcb);
-      return true;
+      return !tcb.isOrphan || limitFinWait2(tcb);
     case CLOSING:
       enterTimeWait(tcb);
       return false;
@@ -232,11 +232,12 @@ function checkAck(tcb: Tcb, seg: Segment): boolean {
   return true;
 }
 
-/** An orphan waits for the peer's FIN only so long (TCP_LINGER2). */
-export function limitFinWait2(tcb: Tcb): void {
-  const { linger2Ns } = tcb.options;
-  tcb.lifeNs = tcb.ctx.nowNs + (linger2Ns > 0 ? linger2Ns : 0);
+/** An orphan has nobody to wait for but the peer's FIN. False: it does not even wait for that. */
+export function limitFinWait2(tcb: Tcb): boolean {
+  if (endsInFinWait2(tcb)) return false;
+  tcb.lifeNs = tcb.ctx.nowNs + finWait2Ns(tcb);
   schedule(tcb, tcb.lifeNs);
+  return true;
 }
 
 /** The ACK of our SYN in SYN-RECEIVED. */

@@ -32,7 +32,7 @@ export function defaultOptions(settings: TcpSettings): TcpEndpointOptions {
     openTimeoutNs: 0,
     noOptions: false,
     lingerNs: -1,
-    linger2Ns: 60 * SECOND,
+    linger2Ns: 0,
     deferAcceptNs: 0,
     synCount: 0,
     maxSegBytes: 0,

@@ -32,6 +32,10 @@ export class TcpSettings {
   synLinearTimeouts = 4;
   syncookies = 1;
   slowStartAfterIdle = 1;
+  /** 1: what a connection learned of its path is not kept for the next one. */
+  noMetricsSave = 0;
+  /** 1 (Linux): the slow-start threshold is not kept even so. */
+  noSsthreshMetricsSave = 1;
   initialCwnd = 10;
   limitOutputBytes = 4 * 1024 * 1024;
   notsentLowat = 0xffff_ffff;

@@ -61,8 +61,6 @@ export const PAWS_24_DAYS_MS = 24 * 24 * 3600 * 1000;
 
 export const SYN_RETRIES = 6;
 export const SYN_ACK_RETRIES = 5;
-export const RETRIES2 = 15;
-export const ORPHAN_RETRIES = 8;
 
 export const DUP_THRESH = 3;
 /** RFC 6928. */

@@ -81,6 +81,7 @@ export class TcpStats {
   TCPDSACKOfoSent = 0;
   TCPAbortOnData = 0;
   TCPAbortOnClose = 0;
+  TCPMemoryPressures = 0;
   TCPAbortOnTimeout = 0;
   TCPAbortOnLinger = 0;
   TCPAbortOnMemory = 0;

@@ -53,6 +53,7 @@ export class TcpProtocol implements TransportProtocol {
   /** `ip tcp_metrics flush`: forgets what was learned of other hosts. */
   flushMetrics(): void {
     this.context.fastOpenCache.clear();
+    this.context.metrics.clear();
   }
 
   /** Ends a connection without a word to the peer. */

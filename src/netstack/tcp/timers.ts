@@ -6,6 +6,7 @@ import { NetErr } from "../net-error.ts";
 import { ACK } from "../wire/tcp.ts";
 import { sendAck } from "./ack-policy.ts";
 import { dropOption, isEarlyChild } from "./fastopen.ts";
+import { isHopeless, isLongTrouble, orphanRetries } from "./give-up.ts";
 import { detectBlackHole } from "./mtu-probe.ts";
 import { finish } from "./on-segment.ts";
 import { enterLoss, onReorderTimer } from "./recovery.ts";
@@ -18,10 +19,7 @@ import {
   CA_LOSS,
   CA_RECOVERY,
   CLOSED,
-  ORPHAN_RETRIES,
-  RETRIES2,
   RTO_MAX_US,
-  RTO_MIN_US,
   RTX_CORK,
   RTX_PERSIST,
   RTX_REORDER,
@@ -101,11 +99,11 @@ function onRetransmit(tcb: Tcb): void {
     const waited = Math.min(tcb.rtt.rtoUs * 2 ** tcb.backoff, RTO_MAX_US) * 1_000;
     tcb.troubleNs = Math.max(1, ctx.nowNs - waited);
   }
-  if (isHopeless(tcb, tcb.retransmits)) {
+  if (isHopeless(tcb)) {
     giveUp(tcb);
     return;
   }
-  detectBlackHole(tcb);
+  if (isLongTrouble(tcb)) detectBlackHole(tcb);
   if (tcb.retransmits === 0) countFailure(tcb);
   ctx.stats.TCPTimeouts++;
   enterLoss(tcb);
@@ -159,21 +157,6 @@ function onSynTimeout(tcb: Tcb): void {
   transmitSyn(tcb);
 }
 
-/** RFC 9293 3.8.3's R2, counted in time as Linux does: so long as `RETRIES2` timeouts from 200 ms would take. */
-function isHopeless(tcb: Tcb, tries: number): boolean {
-  const elapsedNs = tcb.ctx.nowNs - tcb.troubleNs;
-  const userNs = tcb.options.userTimeoutNs;
-  if (userNs > 0) return elapsedNs >= userNs;
-  if (tcb.isOrphan && tries >= ORPHAN_RETRIES) return true;
-  return elapsedNs >= RETRIES2_NS;
-}
-
-const RETRIES2_NS = ((): number => {
-  let sum = 0;
-  for (let i = 0; i <= RETRIES2; i++) sum += Math.min(RTO_MIN_US * 2 ** i, RTO_MAX_US);
-  return sum * 1_000;
-})();
-
 function giveUp(tcb: Tcb): void {
   tcb.ctx.stats.TCPAbortOnTimeout++;
   closeTcb(tcb, tcb.softError !== 0 ? tcb.softError : NetErr.TimedOut);
@@ -193,7 +176,7 @@ function onPersist(tcb: Tcb): void {
     tcb.options.userTimeoutNs > 0 && ctx.nowNs - tcb.troubleNs >= tcb.options.userTimeoutNs;
   // A peer that answers probes may keep its window shut for ever (RFC 9293 MUST-36); a silent one not. With
   // nobody here to keep it for, it may for as long as the probes' back-off grows (Linux's tcp_probe_timer).
-  const max = tcb.isOrphan ? ORPHAN_RETRIES : RETRIES2;
+  const max = tcb.isOrphan ? orphanRetries(tcb) : ctx.settings.retries2;
   const isAbandoned = tcb.isOrphan && tcb.rtt.rtoUs * 2 ** tcb.backoff >= RTO_MAX_US;
   if (tcb.probesOut > max || isUserTimeout || isAbandoned) {
     giveUp(tcb);

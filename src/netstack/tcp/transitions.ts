@@ -6,6 +6,7 @@ import { NetErr, type NetError } from "../net-error.ts";
 import { Ready } from "../readiness.ts";
 import { sendAck } from "./ack-policy.ts";
 import { isEarlyChild } from "./fastopen.ts";
+import { keepMetrics, useMetrics } from "./metrics.ts";
 import { beginProbing } from "./mtu-probe.ts";
 import { keepTimeWait } from "./on-time-wait.ts";
 import { reschedule, schedule } from "./schedule.ts";
@@ -54,6 +55,7 @@ export function startTransfer(tcb: Tcb): void {
   tcb.rcvSpaceSeq = tcb.rcv.copied;
   tcb.rcvSpaceUs = ctx.nowUs;
   tcb.rcvSpaceBytes = 10 * tcb.rcv.advertisedMss;
+  useMetrics(tcb);
   beginProbing(tcb);
   tcb.congestion.begin?.(tcb);
   tcb.events |= Ready.Write;
@@ -128,6 +130,7 @@ function leaveState(tcb: Tcb): void {
     case TIME_WAIT:
       return;
   }
+  keepMetrics(tcb);
   ctx.connectionCount--;
 }
 

@@ -84,6 +84,7 @@ export function selectWindow(tcb: Tcb): number {
 /** In-order data came: the window may open further, by twice the data or two segments. */
 export function growWindow(tcb: Tcb, length: number): void {
   const { rcv } = tcb;
+  if (tcb.ctx.rings.isUnderPressure) return;
   const free = rcv.bufferBytes - seqDiff(rcv.nxt, rcv.copied);
   const room = free - rcv.ssthresh;
   if (room <= 0) return;
@@ -126,7 +127,8 @@ export function tuneReceiveBuffer(tcb: Tcb): void {
   if (copied <= tcb.rcvSpaceBytes) return;
   const grown = tcb.rcvSpaceBytes === 0 ? 0 : (copied - tcb.rcvSpaceBytes) / tcb.rcvSpaceBytes;
   tcb.rcvSpaceBytes = copied;
-  if (tcb.options.receiveBufferLocked) return;
+  if (tcb.options.receiveBufferLocked || tcb.ctx.settings.moderateRcvbuf === 0) return;
+  if (tcb.ctx.rings.isUnderPressure) return;
   // Twice what was read, for the sender may double its window in that time; more while it is speeding up.
   const wanted = 2 * copied * (1 + Math.min(grown, 2)) + 16 * tcb.rcv.advertisedMss;
   const max = receiveBufferMax(tcb.ctx);

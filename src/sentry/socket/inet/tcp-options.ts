@@ -101,7 +101,7 @@ function setInteger(s: StreamSocket, name: number, value: number): number {
       o.synCount = value;
       return 0;
     case TCP_LINGER2:
-      o.linger2Ns = value < 0 ? -1 : Math.min(value || TCP_FIN_TIMEOUT_S, 2 * 60) * SECOND;
+      o.linger2Ns = value < 0 ? -1 : Math.min(value, 2 * 60) * SECOND;
       return 0;
     case TCP_DEFER_ACCEPT:
       o.deferAcceptNs = Math.max(0, value) * SECOND;
@@ -174,7 +174,7 @@ function getInteger(s: StreamSocket, name: number): number | undefined {
     case TCP_SYNCNT:
       return o.synCount;
     case TCP_LINGER2:
-      return o.linger2Ns < 0 ? -1 : o.linger2Ns / SECOND;
+      return o.linger2Ns < 0 ? -1 : o.linger2Ns / SECOND || TCP_FIN_TIMEOUT_S;
     case TCP_DEFER_ACCEPT:
       return Math.ceil(o.deferAcceptNs / SECOND);
     case TCP_WINDOW_CLAMP:
