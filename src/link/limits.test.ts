@@ -21,7 +21,9 @@ const LIMITS: Limits = {
   connections: 4,
   halfOpenConnections: 16,
   timeWaitConnections: 4,
+  socketMemoryBytes: 512 * 1024,
   reassemblyBytes: 64 * 1024,
+  routes: 16,
   neighborEntries: 8,
   icmpErrorsPerSecond: 10,
 };
@@ -170,6 +172,70 @@ describe("an honest connection lives on while somebody", () => {
     livesOn();
     opened[0].close();
     expect(typeof a.endpoints.udp(4)).not.toBe("number");
+  });
+
+  it("opens and closes until all TIME-WAITs there may be are taken", () => {
+    for (let i = 0; i < 20; i++) {
+      const client = dial();
+      run(5 * MS);
+      listener.accept()?.close();
+      run(5 * MS);
+      client.close();
+      run(5 * MS);
+      expect(a.tcp.context.timeWaits.count).toBeLessThanOrEqual(LIMITS.timeWaitConnections);
+    }
+    expect(a.tcp.stats.TCPTimeWaitOverflow).toBe(20 - LIMITS.timeWaitConnections);
+    livesOn();
+    const late = dial();
+    run(10 * MS);
+    expect(late.readiness() & Ready.Write).not.toBe(0);
+  });
+
+  it("never closes its half of what we have closed", () => {
+    for (let i = 0; i < 6; i++) {
+      dial();
+      run(5 * MS);
+      listener.accept()?.close();
+      run(5 * MS);
+      expect(a.tcp.context.orphanCount).toBeLessThanOrEqual(LIMITS.connections >> 1);
+    }
+    expect(a.tcp.stats.TCPAbortOnMemory).toBeGreaterThan(0);
+    livesOn();
+    run(61_000 * MS);
+    expect(a.tcp.context.orphanCount).toBe(0);
+    const late = dial();
+    run(10 * MS);
+    expect(late.readiness() & Ready.Write).not.toBe(0);
+  });
+
+  it("fills the memory of all sockets with what nobody reads", () => {
+    const data = new Uint8Array(1 << 20);
+    const hoards = [dial(), dial(), dial()];
+    run(10 * MS);
+    const servers = hoards.map(() => listener.accept());
+    for (let i = 0; i < 500; i++) {
+      for (const client of hoards) client.write(data, 0, data.length, 0);
+      for (const server of servers) server?.write(data, 0, data.length, 0);
+      run(2 * MS);
+    }
+    const { rings } = a.tcp.context;
+    expect(rings.isUnderPressure).toBe(true);
+    expect(a.tcp.stats.TCPMemoryPressures).toBeGreaterThan(0);
+    expect(rings.usedBytes).toBeLessThanOrEqual(LIMITS.socketMemoryBytes * 1.25);
+    livesOn();
+  });
+
+  it("fills the table of routes", () => {
+    let refused = 0;
+    for (let n = 0; n < 100; n++) {
+      const dst = IpAddr.v4(172, 16, n, 0);
+      const nicId = a.nicByName("eth0")?.id ?? 0;
+      const route = { dst, prefixBits: 24, gateway: B, nicId, src: null, mtu: 0, advmss: 0 };
+      if (a.routes.add(route as Parameters<typeof a.routes.add>[0]) !== 0) refused++;
+    }
+    expect(refused).toBeGreaterThan(80);
+    expect(a.routes.entries.length).toBeLessThanOrEqual(LIMITS.routes);
+    livesOn();
   });
 
   it("sends pieces of datagrams that never become whole", () => {
