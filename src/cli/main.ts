@@ -8,6 +8,7 @@ import { leave } from "../sandbox/leave.ts";
 import { discardProcesses, type StartedProcesses } from "../sandbox/start-processes.ts";
 import type { DrillFlags } from "./drill.ts";
 import { isSilent, tell } from "./output.ts";
+import type { ReplayFlags } from "./replay.ts";
 import { run } from "./run.ts";
 import type { RunFlags } from "./run-options.ts";
 
@@ -15,6 +16,8 @@ const collect = (value: string, previous: string[] | undefined): string[] => [
   ...(previous ?? []),
   value,
 ];
+
+const count = (_: string, previous: number): number => previous + 1;
 
 /** package.json stands two levels up from here, in the repository as in the package. */
 function version(): string {
@@ -97,6 +100,20 @@ function program(early: StartedProcesses | null): Command {
     .action(async (paths: string[], flags: DrillFlags) => {
       const { drill } = await import("./drill.ts");
       process.exitCode = await drill(paths, flags);
+    });
+  netcell
+    .command("replay")
+    .description("read a capture (pcap or pcapng); with --decode print every frame as tcpdump does")
+    .argument("<capture>", "a file, or - for standard input")
+    .option("--decode", "print the frames")
+    .option("-v, --verbose", "more of each frame; up to three times", count, 0)
+    .option("-e, --link", "the link's header too")
+    .option("-S, --absolute", "sequence numbers as on the wire")
+    .option("--time <form>", "local, epoch or none", "local")
+    .option("--json", "one JSON object per frame, with the fields of each layer")
+    .action(async (path: string, flags: ReplayFlags) => {
+      const { replay } = await import("./replay.ts");
+      process.exitCode = replay(path, flags);
     });
   return netcell;
 }

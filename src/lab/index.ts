@@ -1,5 +1,7 @@
 // The door of the lab: experiments on the stack in virtual time.
 
+export type { DecodedLayer } from "./decode/dissection.ts";
+export { type DecodeOptions, FrameDecoder } from "./decode/frame-decoder.ts";
 export {
   type DrillFamily,
   type DrillOptions,

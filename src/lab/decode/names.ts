@@ -1,0 +1,55 @@
+// Numbers and the names that tcpdump prints for them.
+
+/** IP protocol numbers (IANA). */
+export const PROTOCOL_NAMES: Readonly<Record<number, string>> = {
+  0: "HBH",
+  1: "ICMP",
+  2: "IGMP",
+  4: "IPIP",
+  6: "TCP",
+  8: "EGP",
+  9: "IGRP",
+  17: "UDP",
+  33: "DCCP",
+  41: "IPv6",
+  43: "Routing",
+  44: "Fragment",
+  46: "RSVP",
+  47: "GRE",
+  50: "ESP",
+  51: "AH",
+  55: "Mobile IP",
+  58: "ICMPv6",
+  59: "No Next Header",
+  60: "DSTOPT",
+  62: "Mobile IP (old)",
+  88: "EIGRP",
+  89: "OSPF",
+  103: "PIM",
+  108: "Compressed IP",
+  112: "VRRP",
+  113: "PGM",
+  132: "SCTP",
+  135: "Mobility",
+  143: "Ethernet",
+};
+
+export const protocolName = (number: number): string => PROTOCOL_NAMES[number] ?? "unknown";
+
+export const ETHERTYPE_NAMES: Readonly<Record<number, string>> = {
+  2048: "IPv4",
+  2054: "ARP",
+  32821: "Reverse ARP",
+  33024: "802.1Q",
+  34525: "IPv6",
+  34887: "MPLS unicast",
+  34888: "MPLS multicast",
+  34915: "PPPoE D",
+  34916: "PPPoE S",
+  34958: "EAPOL",
+  34984: "802.1Q-QinQ",
+  35020: "LLDP",
+  35045: "MACsec",
+  36864: "Loopback",
+  37120: "802.1Q-9100",
+};
