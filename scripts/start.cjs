@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 // The start of each of our processes, copied to dist/bin under its name: runs dist/code/NAME.js from V8's code
 // cache beside it, which saves compiling. A cache made by another version of Node, or with other flags of V8,
 // is refused by V8 itself; then, and without one, the code is compiled as usual.
@@ -31,6 +30,9 @@ function load(name) {
 }
 
 if (name === "netcell") {
+  const { NETCELL_EXTRA_CA_CERTS: certificates, ...others } = process.env;
+  // Hidden from Node at our start (bundle.mjs); back where it was, for --env NODE_EXTRA_CA_CERTS.
+  if (certificates !== undefined) process.env = { ...others, NODE_EXTRA_CA_CERTS: certificates };
   // Sentry and Gofer start while the rest of us is loaded.
   const early = process.argv[2] === "run" ? load("start-processes").startProcesses() : null;
   load(name).main(early);

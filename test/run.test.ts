@@ -72,6 +72,16 @@ describe("netcell run", () => {
     expect(r.stdout).not.toContain("NETCELL_SECRET");
   });
 
+  it("keeps Node's certificates out of its own start, and hands the variable on when asked", async () => {
+    const env = { NODE_EXTRA_CA_CERTS: "/nowhere.pem" };
+    const argv = [CLI, "run", "--env", "NODE_EXTRA_CA_CERTS", "--", "env"];
+    const r = await command(argv, { env });
+    expect(r.stdout).toContain("NODE_EXTRA_CA_CERTS=/nowhere.pem\n");
+    expect(r.stdout).not.toContain("NETCELL");
+    // Node warns of a file that it was told to read and could not.
+    expect(r.stderr).toBe("");
+  });
+
   it("starts in the caller's directory, or where --workdir says", async () => {
     expect((await cell(["pwd"], [], { cwd: dir })).stdout).toBe(`${dir}\n`);
     expect((await cell(["pwd"], ["--workdir", "/usr/bin"])).stdout).toBe("/usr/bin\n");

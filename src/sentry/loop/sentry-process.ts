@@ -113,7 +113,7 @@ export class SentryProcess implements KernelDriver {
     const rng = config.seed === undefined ? new SecureRng() : new SeededRng(config.seed);
     const clock = new HostClock();
     const memory = new MemfdMemory();
-    const platform = SystrapPlatform.create({
+    const platform = SystrapPlatform.begin({
       maxStubs: limits.tasks + STUBS_EXTRA,
       vdso: clock.vdso,
     });
@@ -153,6 +153,7 @@ export class SentryProcess implements KernelDriver {
       address: network.address?.split("/")[0] ?? null,
       nameServer: network.dns ?? null,
     });
+    platform.awaitFirstStub();
     const send = control.send.bind(control);
     this.#programs = new Programs(this.#kernel, counter, devpts, bootTask, send);
   }

@@ -38,16 +38,20 @@ export class StubPool {
   readonly #exits = new host.Epoll();
   /** Called with a stub that ended without being told to. */
   onDeath: (stub: Stub) => void = () => {};
-  readonly probe: FrameProbe;
+  /** Known when awaitZygote() has returned. */
+  probe!: FrameProbe;
 
   readonly #changes: Changes;
+  readonly #bornAt: number;
 
+  /** Clones the zygote, and does not wait for it. */
   constructor(area: SharedArea, globalOffset: number, maxStubs: number, changes: Changes) {
     this.#area = area;
     this.#changes = changes;
     this.#maxStubs = maxStubs;
     this.#zygote = new Stub(area, area.allocate(STUB_AREA_BYTES));
-    this.probe = this.#bearZygote(globalOffset);
+    this.#bearZygote(globalOffset);
+    this.#bornAt = performance.now();
   }
 
   /** Readable when a stub has ended: then call reap(). */
@@ -58,7 +62,7 @@ export class StubPool {
     return this.#byPid.size;
   }
 
-  #bearZygote(globalOffset: number): FrameProbe {
+  #bearZygote(globalOffset: number): void {
     const z = this.#zygote;
     const argBytes = host.pinnedBytes(56);
     const args = new BigUint64Array(argBytes.buffer);
@@ -74,12 +78,17 @@ export class StubPool {
     if (pid < 0) throw new Error(`the host gives no process for programs (errno ${-pid})`);
     z.pid = pid;
     z.pidfd = host.pidfdOpen(pid);
+  }
+
+  /** Waits until the zygote is up. Throws with the reason when it does not come up. */
+  awaitZygote(): void {
+    const z = this.#zygote;
+    const { pid } = z;
     const probe = z.runOffset >> 2;
     const words = this.#area.words;
     const idle = new Int32Array(new SharedArrayBuffer(4));
-    const start = performance.now();
     while (Atomics.load(words, probe) !== PROBE_DONE) {
-      const late = performance.now() - start;
+      const late = performance.now() - this.#bornAt;
       if (z.hasExited() || late > BIRTH_TIMEOUT_MS) {
         host.kill(pid, host.SIGKILL);
         const status = host.waitpid(pid, 0) === pid ? host.lastWaitStatus() : -1;
@@ -90,7 +99,7 @@ export class StubPool {
       if (late > 2) Atomics.wait(idle, 0, 0, 1);
     }
     const fpOffset = words[probe + 4];
-    return {
+    this.probe = {
       frameOffset: words[probe + 2],
       fpOffset,
       xstateBytes: words[probe + 6],

@@ -51,13 +51,14 @@ export class SystrapPlatform implements Platform {
   readonly minAddress = 0x1_0000;
   readonly maxAddress = L.REGION_BASE;
   readonly vdso: VdsoImage | null;
-  readonly processor: ProcessorInfo;
 
   readonly changes = new Changes(() => this.#waitForChanges());
   readonly area: SharedArea;
   readonly pool: StubPool;
-  readonly probe: FrameProbe;
-  readonly fpFormat: FpFormat;
+  // Known when awaitFirstStub() has returned.
+  processor!: ProcessorInfo;
+  probe!: FrameProbe;
+  fpFormat!: FpFormat;
   /** Readable when a context stopped while the Sentry slept. */
   readonly bellFd: number;
   onAddressSpaceDeath: ((space: AddressSpace) => void) | null = null;
@@ -80,6 +81,13 @@ export class SystrapPlatform implements Platform {
 
   /** Starts the first stub: before the Sentry locks itself down. Throws with the reason if the host cannot. */
   static create(options: SystrapOptions): SystrapPlatform {
+    const platform = SystrapPlatform.begin(options);
+    platform.awaitFirstStub();
+    return platform;
+  }
+
+  /** As create, but does not wait: awaitFirstStub() must follow, also before the lock-down. */
+  static begin(options: SystrapOptions): SystrapPlatform {
     return new SystrapPlatform(options);
   }
 
@@ -96,6 +104,10 @@ export class SystrapPlatform implements Platform {
     if (this.#cpus >= MANY_CPUS) this.#setGlobal(L.G_MAPPER_SPIN, MAPPER_SPINS);
     this.pool = new StubPool(this.area, this.#global, options.maxStubs, this.changes);
     this.pool.onDeath = (stub) => this.#spaces.get(stub)?.die();
+  }
+
+  awaitFirstStub(): void {
+    this.pool.awaitZygote();
     this.probe = this.pool.probe;
     this.#setGlobal(L.G_FRAME_OFFSET, this.probe.frameOffset);
     const { extendedBytes, xstateBytes } = this.probe;
