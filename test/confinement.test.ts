@@ -167,6 +167,36 @@ describe("the end of a sandbox", () => {
     ).toBe(true);
   });
 
+  it("ends at SIGTERM although its kernel is stuck", async () => {
+    const { monitor, all } = await start(BUSY);
+    process.kill((all.find((p) => p.name === "netcell-sentry") as HostProcess).pid, "SIGSTOP");
+    monitor.kill("SIGTERM");
+    expect(await ended(monitor)).toBe(143);
+    expect(
+      await allGone(
+        all.map((p) => p.pid),
+        2000,
+      ),
+    ).toBe(true);
+  });
+
+  it("ends at the third SIGTERM although its program ignores them", async () => {
+    const { monitor, all } = await start(["sh", "-c", "trap '' TERM; echo started; sleep 1000"]);
+    monitor.kill("SIGTERM");
+    const isOver = (): boolean => monitor.exitCode !== null || monitor.signalCode !== null;
+    await until(isOver, 300).catch(() => {});
+    expect(isOver()).toBe(false);
+    const insist = setInterval(() => monitor.kill("SIGTERM"), 100);
+    expect(await ended(monitor)).toBe(143);
+    clearInterval(insist);
+    expect(
+      await allGone(
+        all.map((p) => p.pid),
+        2000,
+      ),
+    ).toBe(true);
+  });
+
   it("dies with its monitor", async () => {
     const { monitor, all } = await start(BUSY);
     monitor.kill("SIGKILL");

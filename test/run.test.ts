@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { cell, netcell } from "./support/cell.ts";
+import { CLI, cell, command, netcell } from "./support/cell.ts";
 
 let dir = "";
 beforeAll(() => {

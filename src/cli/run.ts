@@ -9,11 +9,12 @@ import type { StartedProcesses } from "../sandbox/start-processes.ts";
 import { passThrough } from "../sandbox/terminal.ts";
 import { noteOutput, tell } from "./output.ts";
 import { type RunFlags, sandboxOptions, spawnOptions } from "./run-options.ts";
+import { SignalForwarder } from "./signals.ts";
 
 const STDIN = 0;
 const STDOUT = 1;
-const FORWARDED = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const;
-const SIGNAL_NUMBERS = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1, SIGQUIT: 3, SIGUSR1: 10, SIGUSR2: 12 };
+/** What a shell adds to a signal's number. */
+const SIGNALLED = 128;
 
 function reportRefusal(r: Refusal): void {
   const name = r.name === null ? "" : ` (${r.name})`;
@@ -76,27 +77,18 @@ export async function run(
     options.stdout = "pipe";
   }
   const sandbox = await startIn(early, { ...sandboxOptions(flags), onRefused: reportRefusal });
-  let child: Process | null = null;
-  let pendingSignal = 0;
-  const handlers = FORWARDED.map((name) => {
-    const handler = (): void => {
-      const signal = SIGNAL_NUMBERS[name];
-      if (child !== null) child.kill(signal);
-      else pendingSignal = signal;
-    };
-    process.on(name, handler);
-    return [name, handler] as const;
-  });
+  const signals = new SignalForwarder(sandbox);
+  signals.listen();
   try {
-    child = await sandbox.spawn(argv, options);
-    if (pendingSignal !== 0) child.kill(pendingSignal);
+    const child = await sandbox.spawn(argv, options);
+    signals.started(child);
     return await follow(child, hasTerminal);
   } catch (error) {
     if (!(error instanceof NetcellError)) throw error;
-    tell(error.message);
-    return exitStatusOf(error);
+    tell(signals.endedBy === 0 ? error.message : signals.reason);
+    return signals.endedBy === 0 ? exitStatusOf(error) : SIGNALLED + signals.endedBy;
   } finally {
-    for (const [name, handler] of handlers) process.off(name, handler);
+    signals.stop();
     await sandbox.close();
   }
 }

@@ -60,6 +60,8 @@ export class Sandbox implements AsyncDisposable, ProcessHost {
   readonly #defaultWorkdir: string;
   readonly #nullFd: number;
   readonly #processes = new Map<number, PendingProcess>();
+  /** What to do with the answer to a ping, and when none can come any more. */
+  readonly #pings = new Map<number, (isAlive: boolean) => void>();
   #nextId = 1;
   #failure: NetcellError | null = null;
   #closing: Promise<void> | null = null;
@@ -223,6 +225,10 @@ export class Sandbox implements AsyncDisposable, ProcessHost {
       this.#fail(message.message);
       return;
     }
+    if (message.type === "pong") {
+      this.#pings.get(message.id)?.(true);
+      return;
+    }
     const entry = this.#processes.get(message.id);
     if (entry === undefined) return;
     if (message.type === "spawned") entry.spawned(message.pid);
@@ -238,6 +244,21 @@ export class Sandbox implements AsyncDisposable, ProcessHost {
         entry.exit({ exitCode, signal, timedOut: entry.timedOut });
       }
     }
+  }
+
+  /** Whether its kernel still works: false when it is closed, or does not answer in time. */
+  async answers(withinMs: number): Promise<boolean> {
+    if (this.#failure !== null) return false;
+    const id = this.#nextId++;
+    const answer = new Promise<boolean>((resolve) => {
+      const timer = setTimeout(resolve, withinMs, false);
+      this.#pings.set(id, (isAlive) => {
+        clearTimeout(timer);
+        resolve(isAlive);
+      });
+    });
+    this.#control.send({ type: "ping", id }).catch(() => {});
+    return answer.finally(() => this.#pings.delete(id));
   }
 
   signalProcess(id: number, signal: number): void {
@@ -274,6 +295,7 @@ export class Sandbox implements AsyncDisposable, ProcessHost {
 
   async #close(): Promise<void> {
     if (this.#onAbort !== null) this.#signal?.removeEventListener("abort", this.#onAbort);
+    for (const answer of this.#pings.values()) answer(false);
     const failure = (this.#failure ??= new NetcellError("ERR_CLOSED", "the sandbox is closed."));
     const gone = endProcesses(this.#started);
     this.#control.close();

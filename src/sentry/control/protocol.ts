@@ -85,7 +85,9 @@ export type ToSentry =
   | { type: "start"; config: SentryConfig }
   | SpawnRequest
   | { type: "signal"; id: number; signal: number }
-  | { type: "resize"; id: number; rows: number; columns: number };
+  | { type: "resize"; id: number; rows: number; columns: number }
+  /** Answered by pong: the loop still goes round. */
+  | { type: "ping"; id: number };
 
 export type FromSentry =
   | { type: "ready"; pid: number }
@@ -99,4 +101,5 @@ export type FromSentry =
       signal: number | null;
       coreDumped: boolean;
     }
+  | { type: "pong"; id: number }
   | { type: "fatal"; message: string };

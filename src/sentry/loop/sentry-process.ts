@@ -187,6 +187,9 @@ export class SentryProcess implements KernelDriver {
       case "resize":
         this.#programs.resize(message.id, message.rows, message.columns);
         break;
+      case "ping":
+        this.#control.send({ type: "pong", id: message.id });
+        break;
     }
   }
 
