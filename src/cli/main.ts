@@ -69,6 +69,8 @@ function program(early: StartedProcesses | null): Command {
     .option("--connections <n>")
     .option("--tmpfs-size <size>")
     .option("--timeout <duration>", "kill it after this time (status 124)")
+    .option("--impair <spec>", "a bad link: loss=1%,delay=50ms,jitter=10ms,rate=10mbit,...")
+    .option("--time <clock>", "host, or virtual[=START]: jumps when all programs wait")
     .option("--seed <n>", "repeatable randomness")
     .option("--strace", "trace system calls to --log, or stderr")
     .option("--log <file>", "diagnostics: system calls that are missing, with --strace all")

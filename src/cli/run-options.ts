@@ -34,6 +34,8 @@ export interface RunFlags {
   connections?: string;
   tmpfsSize?: string;
   timeout?: string;
+  impair?: string;
+  time?: string;
   seed?: string;
   strace?: boolean;
   log?: string;
@@ -80,6 +82,21 @@ function environment(
   return env;
 }
 
+/** host, virtual, or virtual=START: seconds since 1970, or a date as in ISO 8601. */
+function sandboxTime(text: string): Pick<SandboxOptions, "time" | "timeStartMs"> {
+  const MS_PER_S = 1000;
+  if (text === "host" || text === "virtual") return { time: text };
+  const start = /^virtual=(.+)$/.exec(text)?.[1] ?? "";
+  const ms = /^\d+$/.test(start) ? Number(start) * MS_PER_S : Date.parse(start);
+  if (!Number.isSafeInteger(ms) || ms < 0) {
+    throw new NetcellError(
+      "ERR_USAGE",
+      `--time "${text}" must be host, virtual, or virtual=START like virtual=2030-01-01T00:00:00Z.`,
+    );
+  }
+  return { time: "virtual", timeStartMs: ms };
+}
+
 export function sandboxOptions(flags: RunFlags): SandboxOptions {
   const options: SandboxOptions = {};
   const limits: NonNullable<SandboxOptions["limits"]> = {};
@@ -98,6 +115,7 @@ export function sandboxOptions(flags: RunFlags): SandboxOptions {
     "mac",
     "pcap",
     "log",
+    "impair",
   ] as const) {
     const value = flags[name];
     if (value !== undefined) options[name] = value;
@@ -106,6 +124,7 @@ export function sandboxOptions(flags: RunFlags): SandboxOptions {
   if (flags.allow !== undefined) options.allow = flags.allow;
   if (flags.deny !== undefined) options.deny = flags.deny;
   if (flags.publish !== undefined) options.publish = flags.publish;
+  if (flags.time !== undefined) Object.assign(options, sandboxTime(flags.time));
   if (flags.seed !== undefined) options.seed = Number(flags.seed);
   if (flags.strace === true) options.strace = true;
   if (flags.memory !== undefined) limits.memoryBytes = parseSize("--memory", flags.memory);

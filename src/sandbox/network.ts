@@ -12,7 +12,7 @@ import { close, getrandom } from "../host/libc.ts";
 import { openTap } from "../host/tun.ts";
 import { SOCK_STREAM } from "../host/unix-socket.ts";
 import { EventLoopLink } from "../link/host/index.ts";
-import { VNET_HEADER } from "../link/index.ts";
+import { type Conditions, parseConditions, VNET_HEADER } from "../link/index.ts";
 import { IpAddr, parseIp } from "../netstack/index.ts";
 import type { NetworkConfig } from "../sentry/control/protocol.ts";
 import { SecureRng } from "../sentry/loop/secure-rng.ts";
@@ -37,6 +37,8 @@ export interface SandboxNetwork {
 
 const GATEWAY_ADDRESS = "10.0.2.15/24";
 const GATEWAY_ROUTER = "10.0.2.2";
+/** With --impair: as a line is that one could have. */
+const IMPAIRED_MTU = 1500;
 /** A link of our own making carries whole 64 KiB packets. */
 const GATEWAY_MTU = 65_520;
 const TAP_MTU = 1500;
@@ -76,6 +78,13 @@ function checkIp6(options: SandboxOptions, kind: string): void {
 function isIpv6(text: string): boolean {
   const addr = parseIp(text);
   return addr !== null && !addr.isV4 && !addr.isMulticast && !addr.isUnspecified;
+}
+
+function conditions(options: SandboxOptions): Conditions | null {
+  if (options.impair === undefined) return null;
+  const parsed = parseConditions(options.impair);
+  if (typeof parsed === "string") throw new NetcellError("ERR_USAGE", `impair: ${parsed}.`);
+  return parsed;
 }
 
 function checkAddress(option: string, text: string): string {
@@ -146,6 +155,9 @@ export async function openNetwork(options: SandboxOptions): Promise<SandboxNetwo
   if (options.router !== undefined) checkAddress("router", options.router);
   if (options.dns !== undefined) checkAddress("dns", options.dns);
   checkIp6(options, kind);
+  if (conditions(options) !== null && kind === "none") {
+    throw new NetcellError("ERR_USAGE", "impair needs a network.");
+  }
   if (kind.startsWith("tap")) return openTapNetwork(options, kind, cidr);
   const pcapFd = openPcap(options);
   const closePcap = (): void => {
@@ -204,6 +216,8 @@ function openTapNetwork(options: SandboxOptions, kind: string, cidr?: string): S
   if (options.ip6 !== undefined) config.address6 = options.ip6;
   if (options.router6 !== undefined) config.router6 = options.router6;
   if (options.dns !== undefined) config.dns = options.dns;
+  const impair = conditions(options);
+  if (impair !== null) config.impair = impair;
   const release = (): void => {
     close(fd);
     if (pcapFd >= 0) closeSync(pcapFd);
@@ -255,7 +269,8 @@ async function routerFor(cidr: string, given: string | undefined): Promise<strin
 async function openLink(options: SandboxOptions, plan: GatewayPlan): Promise<SandboxNetwork> {
   checkCidr("ip", plan.cidr);
   const router = await routerFor(plan.cidr, options.router);
-  const mtu = options.mtu ?? GATEWAY_MTU;
+  const impair = conditions(options);
+  const mtu = options.mtu ?? (impair === null ? GATEWAY_MTU : IMPAIRED_MTU);
   const mac = options.mac ?? GUEST_MAC;
   const inside6 = gatewayIp6(options);
   const config: NetworkConfig = {
@@ -266,6 +281,7 @@ async function openLink(options: SandboxOptions, plan: GatewayPlan): Promise<San
     mtu,
     mac,
   };
+  if (impair !== null) config.impair = impair;
   if (inside6 !== null) {
     config.address6 = inside6.cidr;
     config.router6 = inside6.router6.addr.toString();
@@ -334,6 +350,7 @@ async function startGateway(
     fd: linkFd,
     mtu,
     mac: macBytes(ROUTER_MAC),
+    gso: options.impair === undefined,
     onDelivered: () => gateway.run(),
     onClosed: () => gateway.close(),
   });

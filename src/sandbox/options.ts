@@ -47,7 +47,13 @@ export interface SandboxOptions {
   publish?: string[];
   /** Every frame of the link is written here: .pcap, or .pcapng by suffix. */
   pcap?: string;
+  /** A bad link: "loss=1%,delay=50ms,jitter=10ms,reorder=2%,duplicate=1%,corrupt=0.1%,rate=10mbit,queue=100". */
+  impair?: string;
   limits?: Partial<Limits>;
+  /** "host", or "virtual": a clock that stands while programs run, and jumps when all of them wait. */
+  time?: "host" | "virtual";
+  /** When virtual time starts, in ms since 1970; default 2023-11-14T22:13:20Z. */
+  timeStartMs?: number;
   seed?: number;
   /** Where system calls that are missing, and with strace all of them, are written. */
   log?: string;
@@ -126,6 +132,9 @@ const schema = v.strictObject({
   publish: v.optional(v.array(v.string())),
   pcap: v.optional(v.string()),
   limits: v.optional(v.record(v.string(), v.pipe(v.number(), v.integer(), v.minValue(1)))),
+  impair: v.optional(v.string()),
+  time: v.optional(v.picklist(["host", "virtual"], "is host or virtual")),
+  timeStartMs: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
   seed: v.optional(v.pipe(v.number(), v.integer())),
   log: v.optional(v.string()),
   strace: v.optional(v.boolean()),

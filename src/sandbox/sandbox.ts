@@ -4,6 +4,7 @@ import type { ChildProcess } from "node:child_process";
 import { constants, openSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { errnoName } from "../abi/errno.ts";
+import { MS } from "../base/clock.ts";
 import { DEFAULT_LIMITS } from "../base/limits.ts";
 import type { GoferConfig } from "../gofer/index.ts";
 import { close } from "../host/libc.ts";
@@ -50,6 +51,8 @@ interface PendingProcess {
 }
 
 const STDERR = 2;
+/** A round number of seconds, in 2023: when virtual time starts unless told otherwise. */
+const VIRTUAL_START_MS = 1_700_000_000_000;
 const ENOENT = 2;
 const ENOTDIR = 20;
 
@@ -393,6 +396,8 @@ function sentryConfig(
     cpus: availableParallelism(),
   };
   if (options.seed !== undefined) config.seed = options.seed;
+  if (options.time === "virtual")
+    config.virtualStartNs = (options.timeStartMs ?? VIRTUAL_START_MS) * MS;
   return config;
 }
 

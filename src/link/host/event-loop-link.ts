@@ -16,6 +16,8 @@ export interface EventLoopLinkConfig {
   fd: number;
   mtu: number;
   mac: Uint8Array;
+  /** False: every frame goes out at its own size. */
+  gso?: boolean;
   /** Frames have been delivered: run what they caused. */
   onDelivered: () => void;
   onClosed: () => void;
@@ -25,9 +27,11 @@ export class EventLoopLink implements LinkEndpoint {
   readonly #link: FdLink;
   readonly #socket: Socket;
   readonly #stream = new FrameStream();
+  readonly #gso: boolean;
   #sink: LinkSink | null = null;
 
   constructor(config: EventLoopLinkConfig) {
+    this.#gso = config.gso !== false;
     const { fd, mtu, mac, onDelivered, onClosed } = config;
     growSendBuffer(fd, SEND_BUFFER_BYTES);
     this.#link = new FdLink({ fd, kind: "stream", mtu, mac });
@@ -68,7 +72,7 @@ export class EventLoopLink implements LinkEndpoint {
     return this.#link.checksumOffload;
   }
   get gsoBytesMax(): number {
-    return this.#link.gsoBytesMax;
+    return this.#gso ? this.#link.gsoBytesMax : 0;
   }
 
   attach(sink: LinkSink): void {

@@ -37,8 +37,9 @@ export class ImpairedLink implements LinkEndpoint, LinkSink {
   get checksumOffload(): boolean {
     return this.#inner.checksumOffload;
   }
+  /** Every frame fares for itself, so none may stand for many. */
   get gsoBytesMax(): number {
-    return this.#inner.gsoBytesMax;
+    return 0;
   }
   attach(sink: LinkSink): void {
     this.#sink = sink;

@@ -4,6 +4,7 @@
 // Sentry turns them into byte strings.
 
 import type { Limits } from "../../base/limits.ts";
+import type { Conditions } from "../../link/index.ts";
 
 export const CONTROL_MESSAGE_BYTES_MAX = 1 << 20;
 
@@ -49,6 +50,8 @@ export interface NetworkConfig {
   mtu?: number;
   /** "02:6e:63:00:00:0f". */
   mac?: string;
+  /** How bad the link is, both ways. */
+  impair?: Conditions;
 }
 
 /** Up to three descriptors come along, in this order: `hasLink`, `pcapFormat`, `hasLog`. */
@@ -57,6 +60,8 @@ export interface SentryConfig {
   root: { mounts: MountSpec[]; entries: RootEntry[] };
   network: NetworkConfig;
   limits: Limits;
+  /** A clock that moves only when nothing runs, from this time on (ns since 1970); unset: the host's. */
+  virtualStartNs?: number;
   /** Repeatable randomness; unset: the host's. */
   seed?: number;
   hasLink: boolean;

@@ -45,7 +45,11 @@ export class Loop implements HostPoller {
   sleeps = 0;
   spinsPaid = 0;
 
-  constructor(platform: SystrapPlatform, clock: LoopClock) {
+  readonly #patienceNs: number;
+
+  /** patienceNs: how long virtual time waits for the host before it jumps, though never longer than the jump. */
+  constructor(platform: SystrapPlatform, clock: LoopClock, patienceNs = 0) {
+    this.#patienceNs = patienceNs;
     this.#platform = platform;
     this.#clock = clock;
     this.#canSpin = host.schedGetAffinity().length > 1;
@@ -117,6 +121,8 @@ export class Loop implements HostPoller {
     if (this.#dispatch(0) > 0) return true;
     const deadline = driver.nextDeadlineNs();
     if (deadline === Number.POSITIVE_INFINITY) return false;
+    const patienceNs = Math.min(this.#patienceNs, deadline - clock.monotonicNs());
+    if (patienceNs > 0 && this.#dispatch(patienceNs) > 0) return true;
     clock.advanceToNs(deadline);
     return true;
   }

@@ -4,9 +4,9 @@
 import { POLLIN, POLLOUT } from "../../abi/poll.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Limits } from "../../base/limits.ts";
-import type { Rng } from "../../base/rng.ts";
+import { type Rng, SeededRng } from "../../base/rng.ts";
 import { FdLink } from "../../link/host/index.ts";
-import { CaptureLink, PcapWriter } from "../../link/index.ts";
+import { CaptureLink, ImpairedLink, PcapWriter } from "../../link/index.ts";
 import {
   type AddressConfig,
   type AttachConfig,
@@ -91,7 +91,20 @@ export class Network {
     addFamily(attached, config.address, config.router);
     addFamily(attached, config.address6, config.router6);
     if (config.address6 !== undefined) attached.ipv6 = ipv6Of(config);
-    this.stack.attach(this.#recorded(link, options), attached);
+    this.stack.attach(this.#impaired(this.#recorded(link, options), options), attached);
+  }
+
+  /** A capture shows the line itself: what was lost on the way out is not in it. */
+  #impaired(link: LinkEndpoint, options: NetworkOptions): LinkEndpoint {
+    const { config, clock, rng } = options;
+    if (config.impair === undefined) return link;
+    return new ImpairedLink(link, {
+      clock,
+      timers: this.stack.timers,
+      // Of its own, so that what is lost does not depend on what else draws.
+      rng: new SeededRng(rng.u32()),
+      conditions: config.impair,
+    });
   }
 
   #recorded(link: FdLink, options: NetworkOptions): LinkEndpoint {

@@ -4,6 +4,7 @@
 import { MS_NODEV, MS_NOEXEC, MS_NOSUID } from "../../abi/mount.ts";
 import { POLLIN } from "../../abi/poll.ts";
 import { putByteString, utf8ToByteString } from "../../base/bytes.ts";
+import { MS, SECOND } from "../../base/clock.ts";
 import type { Limits } from "../../base/limits.ts";
 import { SeededRng } from "../../base/rng.ts";
 import { GoferClient } from "../../gofer/index.ts";
@@ -35,11 +36,14 @@ import { Loop } from "./loop.ts";
 import { Network } from "./network.ts";
 import { Programs } from "./programs.ts";
 import { SecureRng } from "./secure-rng.ts";
+import { VirtualClock } from "./virtual-clock.ts";
 
 /** Host processes beyond the tasks that may exist: the first stub, and those on their way out. */
 const STUBS_EXTRA = 64;
 /** st_dev of the one devpts, out of the mount table's own range. */
 const DEVPTS_DEV = 15;
+/** Virtual time does not jump before the host's network had this long to answer. */
+const VIRTUAL_PATIENCE_NS = 20 * MS;
 /** Bytes of /dev/shm, as container engines give it. */
 const SHM_BYTES = 64 * 1024 * 1024;
 
@@ -88,6 +92,14 @@ function ownMounts(kernel: Kernel, devpts: DevptsFileSystem): OwnMount[] {
   ];
 }
 
+/** Monotonic time starts at one second, as HostClock's. */
+function clockOf(config: SentryConfig): HostClock | VirtualClock {
+  if (config.virtualStartNs === undefined) return new HostClock();
+  const clock = new VirtualClock(config.virtualStartNs - SECOND);
+  clock.advanceNs(SECOND);
+  return clock;
+}
+
 /** Those that came with the configuration: link, pcap, log; -1 for none. */
 function takeDescriptors(config: SentryConfig, control: ControlSocket): number[] {
   const { hasLink, pcapFormat, hasLog } = config;
@@ -111,14 +123,14 @@ export class SentryProcess implements KernelDriver {
     this.#logFd = logFd;
     const { limits } = config;
     const rng = config.seed === undefined ? new SecureRng() : new SeededRng(config.seed);
-    const clock = new HostClock();
+    const clock = clockOf(config);
     const memory = new MemfdMemory();
     const platform = SystrapPlatform.begin({
       maxStubs: limits.tasks + STUBS_EXTRA,
       vdso: clock.vdso,
     });
-    this.#loop = new Loop(platform, clock);
     const { network, pcapFormat } = config;
+    this.#loop = new Loop(platform, clock, network.kind === "none" ? 0 : VIRTUAL_PATIENCE_NS);
     this.#network = new Network({
       ...{ config: network, linkFd, pcapFd, pcapFormat },
       ...{ clock, rng, limits, files: this.#files },
