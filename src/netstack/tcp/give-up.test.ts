@@ -31,7 +31,7 @@ describe("patience", () => {
     patient.ep.close();
     patient.advanceMs(60_000);
     expect(patient.tcp.context.demux.count).toBe(1);
-    patient.advanceMs(120_000);
+    patient.advanceMs(150_000);
     expect(patient.tcp.context.demux.count).toBe(0);
   });
 });

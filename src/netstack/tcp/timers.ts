@@ -95,11 +95,9 @@ function onRetransmit(tcb: Tcb): void {
     return;
   }
   const ctx = tcb.ctx;
-  if (tcb.troubleNs === 0) {
-    const waited = Math.min(tcb.rtt.rtoUs * 2 ** tcb.backoff, RTO_MAX_US) * 1_000;
-    tcb.troubleNs = Math.max(1, ctx.nowNs - waited);
-  }
-  if (isHopeless(tcb)) {
+  // Patience is counted from the first retransmission (Linux's retrans_stamp).
+  if (tcb.troubleNs === 0) tcb.troubleNs = Math.max(1, ctx.nowNs);
+  if (tcb.retransmits > 0 && isHopeless(tcb)) {
     giveUp(tcb);
     return;
   }
