@@ -6,6 +6,7 @@ import { SeededRng } from "../base/rng.ts";
 import {
   checksum,
   type DatagramInfo,
+  ErrorOrigin,
   IpAddr,
   NeighborState,
   NetErr,
@@ -214,7 +215,17 @@ describe("UDP between two stacks", () => {
     expect(client.send(buffer, 0, 1, null, 0)).toBe(NetErr.DestinationRequired);
     expect(client.send(buffer, 0, 1, IpAddr.v4(10, 0, 0, 255), 7000)).toBe(NetErr.NotPermitted);
     client.options.mtuDiscover = 2;
+    client.options.receiveErrors = true;
     expect(client.send(buffer, 0, 1473, B, 7000)).toBe(NetErr.MessageTooLong);
+    // ip_local_error: what a router would have said, and no pending error.
+    const told = {
+      origin: ErrorOrigin.Local,
+      error: NetErr.MessageTooLong,
+      info: 1500,
+      port: 7000,
+    };
+    expect(client.takeErrorEntry()).toMatchObject(told);
+    expect(client.takeError()).toBe(0);
     w.a.routes.remove(w.a.routes.entries[w.a.routes.entries.length - 1]);
     expect(client.send(buffer, 0, 1, OFF_LINK, 7000)).toBe(NetErr.NetworkUnreachable);
   });

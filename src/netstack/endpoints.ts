@@ -4,6 +4,7 @@
 import type { Family, IpAddr } from "./ip-addr.ts";
 import type { NetError } from "./net-error.ts";
 import type { OnReadiness } from "./readiness.ts";
+import type { ErrorEntry } from "./stack/error-queue.ts";
 
 /** Fields are read when they matter; setting one takes effect on the next packet. */
 export interface CommonOptions {
@@ -23,7 +24,14 @@ export interface CommonOptions {
   receiveBufferBytes: number;
   sendBufferLocked: boolean;
   receiveBufferLocked: boolean;
+  /** IP_RECVERR, IPV6_RECVERR: ICMP errors go into the error queue, soft ones are reported too. */
   receiveErrors: boolean;
+  /** Which moments of each packet go into the error queue: bits 1 << TimestampKind. */
+  timestamps: number;
+  /** Timestamps bear a key: the number of the datagram, or of the stream's last byte; else 0. */
+  timestampKeys: boolean;
+  /** Without a copy of the packet. */
+  timestampsOnly: boolean;
 }
 
 export interface Endpoint {
@@ -38,6 +46,10 @@ export interface Endpoint {
   onReadiness: OnReadiness | null;
   /** SO_ERROR: the pending error, cleared; 0 when none. */
   takeError(): NetError | 0;
+  /** The oldest of the error queue (MSG_ERRQUEUE), or null. */
+  takeErrorEntry(): ErrorEntry | null;
+  /** Keys of timestamps count from here (SOF_TIMESTAMPING_OPT_ID set anew). */
+  restartTimestampKeys(): NetError | 0;
   bind(addr: IpAddr, port: number): NetError | 0;
   connect(addr: IpAddr, port: number): NetError | 0;
   /** No more use by the owner; a TCP endpoint goes on to close in the background. */
@@ -139,6 +151,8 @@ export interface TcpEndpointOptions extends CommonOptions {
 export const WRITE_MORE = 1;
 export const WRITE_EOR = 2;
 export const WRITE_URGENT = 4;
+/** MSG_ZEROCOPY: an entry of the error queue says when these bytes are done with. */
+export const WRITE_ZEROCOPY = 8;
 
 export interface TcpEndpoint extends Endpoint {
   readonly options: TcpEndpointOptions;
@@ -218,6 +232,8 @@ export interface DatagramEndpoint extends Endpoint {
   /** Bytes of the next datagram, 0 when none (FIONREAD). */
   readonly nextBytes: number;
   readonly queuedSendBytes: number;
+  /** MSG_ZEROCOPY: the send just made is done with; the error queue says so. */
+  completeZerocopy(): void;
   disconnect(): void;
   joinGroup(group: IpAddr, nicId: number): NetError | 0;
   leaveGroup(group: IpAddr, nicId: number): NetError | 0;

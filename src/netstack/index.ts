@@ -12,6 +12,7 @@ export {
   WRITE_EOR,
   WRITE_MORE,
   WRITE_URGENT,
+  WRITE_ZEROCOPY,
 } from "./endpoints.ts";
 export type { IcmpForwarder } from "./icmp/icmp.ts";
 export type { PingEndpoint } from "./icmp/ping-endpoint.ts";
@@ -22,6 +23,7 @@ export type { RawEndpoint } from "./raw/raw-endpoint.ts";
 export { type OnReadiness, Ready } from "./readiness.ts";
 export { completeChecksum } from "./stack/checksum-partial.ts";
 export { Counters } from "./stack/counters.ts";
+export { type ErrorEntry, ErrorOrigin, TimestampKind } from "./stack/error-queue.ts";
 export type { Ipv6Config } from "./stack/ipv6-interface.ts";
 export type { LinkEndpoint, LinkSink } from "./stack/link-endpoint.ts";
 export { type NeighborEntry, NeighborState } from "./stack/neighbors.ts";

@@ -29,6 +29,10 @@ export const NetErr = {
   HostDown: -23,
   Closed: -24,
   NoDevice: -25,
+  /** ICMP said so: a bad parameter, a policy, a host cut off. */
+  Protocol: -26,
+  AccessDenied: -27,
+  HostIsolated: -28,
 } as const;
 
 /** For messages and traces: "ConnectionRefused". */

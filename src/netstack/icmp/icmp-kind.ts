@@ -11,6 +11,7 @@ import {
   ICMP_KIND_PORT_UNREACHABLE,
   ICMP_KIND_PROTOCOL_UNREACHABLE,
   ICMP_KIND_TIME_EXCEEDED,
+  type IcmpError,
 } from "../stack/transport.ts";
 import {
   ICMP_PARAMETER_PROBLEM,
@@ -83,21 +84,55 @@ export function icmp6Kind(type: number, code: number): number {
   }
 }
 
-/** The error to report; soft ones only when the user asked for all (IP_RECVERR). 0: nothing. */
-export function hardError(kind: number, all: boolean): NetError | 0 {
-  switch (kind) {
-    case ICMP_KIND_PORT_UNREACHABLE:
-      return NetErr.ConnectionRefused;
-    case ICMP_KIND_PROTOCOL_UNREACHABLE:
-      return NetErr.ProtocolUnavailable;
-    case ICMP_KIND_ADMIN_PROHIBITED:
-      return NetErr.HostUnreachable;
-    case ICMP_KIND_NET_UNREACHABLE:
-      return all ? NetErr.NetworkUnreachable : 0;
-    case ICMP_KIND_HOST_UNREACHABLE:
-    case ICMP_KIND_TIME_EXCEEDED:
-      return all ? NetErr.HostUnreachable : 0;
-    default:
-      return 0;
+/** icmp_err_convert: by the code of a destination unreachable. */
+const UNREACHABLE_ERRORS: readonly NetError[] = [
+  NetErr.NetworkUnreachable,
+  NetErr.HostUnreachable,
+  NetErr.ProtocolUnavailable,
+  NetErr.ConnectionRefused,
+  NetErr.MessageTooLong,
+  NetErr.NotSupported,
+  NetErr.NetworkUnreachable,
+  NetErr.HostDown,
+  NetErr.HostIsolated,
+  NetErr.NetworkUnreachable,
+  NetErr.HostUnreachable,
+  NetErr.NetworkUnreachable,
+];
+/** Codes 2, 3, 6 to 10 and 13 to 15 are fatal: there is no use in trying again. */
+const UNREACHABLE_FATAL = 0b1110_0111_1100_1100;
+/** As icmpv6_err_convert. */
+const UNREACHABLE6_ERRORS: readonly NetError[] = [
+  NetErr.NetworkUnreachable,
+  NetErr.AccessDenied,
+  NetErr.HostUnreachable,
+  NetErr.HostUnreachable,
+  NetErr.ConnectionRefused,
+  NetErr.AccessDenied,
+  NetErr.AccessDenied,
+];
+const UNREACHABLE6_FATAL = 0b111_0010;
+
+/** What an endpoint reports. */
+export function icmpErrorOf(e: IcmpError): NetError {
+  if (e.kind === ICMP_KIND_PACKET_TOO_BIG) return NetErr.MessageTooLong;
+  if (e.dst.isV4) {
+    if (e.type === ICMP_TIME_EXCEEDED) return NetErr.HostUnreachable;
+    if (e.type === ICMP_PARAMETER_PROBLEM) return NetErr.Protocol;
+    return UNREACHABLE_ERRORS[e.code] ?? NetErr.HostUnreachable;
   }
+  if (e.type === ICMP6_TIME_EXCEEDED) return NetErr.HostUnreachable;
+  if (e.type === ICMP6_PARAMETER_PROBLEM) return NetErr.Protocol;
+  return UNREACHABLE6_ERRORS[e.code] ?? NetErr.Protocol;
+}
+
+/** Whether a connected endpoint hears of it without having asked (RFC 1122 4.1.3.3). */
+export function isHardError(e: IcmpError, mtuDiscover: number): boolean {
+  if (e.kind === ICMP_KIND_PACKET_TOO_BIG) return mtuDiscover !== 0;
+  if (e.dst.isV4) {
+    if (e.type === ICMP_PARAMETER_PROBLEM) return true;
+    return e.type === ICMP_UNREACHABLE && ((UNREACHABLE_FATAL >>> e.code) & 1) !== 0;
+  }
+  if (e.type === ICMP6_PARAMETER_PROBLEM) return true;
+  return e.type === ICMP6_UNREACHABLE && ((UNREACHABLE6_FATAL >>> e.code) & 1) !== 0;
 }

@@ -46,7 +46,7 @@ import {
 } from "../wire/ipv4.ts";
 import { icmpKind } from "./icmp-kind.ts";
 import { PingTable } from "./ping-endpoint.ts";
-import { dispatchIcmpError, newIcmpError } from "./quoted.ts";
+import { dispatchIcmpError, newIcmpError, setCarrier, setNoCarrier } from "./quoted.ts";
 import { RateLimit } from "./rate-limit.ts";
 
 /** RFC 1812 4.3.2.3: as much of the packet as fits in 576 bytes. */
@@ -191,12 +191,14 @@ export class IcmpProtocol implements TransportProtocol {
     error.kind = kind;
     error.type = type;
     error.code = code;
-    error.from.set(pkt.src);
+    setCarrier(error, pkt);
     error.protocol = ipv4Protocol(b, o);
     error.bytes = b;
+    error.l3 = o;
     error.l4 = o + header;
     error.end = pkt.end;
     error.mtu = 0;
+    error.pointer = type === ICMP_PARAMETER_PROBLEM ? b[pkt.l4 + 4] : 0;
     if (kind === ICMP_KIND_PACKET_TOO_BIG) {
       const told = icmpNextMtu(b, pkt.l4);
       error.mtu = told === 0 ? nextLowerPlateau(ipv4Total(b, o)) : told;
@@ -213,12 +215,12 @@ export class IcmpProtocol implements TransportProtocol {
     error.kind = ICMP_KIND_HOST_UNREACHABLE;
     error.type = ICMP_UNREACHABLE;
     error.code = UNREACHABLE_HOST;
-    error.mtu = 0;
     error.src.setV4(ipv4Src(b, o));
     error.dst.setV4(ipv4Dst(b, o));
-    error.from.set(error.src);
+    setNoCarrier(error);
     error.protocol = ipv4Protocol(b, o);
     error.bytes = b;
+    error.l3 = o;
     error.l4 = o + ipv4HeaderBytes(b, o);
     error.end = pkt.end;
     if (error.end - error.l4 >= 8) dispatchIcmpError(this.#stack, error);

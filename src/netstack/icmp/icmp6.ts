@@ -50,7 +50,7 @@ import {
 import type { IcmpForwarder } from "./icmp.ts";
 import { icmp6Kind } from "./icmp-kind.ts";
 import { PingTable } from "./ping-endpoint.ts";
-import { dispatchIcmpError, newIcmpError } from "./quoted.ts";
+import { dispatchIcmpError, newIcmpError, setCarrier, setNoCarrier } from "./quoted.ts";
 import { RateLimit } from "./rate-limit.ts";
 
 /** As much of the packet as fits in IPv6's minimum MTU. */
@@ -179,7 +179,8 @@ export class Icmp6Protocol implements TransportProtocol {
     error.kind = kind;
     error.type = type;
     error.code = code;
-    error.from.set(pkt.src);
+    setCarrier(error, pkt);
+    error.pointer = type === ICMP6_PARAMETER_PROBLEM ? icmp6Rest(pkt.bytes, pkt.l4) : 0;
     error.mtu = kind === ICMP_KIND_PACKET_TOO_BIG ? icmp6Rest(pkt.bytes, pkt.l4) : 0;
     dispatchIcmpError(this.#stack, error);
   }
@@ -205,6 +206,7 @@ export class Icmp6Protocol implements TransportProtocol {
       } else {
         error.protocol = next;
         error.bytes = b;
+        error.l3 = o;
         error.l4 = at;
         error.end = end;
         return true;
@@ -220,8 +222,7 @@ export class Icmp6Protocol implements TransportProtocol {
     error.kind = ICMP_KIND_HOST_UNREACHABLE;
     error.type = ICMP6_UNREACHABLE;
     error.code = UNREACHABLE6_ADDRESS;
-    error.mtu = 0;
-    error.from.set(error.src);
+    setNoCarrier(error);
     dispatchIcmpError(this.#stack, error);
   }
 

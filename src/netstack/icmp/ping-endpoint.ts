@@ -19,7 +19,6 @@ import {
 } from "../wire/icmp.ts";
 import { finishIcmp6, ICMP6_ECHO } from "../wire/icmpv6.ts";
 import { IPV4_HEADER, PROTO_ICMP, PROTO_ICMPV6 } from "../wire/ipv4.ts";
-import { hardError } from "./icmp-kind.ts";
 
 const IP_MAX = 65_535;
 
@@ -80,8 +79,7 @@ export class PingEndpoint extends DatagramBase implements PortProbe {
     return this.enqueue(pkt, pkt.l4, pkt.end, 0);
   }
   onIcmpError(error: IcmpError): void {
-    const result = hardError(error.kind, this.options.receiveErrors);
-    if (result !== 0 && (this.isConnected || this.options.receiveErrors)) this.setError(result);
+    this.reportIcmp(error, 0, error.l4);
   }
 
   isPortFree(port: number): boolean {
@@ -166,7 +164,9 @@ export class PingEndpoint extends DatagramBase implements PortProbe {
     pkt.ttl = path.isMulticast ? this.options.multicastTtl : this.options.ttl;
     pkt.tos = this.options.tos;
     const df = this.dontFragment(path, ipHeaderBytes(path) + length);
+    if (this.options.timestamps !== 0) this.stamp(pkt);
     const result = stack.sendPacket(path, pkt, df);
+    if (result === NetErr.MessageTooLong) this.reportTooBig(path, 0);
     stack.runPending();
     return result < 0 ? result : length;
   }

@@ -2,14 +2,13 @@
 // user does, and the stack fills what Linux fills: total length, checksum, and source and ID when zero.
 
 import { i32, setU16, setU32, u16 } from "../../base/bytes.ts";
-import { hardError } from "../icmp/icmp-kind.ts";
 import { type Family, IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
 import { DatagramBase } from "../stack/datagram-endpoint.ts";
 import type { PacketBuffer } from "../stack/packet-buffer.ts";
 import { ipHeaderBytes, type Path } from "../stack/path.ts";
 import type { Stack } from "../stack/stack.ts";
-import { ICMP_KIND_PACKET_TOO_BIG, type IcmpError } from "../stack/transport.ts";
+import type { IcmpError } from "../stack/transport.ts";
 import { ICMP_HEADER, icmpType } from "../wire/icmp.ts";
 import { finishIcmp6 } from "../wire/icmpv6.ts";
 import {
@@ -53,12 +52,9 @@ export class RawEndpoint extends DatagramBase {
     this.enqueue(pkt, this.family === 4 ? pkt.l3 : pkt.l4, pkt.end, 0);
   }
   onIcmpError(error: IcmpError): void {
-    if (!this.isConnected && !this.options.receiveErrors) return;
-    if (error.kind === ICMP_KIND_PACKET_TOO_BIG) this.setError(NetErr.MessageTooLong);
-    else {
-      const result = hardError(error.kind, this.options.receiveErrors);
-      if (result !== 0) this.setError(result);
-    }
+    if (!this.localAddr.isUnspecified && !this.localAddr.equals(error.src)) return;
+    if (this.isConnected && !this.remoteAddr.equals(error.dst)) return;
+    this.reportIcmp(error, 0, this.includeHeader ? error.l3 : error.l4);
   }
 
   bind(addr: IpAddr, _port: number): NetError | 0 {
@@ -106,6 +102,7 @@ export class RawEndpoint extends DatagramBase {
     pkt.ttl = path.isMulticast ? this.options.multicastTtl : this.options.ttl;
     pkt.tos = this.options.tos;
     pkt.protocol = this.protocol;
+    if (this.options.timestamps !== 0) this.stamp(pkt);
     let result: NetError | 0 = 0;
     if (this.includeHeader) result = this.#sendOwnHeader(path, pkt, length);
     else {
@@ -116,6 +113,7 @@ export class RawEndpoint extends DatagramBase {
       const df = this.dontFragment(path, length + ipHeaderBytes(path));
       result = stack.sendPacket(path, pkt, df);
     }
+    if (result === NetErr.MessageTooLong) this.reportTooBig(path, 0);
     stack.runPending();
     return result < 0 ? result : length;
   }

@@ -2,13 +2,17 @@
 // connected peer, and the path of the last send kept for the next.
 
 import type { CommonOptions, DatagramEndpoint, DatagramInfo } from "../endpoints.ts";
+import { icmpErrorOf, isHardError } from "../icmp/icmp-kind.ts";
 import { type Family, IPV4, IPV6, IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
 import { type OnReadiness, Ready } from "../readiness.ts";
 import { DatagramQueue } from "./datagram-queue.ts";
-import type { PacketBuffer } from "./packet-buffer.ts";
+import { type ErrorEntry, ErrorQueue, errorAfterTake, TimestampKind } from "./error-queue.ts";
+import type { PacketBuffer, TransmitObserver } from "./packet-buffer.ts";
+import { wholeBytes } from "./packet-pool.ts";
 import type { Path } from "./path.ts";
 import type { Stack } from "./stack.ts";
+import { ICMP_KIND_PACKET_TOO_BIG, type IcmpError } from "./transport.ts";
 
 /** net.core.rmem_default and wmem_default. */
 const BUFFER_BYTES = 212_992;
@@ -29,6 +33,9 @@ export function defaultOptions(): CommonOptions {
     sendBufferLocked: false,
     receiveBufferLocked: false,
     receiveErrors: false,
+    timestamps: 0,
+    timestampKeys: false,
+    timestampsOnly: false,
   };
 }
 
@@ -40,7 +47,7 @@ interface Membership {
   nicId: number;
 }
 
-export abstract class DatagramBase implements DatagramEndpoint {
+export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver {
   readonly family: Family;
   readonly options: CommonOptions = defaultOptions();
   readonly localAddr = new IpAddr();
@@ -54,6 +61,10 @@ export abstract class DatagramBase implements DatagramEndpoint {
   protected readonly stack: Stack;
   protected isClosed = false;
   protected readonly queue = new DatagramQueue();
+  /** Made when first needed. */
+  #errors: ErrorQueue | null = null;
+  /** The key of the next datagram with a timestamp (SOF_TIMESTAMPING_OPT_ID). */
+  #timestampKey = 0;
   #error: NetError | 0 = 0;
   #readShut = false;
   #writeShut = false;
@@ -87,6 +98,7 @@ export abstract class DatagramBase implements DatagramEndpoint {
     let mask = this.#writeShut ? 0 : Ready.Write;
     if (this.queue.count > 0 || this.#readShut) mask |= Ready.Read;
     if (this.#error !== 0) mask |= Ready.Error;
+    if (this.#errors !== null && this.#errors.count > 0) mask |= Ready.ErrorQueue;
     if (this.#readShut) mask |= Ready.ReadClosed;
     if (this.#readShut && this.#writeShut) mask |= Ready.Hangup;
     return mask;
@@ -102,6 +114,71 @@ export abstract class DatagramBase implements DatagramEndpoint {
     this.#error = error;
     this.announce();
   }
+
+  get errors(): ErrorQueue {
+    this.#errors ??= new ErrorQueue(this.stack, this.options);
+    return this.#errors;
+  }
+
+  takeErrorEntry(): ErrorEntry | null {
+    const entry = this.#errors?.take() ?? null;
+    if (entry === null || this.#errors === null) return null;
+    const left = errorAfterTake(this.#errors, entry);
+    if (left !== undefined) this.#error = left;
+    return entry;
+  }
+
+  /**
+   * An ICMP error about what we sent, quoted from `payload` on for who reads it. A connected endpoint hears of
+   * fatal ones, one that asked (receiveErrors) of all, with the error's packet in the queue.
+   */
+  protected reportIcmp(e: IcmpError, port: number, payload: number): void {
+    if (e.kind === ICMP_KIND_PACKET_TOO_BIG && this.options.mtuDiscover === MTU_DISCOVER_DONT)
+      return;
+    const asked = this.options.receiveErrors;
+    if (!asked && !(this.isConnected && isHardError(e, this.options.mtuDiscover))) return;
+    const error = icmpErrorOf(e);
+    if (asked) this.errors.pushIcmp(e, error, port, payload, this.stack.clock.realtimeNs());
+    this.setError(error);
+  }
+
+  /** A send that does not fit the path's MTU, told as the network would have told it. */
+  protected reportTooBig(path: Path, port: number): void {
+    if (!this.options.receiveErrors) return;
+    const now = this.stack.clock.realtimeNs();
+    this.errors.pushLocal(NetErr.MessageTooLong, path.dst, port, path.mtu, now);
+    this.announce();
+  }
+
+  /** Asks for the timestamps of a packet that is about to be sent. */
+  protected stamp(pkt: PacketBuffer): void {
+    pkt.observer = this;
+    pkt.observerKey = this.options.timestampKeys ? this.#timestampKey++ : 0;
+    this.#putTimestamp(TimestampKind.Scheduled, pkt);
+  }
+  onTransmit(pkt: PacketBuffer): void {
+    this.#putTimestamp(TimestampKind.Sent, pkt);
+  }
+  #putTimestamp(kind: number, pkt: PacketBuffer): void {
+    const { timestamps, timestampsOnly } = this.options;
+    if (this.isClosed || ((timestamps >>> kind) & 1) === 0) return;
+    const bytes = timestampsOnly ? undefined : wholeBytes(pkt);
+    this.errors.pushTimestamp(kind, pkt.observerKey, this.stack.clock.realtimeNs(), bytes);
+    this.announce();
+  }
+
+  restartTimestampKeys(): NetError | 0 {
+    this.#timestampKey = 0;
+    return 0;
+  }
+
+  /** Numbers a zero-copy send, whose bytes were copied: it is done with at once. */
+  completeZerocopy(): void {
+    this.errors.pushZerocopy(this.#zerocopyCount, this.#zerocopyCount, true);
+    this.#zerocopyCount = (this.#zerocopyCount + 1) >>> 0;
+    this.announce();
+  }
+  #zerocopyCount = 0;
 
   protected announce(): void {
     this.onReadiness?.(this.readiness());
@@ -180,6 +257,7 @@ export abstract class DatagramBase implements DatagramEndpoint {
     this.stack.socketMemoryBytes -= this.queue.chargedBytes;
     this.stack.endpointCount--;
     this.queue.clear();
+    this.#errors?.clear();
     this.onReadiness = null;
   }
 

@@ -315,6 +315,7 @@ export class Nic implements LinkSink, NeighborResolver {
       }
       this.counters.txPackets++;
       this.counters.txBytes += pkt.length;
+      if (pkt.observer !== null) pkt.observer.onTransmit(pkt);
       if (!link.send(pkt)) {
         this.counters.txDropped++;
         this.stack.counters.dropLinkFull++;

@@ -20,6 +20,12 @@ export const HEADROOM = 192;
 /** The largest packet a link hands over in one piece (GSO). */
 export const MAX_PACKET = 65_535 + 18;
 
+/** Wants to know when a packet of its own leaves (SO_TIMESTAMPING). */
+export interface TransmitObserver {
+  /** The frame is whole, checksums aside; on the loopback it begins at the IP header. */
+  onTransmit(pkt: PacketBuffer): void;
+}
+
 export class PacketBuffer {
   readonly bytes: Uint8Array;
   start = HEADROOM;
@@ -58,6 +64,9 @@ export class PacketBuffer {
 
   /** Monotonic arrival or departure time. */
   timeNs = 0;
+  /** Outbound: told when the packet leaves, with a number of its own. */
+  observer: TransmitObserver | null = null;
+  observerKey = 0;
 
   constructor(capacity: number = HEADROOM + MAX_PACKET) {
     this.bytes = new Uint8Array(capacity);
@@ -85,6 +94,8 @@ export class PacketBuffer {
     this.gsoKeepsCwr = false;
     this.gsoSize = 0;
     this.timeNs = 0;
+    this.observer = null;
+    this.observerKey = 0;
   }
 
   /** Whole length on the wire, gathered payload included. */

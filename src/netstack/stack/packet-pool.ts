@@ -19,6 +19,7 @@ export class PacketPool {
     // A right-sized copy (parkedCopy) is not worth keeping.
     if (this.#free.length >= KEEP || pkt.bytes.length < FULL) return;
     pkt.fragBytes = null;
+    pkt.observer = null;
     this.#free.push(pkt);
   }
 }
@@ -41,6 +42,17 @@ function copyMeta(to: PacketBuffer, from: PacketBuffer): void {
   to.gsoKeepsCwr = from.gsoKeepsCwr;
   to.gsoSize = from.gsoSize;
   to.timeNs = from.timeNs;
+}
+
+/** A copy of everything from the first header on, payload gathered. */
+export function wholeBytes(pkt: PacketBuffer): Uint8Array {
+  const bytes = new Uint8Array(pkt.length);
+  const linear = pkt.end - pkt.start;
+  bytes.set(pkt.bytes.subarray(pkt.start, pkt.end));
+  if (pkt.fragBytes !== null) {
+    bytes.set(pkt.fragBytes.subarray(pkt.fragOffset, pkt.fragOffset + pkt.fragLength), linear);
+  }
+  return bytes;
 }
 
 /** `to` becomes the same packet with its payload gathered behind the header. `to` must have room. */
@@ -82,6 +94,8 @@ export function gather(pkt: PacketBuffer): void {
 export function parkedCopy(from: PacketBuffer): PacketBuffer {
   const to = new Packet(HEADROOM + from.length);
   copyPacket(to, from);
+  to.observer = from.observer;
+  to.observerKey = from.observerKey;
   return to;
 }
 

@@ -368,6 +368,7 @@ export class Stack implements NetworkLayer {
   #toOurselves(nic: Nic, pkt: PacketBuffer): void {
     nic.counters.txPackets++;
     nic.counters.txBytes += pkt.length;
+    if (pkt.observer !== null) pkt.observer.onTransmit(pkt);
     if (!this.#queue.push(nic, pkt)) {
       this.freePacket(pkt);
       return;

@@ -31,13 +31,20 @@ export interface IcmpError {
   code: number;
   /** For packet-too-big: the next hop's MTU. */
   mtu: number;
-  /** Who sent the error. */
+  /** For a parameter problem: which byte. */
+  pointer: number;
+  /** Who sent the error, and to which of our addresses; the rest of its IP header that users ask for. */
   from: IpAddr;
+  to: IpAddr;
+  nicId: number;
+  ttl: number;
+  tos: number;
   /** Quoted packet: addresses, protocol, and at least 8 bytes of its transport header at l4. */
   src: IpAddr;
   dst: IpAddr;
   protocol: number;
   bytes: Uint8Array;
+  l3: number;
   l4: number;
   end: number;
 }

@@ -80,6 +80,7 @@ export function processAck(tcb: Tcb, seg: Segment): boolean {
   }
   removeAcked(tcb);
   if (tcb.accEcn !== null) receiveAce(tcb, seg, tcb.delivered - $ack.priorDelivered, isTsNewer);
+  if (tcb.notices !== null) tcb.notices.acked();
   rackUpdateReorderWindow(tcb);
   if (tcb.loss.isProbeOut) onProbeAck(tcb, seg.ack);
   judge(tcb, seg);
@@ -118,6 +119,7 @@ export function ackSyn(tcb: Tcb, seg: Segment): void {
   $ack.flags |= F_UNA_ADVANCED;
   snd.una = seg.ack;
   removeAcked(tcb);
+  if (tcb.notices !== null) tcb.notices.acked();
   if (sent.packetsOut === 0) tcb.rtxNs = NEVER;
   else rearmRetransmit(tcb);
   rateOnAck(tcb, tcb.delivered - $ack.priorDelivered);

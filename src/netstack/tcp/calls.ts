@@ -1,12 +1,13 @@
 // The user calls SEND, RECEIVE and CLOSE on a TCB (RFC 9293 3.10.2-3.10.4) with Linux's answers.
 
 import { seqAdd, seqDiff, seqLt } from "../../base/seqnum.ts";
-import { WRITE_EOR, WRITE_MORE, WRITE_URGENT } from "../endpoints.ts";
+import { WRITE_EOR, WRITE_MORE, WRITE_URGENT, WRITE_ZEROCOPY } from "../endpoints.ts";
 import { NetErr, type NetError } from "../net-error.ts";
 import { isWritable, notsentLowat } from "./ack.ts";
 import { sendAck } from "./ack-policy.ts";
 import { CHRONO_BUSY, chronoStart } from "./chrono.ts";
 import { isEarlyChild } from "./fastopen.ts";
+import { Notices } from "./notices.ts";
 import { limitFinWait2 } from "./on-segment.ts";
 import { rateCheckAppLimited } from "./rate.ts";
 import { forgetUrgent } from "./receiver.ts";
@@ -75,6 +76,10 @@ export function writeUser(
   if ((flags & WRITE_EOR) !== 0 && n === length) {
     if (tcb.recordEnds === null) tcb.recordEnds = [];
     tcb.recordEnds.push(snd.end);
+  }
+  if ((tcb.options.timestamps !== 0 || (flags & WRITE_ZEROCOPY) !== 0) && tcb.owner !== null) {
+    tcb.notices ??= new Notices(tcb, tcb.owner.errors);
+    tcb.notices.add(flags);
   }
   output(tcb, isMoreComing);
   return n;

@@ -6,6 +6,7 @@ import type { Limits } from "../../base/limits.ts";
 import type { Rng } from "../../base/rng.ts";
 import type { TimerQueue } from "../../base/timers.ts";
 import type { TcpEndpoint } from "../endpoints.ts";
+import type { MemoryAccount } from "../stack/error-queue.ts";
 import type { NetworkLayer } from "../stack/transport.ts";
 import { Demux } from "./demux.ts";
 import { FastOpenCache } from "./fastopen-cookie.ts";
@@ -63,6 +64,9 @@ export class TcpContext {
   nowUs = 0;
   nowMs = 0;
 
+  /** What the connections' error queues hold. */
+  readonly errorMemory: MemoryAccount;
+
   connectionCount = 0;
   halfOpenCount = 0;
   /** Closed by their user, not yet by both ends. */
@@ -78,6 +82,7 @@ export class TcpContext {
     this.timers = resources.timers;
     this.rng = resources.rng;
     this.limits = resources.limits;
+    this.errorMemory = { socketMemoryBytes: 0, limits: resources.limits };
     this.rings = new RingPool(resources.limits.socketMemoryBytes, this.stats);
     this.secrets = new Secrets(resources.rng);
     this.cookies = new SynCookies(resources.rng);

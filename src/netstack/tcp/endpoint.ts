@@ -6,6 +6,7 @@ import type { TcpEndpoint, TcpEndpointOptions, TcpInfo } from "../endpoints.ts";
 import { type Family, IPV4, IPV6, IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
 import { type OnReadiness, Ready } from "../readiness.ts";
+import { type ErrorEntry, ErrorQueue, errorAfterTake } from "../stack/error-queue.ts";
 import type { Route } from "../stack/transport.ts";
 import { isWritable } from "./ack.ts";
 import { closeUser, closeWrite, discardUser, loadSynData, readUser, writeUser } from "./calls.ts";
@@ -15,6 +16,7 @@ import { isClientEnabled, isEarlyChild, maySendSynData, prepareClient } from "./
 import { installActive, newTcb, startActive } from "./handshake.ts";
 import { emptyInfo, fillInfo } from "./info.ts";
 import { Listener } from "./listener.ts";
+import { Notices } from "./notices.ts";
 import { finish, flushEvents } from "./on-segment.ts";
 import { isReusable } from "./on-time-wait.ts";
 import { defaultOptions } from "./options.ts";
@@ -49,6 +51,7 @@ export class Endpoint implements TcpEndpoint, TcbOwner {
   #isClosed = false;
   /** connect() has been told of its success once. */
   #isConnectReported = false;
+  #errors: ErrorQueue | null = null;
 
   constructor(
     ctx: TcpContext,
@@ -98,6 +101,7 @@ export class Endpoint implements TcpEndpoint, TcbOwner {
     let mask = 0;
     const state = this.state;
     if (tcb.error !== 0) mask |= Ready.Error;
+    if (this.#errors !== null && this.#errors.count > 0) mask |= Ready.ErrorQueue;
     const isReadClosed = tcb.rcv.finReceived || tcb.receiveShutdown || state === CLOSED;
     if (isReadClosed) mask |= Ready.Read | Ready.ReadClosed;
     if (state === CLOSED || (isReadClosed && tcb.sendShutdown)) mask |= Ready.Hangup;
@@ -123,6 +127,28 @@ export class Endpoint implements TcpEndpoint, TcbOwner {
     if (!isSoftShown) return error;
     tcb.softError = 0;
     return error;
+  }
+
+  /** Made when first needed. */
+  get errors(): ErrorQueue {
+    this.#errors ??= new ErrorQueue(this.#ctx.errorMemory, this.options);
+    return this.#errors;
+  }
+
+  takeErrorEntry(): ErrorEntry | null {
+    const entry = this.#errors?.take() ?? null;
+    if (entry === null || this.#errors === null) return null;
+    const left = errorAfterTake(this.#errors, entry);
+    if (left !== undefined && this.#tcb !== null) this.#tcb.error = left;
+    return entry;
+  }
+
+  restartTimestampKeys(): NetError | 0 {
+    const tcb = this.#tcb;
+    if (tcb === null || tcb.state === CLOSED) return NetErr.InvalidArgument;
+    tcb.notices ??= new Notices(tcb, this.errors);
+    tcb.notices.base = tcb.snd.una;
+    return 0;
   }
 
   bind(addr: IpAddr, port: number): NetError | 0 {
@@ -409,6 +435,7 @@ export class Endpoint implements TcpEndpoint, TcbOwner {
     this.#isClosed = true;
     this.#ctx.enter();
     this.onReadiness = null;
+    this.#errors?.clear();
     if (this.#listener !== null) this.#stopListening();
     const tcb = this.#tcb;
     if (tcb !== null) {

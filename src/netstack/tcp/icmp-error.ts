@@ -80,7 +80,12 @@ function endOpening(tcb: Tcb, error: IcmpError, meaning: NetError): void {
   }
   const isStart = tcpSeq(error.bytes, error.l4) === tcb.snd.iss;
   if (icmpMayEnd === 0) tcb.softError = meaning;
-  else if (!tcb.isPassive || (isStart && isRoute(error.kind))) closeTcb(tcb, meaning);
+  else if (!tcb.isPassive || (isStart && isRoute(error.kind))) {
+    // What an unprivileged traceroute by TCP reads: which router refused the SYN.
+    const now = tcb.ctx.clock.realtimeNs();
+    tcb.owner?.errors.pushIcmp(error, meaning, tcb.remotePort, error.l4, now);
+    closeTcb(tcb, meaning);
+  }
 }
 
 /** 4.4BSD's PRC_*: what says that this host or port is not to be had, now or later. */

@@ -6,6 +6,7 @@ import { Timer } from "../../base/timers.ts";
 import type { TcpEndpointOptions } from "../endpoints.ts";
 import { IpAddr } from "../ip-addr.ts";
 import type { NetError } from "../net-error.ts";
+import type { ErrorQueue } from "../stack/error-queue.ts";
 import type { Route } from "../stack/transport.ts";
 import type { AccEcnState } from "./accecn-state.ts";
 import type { Chrono } from "./chrono.ts";
@@ -15,6 +16,7 @@ import type { FastOpenState } from "./fastopen.ts";
 import type { Listener } from "./listener.ts";
 import { LossState } from "./loss-state.ts";
 import type { MtuProbe } from "./mtu-probe.ts";
+import type { Notices } from "./notices.ts";
 import { SeqRanges } from "./ranges.ts";
 import { Ring } from "./ring.ts";
 import { RttEstimator } from "./rtt.ts";
@@ -242,6 +244,8 @@ export class Tcb implements PortHolder {
   isProbing = false;
   /** Ends of records (MSG_EOR) not yet sent, ascending; null: none ever. */
   recordEnds: number[] | null = null;
+  /** Timestamps and zero-copy sends that are still owed; null: never asked for. */
+  notices: Notices | null = null;
   /** Child of a listener (or forward request) whose handshake is not over. */
   isHalfOpen = false;
   /** accept() has returned it. */
@@ -326,4 +330,5 @@ export interface TcbOwner {
   onTcbEvents(mask: number): void;
   /** A thread sleeps in a write until the handshake ends. */
   readonly isWriterWaiting: boolean;
+  readonly errors: ErrorQueue;
 }

@@ -103,6 +103,7 @@ function release(tcb: Tcb): void {
   reschedule(tcb);
   tcb.sent.clear();
   tcb.sendRing.free();
+  tcb.notices?.abandon();
   tcb.snd.base = tcb.snd.nxt = tcb.snd.end;
   tcb.outOfOrder.dropBelow(tcb.outOfOrder.count > 0 ? tcb.outOfOrder.last : 0);
   if (tcb.isOrphan || tcb.readable <= 0) tcb.receiveRing.free();

@@ -230,6 +230,7 @@ export function transmit(
   if (length > 0) {
     const end = seqAdd(seq, length);
     if (seqGt(end, tcb.maxSentSeq)) tcb.maxSentSeq = end;
+    if (tcb.notices !== null) tcb.notices.observe(pkt, seq, length);
   }
   if (tcb.snd.isUrgent && seqGt(tcb.snd.up, seq)) {
     const distance = seqDiff(tcb.snd.up, seq);

@@ -1,6 +1,5 @@
 // One UDP endpoint: what sits behind a SOCK_DGRAM socket. Semantics of udp(7).
 
-import { hardError } from "../icmp/icmp-kind.ts";
 import type { Family, IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
 import { DatagramBase } from "../stack/datagram-endpoint.ts";
@@ -9,9 +8,8 @@ import { ipHeaderBytes } from "../stack/path.ts";
 import type { PortProbe } from "../stack/ports.ts";
 import type { Stack } from "../stack/stack.ts";
 import type { IcmpError } from "../stack/transport.ts";
-import { ICMP_KIND_PACKET_TOO_BIG } from "../stack/transport.ts";
 import { IPV4_HEADER } from "../wire/ipv4.ts";
-import { UDP_HEADER } from "../wire/udp.ts";
+import { UDP_HEADER, udpDstPort } from "../wire/udp.ts";
 
 const IP_MAX = 65_535;
 
@@ -57,14 +55,7 @@ export class UdpEndpoint extends DatagramBase implements PortProbe {
   }
 
   onIcmpError(error: IcmpError): void {
-    if (error.kind === ICMP_KIND_PACKET_TOO_BIG) {
-      if (this.options.receiveErrors) this.setError(NetErr.MessageTooLong);
-      return;
-    }
-    // RFC 1122 4.1.3.3 as Linux reads it: only a connected endpoint hears of it, unless it asked to.
-    if (!this.isConnected && !this.options.receiveErrors) return;
-    const result = hardError(error.kind, this.options.receiveErrors);
-    if (result !== 0) this.setError(result);
+    this.reportIcmp(error, udpDstPort(error.bytes, error.l4), error.l4 + UDP_HEADER);
   }
 
   isPortFree(port: number): boolean {
@@ -138,7 +129,9 @@ export class UdpEndpoint extends DatagramBase implements PortProbe {
     pkt.ttl = path.isMulticast ? this.options.multicastTtl : this.options.ttl;
     pkt.tos = this.options.tos;
     const df = this.dontFragment(path, ipHeaderBytes(path) + UDP_HEADER + length);
+    if (this.options.timestamps !== 0) this.stamp(pkt);
     const result = stack.udp.transmit(path, pkt, this.localPort, toPort, src, offset, length, df);
+    if (result === NetErr.MessageTooLong) this.reportTooBig(path, toPort);
     stack.runPending();
     return result < 0 ? result : length;
   }

@@ -1,6 +1,7 @@
 // The one place where the stack's errors become Linux's errno.
 
 import {
+  EACCES,
   EADDRINUSE,
   EADDRNOTAVAIL,
   EAGAIN,
@@ -21,11 +22,13 @@ import {
   ENETUNREACH,
   ENOBUFS,
   ENODEV,
+  ENONET,
   ENOPROTOOPT,
   ENOTCONN,
   EOPNOTSUPP,
   EPERM,
   EPIPE,
+  EPROTO,
   ETIMEDOUT,
 } from "../../abi/errno.ts";
 import { NetErr, type NetError } from "../../netstack/index.ts";
@@ -57,6 +60,9 @@ TABLE[-NetErr.NetworkDown] = ENETDOWN;
 TABLE[-NetErr.HostDown] = EHOSTDOWN;
 TABLE[-NetErr.Closed] = EBADF;
 TABLE[-NetErr.NoDevice] = ENODEV;
+TABLE[-NetErr.Protocol] = EPROTO;
+TABLE[-NetErr.AccessDenied] = EACCES;
+TABLE[-NetErr.HostIsolated] = ENONET;
 
 /** The errno (positive) of a NetError; 0 of 0. */
 export function errnoOf(error: NetError | 0): number {

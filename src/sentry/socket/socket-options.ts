@@ -3,6 +3,7 @@
 
 import { CAP_NET_ADMIN, CAP_NET_RAW } from "../../abi/capability.ts";
 import { EACCES, EDOM, EINVAL, ENOPROTOOPT, EOPNOTSUPP, EPERM } from "../../abi/errno.ts";
+import { SOF_TIMESTAMPING_MASK, SOF_TIMESTAMPING_OPT_STATS } from "../../abi/errqueue.ts";
 import {
   AF_INET,
   AF_INET6,
@@ -41,8 +42,14 @@ import {
   SO_SNDTIMEO,
   SO_SNDTIMEO_NEW,
   SO_TIMESTAMP,
+  SO_TIMESTAMP_NEW,
+  SO_TIMESTAMPING,
+  SO_TIMESTAMPING_NEW,
   SO_TIMESTAMPNS,
+  SO_TIMESTAMPNS_NEW,
   SO_TYPE,
+  SO_ZEROCOPY,
+  SOCK_RAW,
   SOL_SOCKET,
 } from "../../abi/socket.ts";
 import { i32Le, i64Le, setU32Le, setU64Le, u32Le, u64Le } from "../../base/bytes.ts";
@@ -119,8 +126,18 @@ function setInteger(t: Task, s: Socket, name: number, value: number): number {
       break;
     case SO_TIMESTAMP:
     case SO_TIMESTAMPNS:
-      if (on) s.timestamp = name;
-      else s.timestamp = 0;
+    case SO_TIMESTAMP_NEW:
+    case SO_TIMESTAMPNS_NEW:
+      s.timestamp = on ? name : 0;
+      return 0;
+    case SO_TIMESTAMPING:
+    case SO_TIMESTAMPING_NEW:
+      return setTimestamping(t, s, name, value);
+    case SO_ZEROCOPY:
+      // TCP and UDP only (sock_setsockopt).
+      if (!isInet(s) || s.type === SOCK_RAW) return -EOPNOTSUPP;
+      if (value !== 0 && value !== 1) return -EINVAL;
+      s.zerocopy = on;
       return 0;
     case SO_PRIORITY:
       if ((value < 0 || value > 6) && !isNetAdmin(t)) return -EPERM;
@@ -152,6 +169,19 @@ function setInteger(t: Task, s: Socket, name: number, value: number): number {
   return s.optionChanged(t, name);
 }
 
+function setTimestamping(t: Task, s: Socket, name: number, flags: number): number {
+  if ((flags & ~SOF_TIMESTAMPING_MASK) !== 0) return -EINVAL;
+  if ((flags & SOF_TIMESTAMPING_OPT_STATS) !== 0) return -EINVAL;
+  const before = s.timestamping;
+  s.timestamping = flags;
+  s.timestampingOption = name;
+  const result = s.optionChanged(t, SO_TIMESTAMPING);
+  if (result < 0) s.timestamping = before;
+  return result;
+}
+
+const isInet = (s: Socket): boolean => s.family === AF_INET || s.family === AF_INET6;
+
 const SETTABLE = new Set([
   SO_DEBUG,
   SO_REUSEADDR,
@@ -166,6 +196,11 @@ const SETTABLE = new Set([
   SO_RXQ_OVFL,
   SO_TIMESTAMP,
   SO_TIMESTAMPNS,
+  SO_TIMESTAMP_NEW,
+  SO_TIMESTAMPNS_NEW,
+  SO_TIMESTAMPING,
+  SO_TIMESTAMPING_NEW,
+  SO_ZEROCOPY,
   SO_PRIORITY,
   SO_MARK,
   SO_RCVLOWAT,
@@ -289,7 +324,14 @@ function getInteger(s: Socket, name: number): number | undefined {
       return Number(s.receiveOverflow);
     case SO_TIMESTAMP:
     case SO_TIMESTAMPNS:
+    case SO_TIMESTAMP_NEW:
+    case SO_TIMESTAMPNS_NEW:
       return Number(s.timestamp === name);
+    case SO_TIMESTAMPING:
+    case SO_TIMESTAMPING_NEW:
+      return s.timestamping;
+    case SO_ZEROCOPY:
+      return Number(s.zerocopy);
     case SO_PRIORITY:
       return s.priority;
     case SO_MARK:

@@ -29,8 +29,12 @@ export abstract class Socket extends FileDescription {
   lingerSeconds = -1;
   priority = 0;
   mark = 0;
-  /** SO_TIMESTAMP (29), SO_TIMESTAMPNS (35), or 0. */
+  /** Which of SO_TIMESTAMP, SO_TIMESTAMPNS and their _NEW forms is on, or 0. */
   timestamp = 0;
+  /** SO_TIMESTAMPING: SOF_*, and by which of its two numbers it was asked for. */
+  timestamping = 0;
+  timestampingOption = 0;
+  zerocopy = false;
   passCredentials = false;
   maxPacingRate = Number.POSITIVE_INFINITY;
   incomingCpu = -1;

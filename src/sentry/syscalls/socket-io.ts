@@ -13,6 +13,7 @@ import {
   MSG_CONTROLLEN,
   MSG_CTRUNC,
   MSG_DONTWAIT,
+  MSG_ERRQUEUE,
   MSG_FLAGS,
   MSG_IOV,
   MSG_IOVLEN,
@@ -97,7 +98,7 @@ function sendNow(t: Task, s: Socket, done: number, index: number): number {
 /** Receives into io (with `incoming` prepared). */
 function receiveNow(t: Task, s: Socket, done: number, index: number): number {
   const flags = incoming.flags;
-  const mayBlock = !s.isNonBlocking && (flags & (MSG_DONTWAIT | MSG_OOB)) === 0;
+  const mayBlock = !s.isNonBlocking && (flags & (MSG_DONTWAIT | MSG_OOB | MSG_ERRQUEUE)) === 0;
   const room = io.remaining;
   const n = s.receive(t, io, incoming);
   if (n < 0 && n !== -EAGAIN) return done > 0 ? done : n;

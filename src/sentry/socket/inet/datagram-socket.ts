@@ -1,7 +1,6 @@
 // UDP, ping (ICMP echo) and raw sockets: udp(7), icmp(7), raw(7) over the stack's DatagramEndpoint.
 
 import {
-  EAGAIN,
   EDESTADDRREQ,
   EFAULT,
   EINVAL,
@@ -22,6 +21,7 @@ import {
   MSG_OOB,
   MSG_PEEK,
   MSG_TRUNC,
+  MSG_ZEROCOPY,
   SIOCGSTAMP_OLD,
   SIOCGSTAMPNS_OLD,
   SIOCOUTQ,
@@ -42,6 +42,7 @@ import type { Io } from "../../vfs/io.ts";
 import { resultOf } from "../errno-of.ts";
 import type { ReceiveMessage, SendMessage } from "../message.ts";
 import type { SocketAddress } from "../socket-address.ts";
+import { receiveError } from "./error-queue-io.ts";
 import { formatInetAddress, parsed } from "./inet-address.ts";
 import { putDatagramControl, SendChoices } from "./inet-control.ts";
 import { inetIoctl } from "./inet-ioctl.ts";
@@ -134,7 +135,10 @@ export class DatagramSocket extends InetSocket {
         offset = 0;
       } else io.advance(length);
     }
-    return this.#transmit(bytes, offset, length, to, port);
+    const n = this.#transmit(bytes, offset, length, to, port);
+    const isZerocopy = this.zerocopy && (message.flags & MSG_ZEROCOPY) !== 0;
+    if (isZerocopy && n >= 0 && length > 0) this.endpoint.completeZerocopy();
+    return n;
   }
 
   #parseTo(address: SocketAddress): number {
@@ -202,7 +206,7 @@ export class DatagramSocket extends InetSocket {
 
   override receive(_t: Task, io: Io, message: ReceiveMessage): number {
     const flags = message.flags;
-    if ((flags & MSG_ERRQUEUE) !== 0) return -EAGAIN;
+    if ((flags & MSG_ERRQUEUE) !== 0) return receiveError(this, io, message);
     if ((flags & MSG_OOB) !== 0) return -EOPNOTSUPP;
     const info = this.#info;
     const n = this.#take(io, (flags & MSG_PEEK) !== 0);

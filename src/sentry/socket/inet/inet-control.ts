@@ -2,6 +2,7 @@
 // one (ip(7), ipv6(7), udp(7), socket(7)).
 
 import { EINVAL, ENODEV } from "../../../abi/errno.ts";
+import { SOF_TIMESTAMPING_RX_SOFTWARE, SOF_TIMESTAMPING_SOFTWARE } from "../../../abi/errqueue.ts";
 import {
   IP_PKTINFO,
   IP_TOS,
@@ -14,9 +15,8 @@ import {
 } from "../../../abi/in.ts";
 import {
   AF_INET6,
-  SCM_TIMESTAMP,
-  SCM_TIMESTAMPNS,
   SO_TIMESTAMP,
+  SO_TIMESTAMP_NEW,
   SOL_IP,
   SOL_IPV6,
   SOL_SOCKET,
@@ -28,7 +28,7 @@ import { type DatagramInfo, IPV4, IPV6, IpAddr } from "../../../netstack/index.t
 import type { ControlReader, ControlWriter } from "../control.ts";
 import type { InetSocket } from "./inet-socket.ts";
 
-const scratch = new Uint8Array(32);
+const scratch = new Uint8Array(48);
 
 /** recvmsg: everything this socket asked to hear. */
 export function putDatagramControl(
@@ -37,44 +37,72 @@ export function putDatagramControl(
   control: ControlWriter,
   reportsGro: boolean,
 ): void {
-  if (s.timestamp !== 0) putTimestamp(s.timestamp, info.timeNs, control);
+  putTimestamps(s, info.timeNs, (s.timestamping & SOF_TIMESTAMPING_RX_SOFTWARE) !== 0, control);
+  putArrivalControl(s, info.localAddr, info.nicId, info.ttl, info.tos, control);
+  if (reportsGro && info.segmentBytes > 0) control.putInt(SOL_UDP, UDP_GRO, info.segmentBytes);
+}
+
+/** What the IP header of the packet that arrived says (ip_cmsg_recv). */
+export function putArrivalControl(
+  s: InetSocket,
+  localAddr: IpAddr,
+  nicId: number,
+  ttl: number,
+  tos: number,
+  control: ControlWriter,
+): void {
   const ip = s.ip;
-  const isV4 = info.localAddr.isV4;
+  const isV4 = localAddr.isV4;
   if (isV4) {
     if (ip.receivePktInfo) {
-      setU32Le(scratch, 0, info.nicId);
-      info.localAddr.write(scratch, 4, IPV4);
-      info.localAddr.write(scratch, 8, IPV4);
+      setU32Le(scratch, 0, nicId);
+      localAddr.write(scratch, 4, IPV4);
+      localAddr.write(scratch, 8, IPV4);
       control.put(SOL_IP, IP_PKTINFO, scratch, 0, 12);
     }
-    if (ip.receiveTtl) control.putInt(SOL_IP, IP_TTL, info.ttl);
+    if (ip.receiveTtl) control.putInt(SOL_IP, IP_TTL, ttl);
     if (ip.receiveTos) {
-      scratch[0] = info.tos;
+      scratch[0] = tos;
       control.put(SOL_IP, IP_TOS, scratch, 0, 1);
     }
   }
   if (s.family === AF_INET6) {
     if (ip.receivePktInfo6) {
-      info.localAddr.write(scratch, 0, IPV6);
-      setU32Le(scratch, 16, info.nicId);
+      localAddr.write(scratch, 0, IPV6);
+      setU32Le(scratch, 16, nicId);
       control.put(SOL_IPV6, IPV6_PKTINFO, scratch, 0, 20);
     }
-    if (ip.receiveHopLimit && !isV4) control.putInt(SOL_IPV6, IPV6_HOPLIMIT, info.ttl);
-    if (ip.receiveTclass && !isV4) control.putInt(SOL_IPV6, IPV6_TCLASS, info.tos);
+    if (ip.receiveHopLimit && !isV4) control.putInt(SOL_IPV6, IPV6_HOPLIMIT, ttl);
+    if (ip.receiveTclass && !isV4) control.putInt(SOL_IPV6, IPV6_TCLASS, tos);
   }
-  if (reportsGro && info.segmentBytes > 0) control.putInt(SOL_UDP, UDP_GRO, info.segmentBytes);
+}
+
+/** SO_TIMESTAMP(NS) and SO_TIMESTAMPING: all that the socket asked for. isSoftware: of this packet. */
+export function putTimestamps(
+  s: InetSocket,
+  timeNs: number,
+  isSoftware: boolean,
+  control: ControlWriter,
+): void {
+  if (s.timestamp !== 0) putTimestamp(s.timestamp, timeNs, control);
+  if (!isSoftware || (s.timestamping & SOF_TIMESTAMPING_SOFTWARE) === 0) return;
+  const seconds = Math.floor(timeNs / SECOND);
+  scratch.fill(0, 0, 48);
+  setU64Le(scratch, 0, seconds);
+  setU64Le(scratch, 8, timeNs - seconds * SECOND);
+  control.put(SOL_SOCKET, s.timestampingOption, scratch, 0, 48);
 }
 
 export function putTimestamp(option: number, timeNs: number, control: ControlWriter): void {
   const seconds = Math.floor(timeNs / SECOND);
   const nanos = timeNs - seconds * SECOND;
   setU64Le(scratch, 0, seconds);
-  if (option === SO_TIMESTAMP) {
+  if (option === SO_TIMESTAMP || option === SO_TIMESTAMP_NEW) {
     setU64Le(scratch, 8, Math.floor(nanos / US));
-    control.put(SOL_SOCKET, SCM_TIMESTAMP, scratch, 0, 16);
+    control.put(SOL_SOCKET, option, scratch, 0, 16);
   } else {
     setU64Le(scratch, 8, nanos);
-    control.put(SOL_SOCKET, SCM_TIMESTAMPNS, scratch, 0, 16);
+    control.put(SOL_SOCKET, option, scratch, 0, 16);
   }
 }
 

@@ -12,6 +12,13 @@ import {
   ENOTCONN,
 } from "../../../abi/errno.ts";
 import {
+  SOF_TIMESTAMPING_OPT_ID,
+  SOF_TIMESTAMPING_OPT_TSONLY,
+  SOF_TIMESTAMPING_TX_ACK,
+  SOF_TIMESTAMPING_TX_SCHED,
+  SOF_TIMESTAMPING_TX_SOFTWARE,
+} from "../../../abi/errqueue.ts";
+import {
   AF_INET,
   AF_INET6,
   AF_UNSPEC,
@@ -20,12 +27,13 @@ import {
   SO_BROADCAST,
   SO_REUSEADDR,
   SO_REUSEPORT,
+  SO_TIMESTAMPING,
   SOL_IP,
   SOL_IPV6,
   SOL_SOCKET,
 } from "../../../abi/socket.ts";
 import { byteString, i32Le, putByteString, setU32Le, u32Le } from "../../../base/bytes.ts";
-import { type Endpoint, IpAddr } from "../../../netstack/index.ts";
+import { type Endpoint, IpAddr, TimestampKind } from "../../../netstack/index.ts";
 import type { Task } from "../../kernel/task.ts";
 import { errnoOf, resultOf } from "../errno-of.ts";
 import { Socket } from "../socket.ts";
@@ -158,6 +166,24 @@ export abstract class InetSocket extends Socket {
     if (name === SO_REUSEADDR) options.reuseAddress = this.reuseAddress;
     else if (name === SO_REUSEPORT) options.reusePort = this.reusePort;
     else if (name === SO_BROADCAST) options.broadcast = this.broadcast;
+    else if (name === SO_TIMESTAMPING) return this.#timestampingChanged();
+    return 0;
+  }
+
+  #timestampingChanged(): number {
+    const options = this.endpoint.options;
+    const flags = this.timestamping;
+    const keys = (flags & SOF_TIMESTAMPING_OPT_ID) !== 0;
+    if (keys && !options.timestampKeys) {
+      const refused = resultOf(this.endpoint.restartTimestampKeys());
+      if (refused < 0) return refused;
+    }
+    options.timestampKeys = keys;
+    options.timestampsOnly = (flags & SOF_TIMESTAMPING_OPT_TSONLY) !== 0;
+    options.timestamps =
+      ((flags & SOF_TIMESTAMPING_TX_SOFTWARE) !== 0 ? 1 << TimestampKind.Sent : 0) |
+      ((flags & SOF_TIMESTAMPING_TX_SCHED) !== 0 ? 1 << TimestampKind.Scheduled : 0) |
+      ((flags & SOF_TIMESTAMPING_TX_ACK) !== 0 ? 1 << TimestampKind.Acked : 0);
     return 0;
   }
 

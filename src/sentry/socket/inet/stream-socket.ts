@@ -35,6 +35,7 @@ import {
   MSG_OOB,
   MSG_PEEK,
   MSG_TRUNC,
+  MSG_ZEROCOPY,
   SIOCATMARK,
   SIOCOUTQ,
   SIOCOUTQNSD,
@@ -53,6 +54,7 @@ import {
   WRITE_EOR,
   WRITE_MORE,
   WRITE_URGENT,
+  WRITE_ZEROCOPY,
 } from "../../../netstack/index.ts";
 import { BLOCKED, type Task } from "../../kernel/task.ts";
 import type { Io } from "../../vfs/io.ts";
@@ -60,6 +62,7 @@ import { errnoOf, resultOf } from "../errno-of.ts";
 import type { ReceiveMessage, SendMessage } from "../message.ts";
 import type { Socket } from "../socket.ts";
 import type { SocketAddress } from "../socket-address.ts";
+import { receiveError } from "./error-queue-io.ts";
 import { parsed } from "./inet-address.ts";
 import { inetIoctl } from "./inet-ioctl.ts";
 import { InetSocket, scratchAddr } from "./inet-socket.ts";
@@ -174,6 +177,7 @@ export class StreamSocket extends InetSocket {
     this.priority = listener.priority;
     this.mark = listener.mark;
     this.timestamp = listener.timestamp;
+    this.zerocopy = listener.zerocopy;
     this.reuseAddress = listener.reuseAddress;
     this.reusePort = listener.reusePort;
     this.keepAlive = listener.keepAlive;
@@ -200,6 +204,7 @@ export class StreamSocket extends InetSocket {
     if ((flags & MSG_MORE) !== 0) last |= WRITE_MORE;
     if ((flags & MSG_EOR) !== 0) last |= WRITE_EOR;
     if ((flags & MSG_OOB) !== 0) last |= WRITE_URGENT;
+    if (this.zerocopy && (flags & MSG_ZEROCOPY) !== 0) last |= WRITE_ZEROCOPY;
     let done = 0;
     do {
       const n = io.remaining === 0 ? 0 : io.span(io.remaining, false);
@@ -221,7 +226,7 @@ export class StreamSocket extends InetSocket {
 
   override receive(_t: Task, io: Io, message: ReceiveMessage): number {
     const flags = message.flags;
-    if ((flags & MSG_ERRQUEUE) !== 0) return -EAGAIN;
+    if ((flags & MSG_ERRQUEUE) !== 0) return receiveError(this, io, message);
     if ((flags & MSG_OOB) !== 0) return this.#readUrgent(io, message);
     const peek = (flags & MSG_PEEK) !== 0;
     let n: number;
