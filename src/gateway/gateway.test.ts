@@ -280,7 +280,7 @@ describe("TCP", () => {
       return done === all.length - 1;
     });
     for (const endpoint of all) endpoint.abort();
-  }, 30_000);
+  }, 120_000);
 
   it("lets the host in through a published port", async () => {
     const port = await closedPort();

@@ -3,6 +3,8 @@
 
 import type { Family, IpAddr } from "./ip-addr.ts";
 import type { NetError } from "./net-error.ts";
+import type { SocketFilter } from "./packet/filter.ts";
+import type { PacketEndpoint } from "./packet/packet-endpoint.ts";
 import type { OnReadiness } from "./readiness.ts";
 import type { ErrorEntry } from "./stack/error-queue.ts";
 
@@ -32,6 +34,8 @@ export interface CommonOptions {
   timestampKeys: boolean;
   /** Without a copy of the packet. */
   timestampsOnly: boolean;
+  /** Looks at every packet before it is queued, from the transport's header on (raw: the IP header). */
+  filter: SocketFilter | null;
 }
 
 export interface Endpoint {
@@ -247,4 +251,6 @@ export interface Endpoints {
   ping(family: Family): DatagramEndpoint | NetError;
   /** Raw IP socket of one protocol. includeHeader: IP_HDRINCL. Received data starts at the IPv4 header. */
   raw(family: Family, protocol: number): DatagramEndpoint | NetError;
+  /** Frames (packet(7)): see PacketTaps.open. */
+  packet(cooked: boolean, protocol: number): PacketEndpoint | NetError;
 }

@@ -18,6 +18,14 @@ export type { IcmpForwarder } from "./icmp/icmp.ts";
 export type { PingEndpoint } from "./icmp/ping-endpoint.ts";
 export { type Family, IPV4, IPV6, IpAddr } from "./ip-addr.ts";
 export { NetErr, type NetError, netErrorName } from "./net-error.ts";
+export { FILTER_INSTRUCTIONS_MAX, SocketFilter } from "./packet/filter.ts";
+export {
+  ETHERTYPE_ALL,
+  type FrameSink,
+  newPacketInfo,
+  type PacketEndpoint,
+  type PacketInfo,
+} from "./packet/packet-endpoint.ts";
 export { parseIp } from "./parse-ip.ts";
 export type { RawEndpoint } from "./raw/raw-endpoint.ts";
 export { type OnReadiness, Ready } from "./readiness.ts";

@@ -147,6 +147,7 @@ export class Counters {
   dropUdpChecksum = 0;
   dropUdpNoPort = 0;
   dropReceiveQueueFull = 0;
+  dropSocketFilter = 0;
   dropNeighborFailed = 0;
   dropNeighborQueueFull = 0;
   dropNeighborTableFull = 0;

@@ -5,6 +5,7 @@ import type { CommonOptions, DatagramEndpoint, DatagramInfo } from "../endpoints
 import { icmpErrorOf, isHardError } from "../icmp/icmp-kind.ts";
 import { type Family, IPV4, IPV6, IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
+import { runFilter } from "../packet/filter.ts";
 import { type OnReadiness, Ready } from "../readiness.ts";
 import { DatagramQueue } from "./datagram-queue.ts";
 import { type ErrorEntry, ErrorQueue, errorAfterTake, TimestampKind } from "./error-queue.ts";
@@ -36,6 +37,7 @@ export function defaultOptions(): CommonOptions {
     timestamps: 0,
     timestampKeys: false,
     timestampsOnly: false,
+    filter: null,
   };
 }
 
@@ -212,8 +214,19 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
 
   /** Queues payload [from, to) of pkt; false: no room (counted). */
   protected enqueue(pkt: PacketBuffer, from: number, to: number, port: number): boolean {
-    const length = to - from;
     const stack = this.stack;
+    const { filter } = this.options;
+    let length = to - from;
+    if (filter !== null) {
+      // What the filter sees and counts begins before UDP's payload.
+      const begin = Math.min(from, pkt.l4);
+      const keep = runFilter(filter, pkt, begin, to);
+      if (keep === 0) {
+        stack.counters.dropSocketFilter++;
+        return true;
+      }
+      length = Math.min(length, Math.max(0, keep - (from - begin)));
+    }
     if (
       this.#readShut ||
       !this.queue.hasRoom(length, this.options.receiveBufferBytes) ||

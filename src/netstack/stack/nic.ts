@@ -95,6 +95,8 @@ export class Nic implements LinkSink, NeighborResolver {
   ipv6: Ipv6Interface | null = null;
   /** Takes packets for any destination, and may send from any source: a gateway's inside. */
   readonly promiscuous: boolean;
+  /** Packet endpoints that want frames for other stations too. */
+  promiscuity = 0;
   isUp = true;
   readonly counters: NicCounters = {
     rxPackets: 0,
@@ -247,6 +249,7 @@ export class Nic implements LinkSink, NeighborResolver {
       counters.dropFrameShort++;
       return;
     }
+    if (this.stack.taps.count > 0) this.stack.taps.incoming(this, pkt);
     const group = isGroupMac(pkt.bytes, pkt.start + ETH_DST);
     if (group) this.counters.multicast++;
     else if (!macEquals(pkt.bytes, pkt.start + ETH_DST, this.mac, 0)) {
@@ -304,9 +307,14 @@ export class Nic implements LinkSink, NeighborResolver {
 
   /** Puts the Ethernet header in front and hands the frame to the link. Takes the packet. */
   transmit(pkt: PacketBuffer, dstMac: Uint8Array, etherType: number): void {
-    const link = this.link;
     pkt.start -= ETH_HEADER;
     writeEthernet(pkt.bytes, pkt.start, dstMac, this.mac, etherType);
+    this.transmitFrame(pkt);
+  }
+
+  /** A frame with its Ethernet header. Takes the packet. */
+  transmitFrame(pkt: PacketBuffer): void {
+    const link = this.link;
     if (link === null || !this.isUp) {
       this.stack.counters.dropNicDown++;
     } else {
@@ -316,6 +324,7 @@ export class Nic implements LinkSink, NeighborResolver {
       this.counters.txPackets++;
       this.counters.txBytes += pkt.length;
       if (pkt.observer !== null) pkt.observer.onTransmit(pkt);
+      if (this.stack.taps.count > 0) this.stack.taps.outgoing(this, pkt);
       if (!link.send(pkt)) {
         this.counters.txDropped++;
         this.stack.counters.dropLinkFull++;

@@ -14,9 +14,17 @@ import { IcmpProtocol } from "../icmp/icmp.ts";
 import { Icmp6Protocol } from "../icmp/icmp6.ts";
 import { IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
+import { PacketTaps } from "../packet/packet.ts";
 import { RawProtocol } from "../raw/raw.ts";
 import { TcpProtocol } from "../tcp/tcp.ts";
 import { UdpProtocol } from "../udp/udp.ts";
+import {
+  ETH_HEADER,
+  ETHERTYPE_IPV4,
+  ETHERTYPE_IPV6,
+  ethType,
+  writeEthernet,
+} from "../wire/ethernet.ts";
 import { EXCEEDED_REASSEMBLY, ICMP_TIME_EXCEEDED } from "../wire/icmp.ts";
 import { EXCEEDED6_REASSEMBLY, ICMP6_TIME_EXCEEDED } from "../wire/icmpv6.ts";
 import { IPV6_MIN_MTU } from "../wire/ipv6.ts";
@@ -93,6 +101,7 @@ export class Stack implements NetworkLayer {
   readonly icmp6: Icmp6Protocol;
   readonly udp: UdpProtocol;
   readonly raw: RawProtocol;
+  readonly taps: PacketTaps;
   readonly tcp: TcpProtocol;
   readonly loopback: Nic;
   readonly endpoints: Endpoints;
@@ -124,6 +133,7 @@ export class Stack implements NetworkLayer {
     this.ipv4 = new Ipv4(this);
     this.ipv6 = new Ipv6(this);
     this.raw = new RawProtocol(this);
+    this.taps = new PacketTaps(this);
     this.icmp = new IcmpProtocol(this);
     this.icmp6 = new Icmp6Protocol(this);
     this.udp = new UdpProtocol(this);
@@ -137,6 +147,7 @@ export class Stack implements NetworkLayer {
       udp: (family) => this.udp.open(family),
       ping: (family) => this.icmp.pings.open(family),
       raw: (family, protocol) => this.raw.open(family, protocol),
+      packet: (cooked, protocol) => this.taps.open(cooked, protocol),
     };
   }
 
@@ -368,12 +379,43 @@ export class Stack implements NetworkLayer {
   #toOurselves(nic: Nic, pkt: PacketBuffer): void {
     nic.counters.txPackets++;
     nic.counters.txBytes += pkt.length;
-    if (pkt.observer !== null) pkt.observer.onTransmit(pkt);
+    if (pkt.observer !== null || this.taps.count > 0) this.#showLoopback(nic, pkt, true);
     if (!this.#queue.push(nic, pkt)) {
       this.freePacket(pkt);
       return;
     }
     if (this.#depth === 0) this.onPending?.();
+  }
+
+  /** What a packet to ourselves looks like to observers and packet endpoints: behind a header of zeros. */
+  #showLoopback(nic: Nic, pkt: PacketBuffer, isOutgoing: boolean): void {
+    // Our own copy of a broadcast never crosses a link (Linux's PACKET_LOOPBACK is not shown either).
+    if (!nic.isLoopback) return;
+    const type = pkt.bytes[pkt.start] >>> 4 === 6 ? ETHERTYPE_IPV6 : ETHERTYPE_IPV4;
+    pkt.start -= ETH_HEADER;
+    writeEthernet(pkt.bytes, pkt.start, nic.mac, nic.mac, type);
+    if (!isOutgoing) this.taps.incoming(nic, pkt);
+    else {
+      if (this.taps.count > 0) this.taps.outgoing(nic, pkt);
+      pkt.observer?.onTransmit(pkt);
+    }
+    pkt.start += ETH_HEADER;
+  }
+
+  /** A frame made by a packet endpoint, l3 behind its Ethernet header. Takes the packet. */
+  sendFrame(nic: Nic, pkt: PacketBuffer): void {
+    if (!nic.isLoopback) {
+      nic.transmitFrame(pkt);
+      return;
+    }
+    const type = ethType(pkt.bytes, pkt.start);
+    if (pkt.length > ETH_HEADER && (type === ETHERTYPE_IPV4 || type === ETHERTYPE_IPV6)) {
+      pkt.start = pkt.l3;
+      this.#toOurselves(nic, pkt);
+    } else {
+      this.counters.dropUnknownEtherType++;
+      this.freePacket(pkt);
+    }
   }
 
   confirmReachable(route: Route): void {
@@ -420,6 +462,7 @@ export class Stack implements NetworkLayer {
       pkt.nicId = nic.id;
       pkt.linkBroadcast = false;
       pkt.timeNs = this.clock.monotonicNs();
+      if (this.taps.count > 0) this.#showLoopback(nic, pkt, false);
       if (pkt.bytes[pkt.l3] >>> 4 === 6) this.ipv6.input(nic, pkt, true);
       else this.ipv4.input(nic, pkt, true);
       this.freePacket(pkt);

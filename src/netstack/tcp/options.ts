@@ -24,6 +24,7 @@ export function defaultOptions(settings: TcpSettings): TcpEndpointOptions {
     timestamps: 0,
     timestampKeys: false,
     timestampsOnly: false,
+    filter: null,
     noDelay: false,
     cork: false,
     quickAck: false,

@@ -4,6 +4,7 @@
 import type { TcpEndpoint } from "../endpoints.ts";
 import type { Family } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
+import { runFilter } from "../packet/filter.ts";
 import type { PacketBuffer } from "../stack/packet-buffer.ts";
 import type { IcmpError, NetworkLayer, TransportProtocol } from "../stack/transport.ts";
 import { pseudoSum, sum16 } from "../wire/checksum.ts";
@@ -81,7 +82,9 @@ export class TcpProtocol implements TransportProtocol {
     const ports = (segment.dstPort << 16) | segment.srcPort;
     const tcb = ctx.demux.find(pkt.dst, pkt.src, ports);
     if (tcb !== null) {
-      onSegment(tcb, segment);
+      const { filter } = tcb.options;
+      // tcp_filter: a segment may be refused, not cut short.
+      if (filter === null || runFilter(filter, pkt, pkt.l4, pkt.end) > 0) onSegment(tcb, segment);
       return;
     }
     const tw = ctx.timeWaits.find(pkt.dst, pkt.src, ports);

@@ -30,32 +30,19 @@ import {
   SOCK_STREAM,
 } from "../../abi/socket.ts";
 import { IPV4, IPV6, NetErr } from "../../netstack/index.ts";
-import type { Kernel } from "../kernel/kernel.ts";
 import type { Task } from "../kernel/task.ts";
 import { errnoOf } from "./errno-of.ts";
 import { DatagramSocket } from "./inet/datagram-socket.ts";
-import type { InetStack } from "./inet/inet-stack.ts";
-import { StackView } from "./inet/stack-view.ts";
+import { inetStackOf } from "./inet/inet-stack.ts";
 import { StreamSocket } from "./inet/stream-socket.ts";
 import { NetlinkSocket } from "./netlink/netlink-socket.ts";
+import { PacketSocket } from "./packet/packet-socket.ts";
 import type { Socket } from "./socket.ts";
 import { socketTableOf } from "./socket-table.ts";
 import { UnixConnectionSocket } from "./unix/connection-socket.ts";
 import { UnixDatagramSocket } from "./unix/datagram-socket.ts";
 
 const SOCK_MAX = 11;
-const stacks = new WeakMap<Kernel, InetStack>();
-
-export function inetStackOf(kernel: Kernel): InetStack {
-  let stack = stacks.get(kernel);
-  if (stack === undefined) {
-    const table = socketTableOf(kernel);
-    stack = { table, endpoints: kernel.stack.endpoints, network: new StackView(kernel.stack) };
-    stacks.set(kernel, stack);
-  }
-  return stack;
-}
-
 /** A new socket, or -errno. flags: O_NONBLOCK. */
 export function createSocket(
   t: Task,
@@ -85,10 +72,22 @@ export function createSocket(
       if (protocol !== NETLINK_ROUTE) return -EPROTONOSUPPORT;
       return new NetlinkSocket(table, inetStackOf(t.kernel).network, type, protocol, flags);
     case AF_PACKET:
-      return t.creds.hasCapability(CAP_NET_RAW) ? -EAFNOSUPPORT : -EPERM;
+      return createPacket(t, type, protocol, flags);
     default:
       return -EAFNOSUPPORT;
   }
+}
+
+function createPacket(t: Task, type: number, protocol: number, flags: number): Socket | number {
+  if (!t.creds.hasCapability(CAP_NET_RAW)) return -EPERM;
+  // SOCK_PACKET, Linux 2.0's, is not here.
+  if (type !== SOCK_DGRAM && type !== SOCK_RAW) return -ESOCKTNOSUPPORT;
+  const stack = inetStackOf(t.kernel);
+  // The protocol comes in network order.
+  const etherType = ((protocol & 0xff) << 8) | ((protocol >>> 8) & 0xff);
+  const endpoint = stack.endpoints.packet(type === SOCK_DGRAM, etherType);
+  if (typeof endpoint === "number") return refusal(endpoint);
+  return new PacketSocket(stack, type, protocol, flags, endpoint);
 }
 
 function createInet(

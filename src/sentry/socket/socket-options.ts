@@ -4,16 +4,20 @@
 import { CAP_NET_ADMIN, CAP_NET_RAW } from "../../abi/capability.ts";
 import { EACCES, EDOM, EINVAL, ENOPROTOOPT, EOPNOTSUPP, EPERM } from "../../abi/errno.ts";
 import { SOF_TIMESTAMPING_MASK, SOF_TIMESTAMPING_OPT_STATS } from "../../abi/errqueue.ts";
+import { BPF_EXTENSIONS } from "../../abi/packet.ts";
 import {
   AF_INET,
   AF_INET6,
   SO_ACCEPTCONN,
+  SO_ATTACH_FILTER,
+  SO_BPF_EXTENSIONS,
   SO_BROADCAST,
   SO_BSDCOMPAT,
   SO_BUF_LOCK,
   SO_BUSY_POLL,
   SO_COOKIE,
   SO_DEBUG,
+  SO_DETACH_FILTER,
   SO_DOMAIN,
   SO_DONTROUTE,
   SO_ERROR,
@@ -21,6 +25,7 @@ import {
   SO_INCOMING_NAPI_ID,
   SO_KEEPALIVE,
   SO_LINGER,
+  SO_LOCK_FILTER,
   SO_MARK,
   SO_MAX_PACING_RATE,
   SO_NO_CHECK,
@@ -56,6 +61,7 @@ import { i32Le, i64Le, setU32Le, setU64Le, u32Le, u64Le } from "../../base/bytes
 import { SECOND, US } from "../../base/clock.ts";
 import type { Task } from "../kernel/task.ts";
 import type { Socket } from "./socket.ts";
+import { setFilterOption } from "./socket-filter.ts";
 
 /** SOCK_MIN_SNDBUF and SOCK_MIN_RCVBUF. */
 const SEND_BUFFER_MIN = 4608;
@@ -77,6 +83,10 @@ export function setSocketOption(
       return setSocketTimeout(s, name === SO_RCVTIMEO || name === SO_RCVTIMEO_NEW, value, length);
     case SO_LINGER:
       return setLinger(t, s, value, length);
+    case SO_ATTACH_FILTER:
+    case SO_DETACH_FILTER:
+    case SO_LOCK_FILTER:
+      return setFilterOption(t, s, name, value, length);
     case SO_MAX_PACING_RATE:
       if (length !== 4 && length !== 8) return -EINVAL;
       s.maxPacingRate = length === 8 ? u64Le(value, 0) : u32Le(value, 0);
@@ -332,6 +342,10 @@ function getInteger(s: Socket, name: number): number | undefined {
       return s.timestamping;
     case SO_ZEROCOPY:
       return Number(s.zerocopy);
+    case SO_LOCK_FILTER:
+      return Number(s.isFilterLocked);
+    case SO_BPF_EXTENSIONS:
+      return BPF_EXTENSIONS;
     case SO_PRIORITY:
       return s.priority;
     case SO_MARK:

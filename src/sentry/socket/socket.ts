@@ -3,6 +3,7 @@
 // the calls (syscalls/socket*.ts) park the task on `waiters`.
 
 import { ENOPROTOOPT, ENOTTY, EOPNOTSUPP } from "../../abi/errno.ts";
+import type { SocketFilter } from "../../netstack/index.ts";
 import type { Task } from "../kernel/task.ts";
 import { FileDescription, O_NONBLOCK, O_RDWR } from "../vfs/file-description.ts";
 import { S_IFSOCK } from "../vfs/inode.ts";
@@ -14,6 +15,11 @@ import type { SocketTable } from "./socket-table.ts";
 
 /** st_dev of sockets: Linux's sockfs is an unnamed device too. */
 export const SOCKFS_DEV = 8;
+
+/** Where a socket's filter stands: in the stack, which runs it. */
+export interface FilterTarget {
+  filter: SocketFilter | null;
+}
 
 export abstract class Socket extends FileDescription {
   readonly table: SocketTable;
@@ -35,6 +41,8 @@ export abstract class Socket extends FileDescription {
   timestamping = 0;
   timestampingOption = 0;
   zerocopy = false;
+  /** SO_LOCK_FILTER: the filter stays as it is. */
+  isFilterLocked = false;
   passCredentials = false;
   maxPacingRate = Number.POSITIVE_INFINITY;
   incomingCpu = -1;
@@ -87,6 +95,10 @@ export abstract class Socket extends FileDescription {
   /** Whether a message boundary is kept: partial sends and MSG_WAITALL do not apply. */
   get keepsBoundaries(): boolean {
     return this.type !== 1;
+  }
+  /** Null: filters cannot be had here. */
+  get filterTarget(): FilterTarget | null {
+    return null;
   }
   get isListening(): boolean {
     return false;

@@ -1,7 +1,7 @@
 // setsockopt(2) and getsockopt(2): moving the value; what it means is the socket's business.
 
 import { EFAULT, EINVAL } from "../../abi/errno.ts";
-import { SOL_SOCKET } from "../../abi/socket.ts";
+import { SOL_PACKET, SOL_SOCKET } from "../../abi/socket.ts";
 import { SYS_getsockopt, SYS_setsockopt } from "../../abi/syscall-numbers.ts";
 import type { Task } from "../kernel/task.ts";
 import { getSocketOption, setSocketOption } from "../socket/socket-options.ts";
@@ -35,6 +35,9 @@ function getsockopt(t: Task, a: SyscallArgs): number {
   const room = t.mm.readI32(lengthAddr);
   if (t.mm.faulted) return -EFAULT;
   if (room < 0) return -EINVAL;
+  // PACKET_HDRLEN is asked with a version in the value.
+  const asked = level === SOL_PACKET ? Math.min(room, 4) : 0;
+  if (asked > 0 && t.mm.copyIn(a.addr(3), value, 0, asked) !== asked) return -EFAULT;
   const n =
     level === SOL_SOCKET
       ? getSocketOption(t, s, name, value, room)

@@ -1,7 +1,7 @@
 // What /proc/net and /sys/class/net read: the sockets, the stack's configuration and its counters.
 
 import type { Kernel } from "../../kernel/kernel.ts";
-import { inetStackOf } from "../../socket/create.ts";
+import { inetStackOf } from "../../socket/inet/inet-stack.ts";
 import type { NetworkView } from "../../socket/inet/network-view.ts";
 import type { Socket } from "../../socket/socket.ts";
 import { socketTableOf } from "../../socket/socket-table.ts";

@@ -45,7 +45,7 @@ import type { SocketAddress } from "../socket-address.ts";
 import { receiveError } from "./error-queue-io.ts";
 import { formatInetAddress, parsed } from "./inet-address.ts";
 import { putDatagramControl, SendChoices } from "./inet-control.ts";
-import { inetIoctl } from "./inet-ioctl.ts";
+import { interfaceIoctl } from "./inet-ioctl.ts";
 import { InetSocket, scratchAddr } from "./inet-socket.ts";
 import type { InetStack } from "./inet-stack.ts";
 
@@ -253,7 +253,7 @@ export class DatagramSocket extends InetSocket {
       case SIOCGSTAMPNS_OLD:
         return this.#info.timeNs === 0 ? -ENOENT : writeTimespec(t.mm, arg, this.#info.timeNs);
       default:
-        return inetIoctl(t, this, request, arg);
+        return interfaceIoctl(t, this, request, arg);
     }
   }
 

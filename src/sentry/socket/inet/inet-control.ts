@@ -26,6 +26,7 @@ import { i32Le, setU32Le, setU64Le, u16Le } from "../../../base/bytes.ts";
 import { SECOND, US } from "../../../base/clock.ts";
 import { type DatagramInfo, IPV4, IPV6, IpAddr } from "../../../netstack/index.ts";
 import type { ControlReader, ControlWriter } from "../control.ts";
+import type { Socket } from "../socket.ts";
 import type { InetSocket } from "./inet-socket.ts";
 
 const scratch = new Uint8Array(48);
@@ -79,7 +80,7 @@ export function putArrivalControl(
 
 /** SO_TIMESTAMP(NS) and SO_TIMESTAMPING: all that the socket asked for. isSoftware: of this packet. */
 export function putTimestamps(
-  s: InetSocket,
+  s: Socket,
   timeNs: number,
   isSoftware: boolean,
   control: ControlWriter,

@@ -1,4 +1,4 @@
-// Interface ioctls on any inet socket (netdevice(7)): what ifconfig, getifaddrs fallbacks and language
+// Interface ioctls on any socket (netdevice(7)): what ifconfig, getifaddrs fallbacks and language
 // runtimes ask. Reading only: changing interfaces is EPERM, as for a program without CAP_NET_ADMIN.
 
 import {
@@ -61,8 +61,9 @@ import {
   u64Le,
 } from "../../../base/bytes.ts";
 import type { Task } from "../../kernel/task.ts";
-import type { InetSocket } from "./inet-socket.ts";
-import type { AddressView, InterfaceView } from "./network-view.ts";
+import type { Socket } from "../socket.ts";
+import { inetStackOf } from "./inet-stack.ts";
+import type { AddressView, InterfaceView, NetworkView } from "./network-view.ts";
 
 const TX_QUEUE_LENGTH = 1000;
 const request = new Uint8Array(IFREQ_BYTES);
@@ -80,10 +81,12 @@ export const hardwareType = (nic: InterfaceView): number =>
   nic.isLoopback ? ARPHRD_LOOPBACK : ARPHRD_ETHER;
 export const txQueueLength = (_nic: InterfaceView): number => TX_QUEUE_LENGTH;
 
-export function inetIoctl(t: Task, s: InetSocket, command: number, arg: number): number {
+/** On a socket of any family (sock_ioctl). */
+export function interfaceIoctl(t: Task, s: Socket, command: number, arg: number): number {
+  const { network } = inetStackOf(t.kernel);
   switch (command) {
     case SIOCGIFCONF:
-      return listInterfaces(t, s, arg);
+      return listInterfaces(t, network, arg);
     case SIOCETHTOOL:
       return -EOPNOTSUPP;
     case SIOCSIFFLAGS:
@@ -106,7 +109,7 @@ export function inetIoctl(t: Task, s: InetSocket, command: number, arg: number):
   }
   if (!ANSWERED.has(command)) return -ENOTTY;
   if (t.mm.copyIn(arg, request, 0, IFREQ_BYTES) !== IFREQ_BYTES) return -EFAULT;
-  const result = answer(s, command);
+  const result = answer(network, command);
   if (result < 0) return result;
   return t.mm.copyOut(arg, request, 0, IFREQ_BYTES) === IFREQ_BYTES ? 0 : -EFAULT;
 }
@@ -127,15 +130,15 @@ const ANSWERED = new Set([
 ]);
 
 /** Fills `request`; 0 or -errno. */
-function answer(s: InetSocket, command: number): number {
+function answer(network: NetworkView, command: number): number {
   if (command === SIOCGIFNAME) {
-    const nic = s.network.interfaceByIndex(i32Le(request, VALUE));
+    const nic = network.interfaceByIndex(i32Le(request, VALUE));
     if (nic === undefined) return -ENODEV;
     request.fill(0, 0, IFNAMSIZ);
     putByteString(request, 0, nic.name);
     return 0;
   }
-  const nic = namedInterface(s);
+  const nic = namedInterface(network);
   if (nic === undefined) return -ENODEV;
   switch (command) {
     case SIOCGIFINDEX:
@@ -166,13 +169,13 @@ function answer(s: InetSocket, command: number): number {
   }
 }
 
-function namedInterface(s: InetSocket): InterfaceView | undefined {
+function namedInterface(network: NetworkView): InterfaceView | undefined {
   let end = 0;
   while (end < IFNAMSIZ - 1 && request[end] !== 0) end++;
   const name = byteString(request, 0, end);
   // "eth0:1": the alias of an address; all of ours stand under the plain name.
   const colon = name.indexOf(":");
-  return s.network.interfaceByName(colon < 0 ? name : name.slice(0, colon));
+  return network.interfaceByName(colon < 0 ? name : name.slice(0, colon));
 }
 
 const firstV4 = (nic: InterfaceView): AddressView | undefined =>
@@ -197,14 +200,14 @@ function putAddress(out: Uint8Array, at: number, word: number): void {
 }
 
 /** SIOCGIFCONF: an ifreq for every IPv4 address; with a null pointer only the length they take. */
-function listInterfaces(t: Task, s: InetSocket, arg: number): number {
+function listInterfaces(t: Task, network: NetworkView, arg: number): number {
   const conf = new Uint8Array(IFCONF_BYTES);
   if (t.mm.copyIn(arg, conf, 0, IFCONF_BYTES) !== IFCONF_BYTES) return -EFAULT;
   const room = i32Le(conf, 0);
   const to = u64Le(conf, 8);
   if (room < 0) return -EINVAL;
   let used = 0;
-  for (const nic of s.network.interfaces()) {
+  for (const nic of network.interfaces()) {
     const address = firstV4(nic);
     if (address === undefined) continue;
     if (to !== 0) {

@@ -36,7 +36,7 @@ import { byteString, i32Le, putByteString, setU32Le, u32Le } from "../../../base
 import { type Endpoint, IpAddr, TimestampKind } from "../../../netstack/index.ts";
 import type { Task } from "../../kernel/task.ts";
 import { errnoOf, resultOf } from "../errno-of.ts";
-import { Socket } from "../socket.ts";
+import { type FilterTarget, Socket } from "../socket.ts";
 import type { SocketAddress } from "../socket-address.ts";
 import type { SocketTable } from "../socket-table.ts";
 import { formatInetAddress, isLinkLocalV6, parsed, parseInetAddress } from "./inet-address.ts";
@@ -72,6 +72,9 @@ export abstract class InetSocket extends Socket {
   }
   override poll(): number {
     return pollMaskOf(this.endpoint.readiness());
+  }
+  override get filterTarget(): FilterTarget {
+    return this.endpoint.options;
   }
   override takeError(): number {
     return errnoOf(this.endpoint.takeError());

@@ -1,11 +1,25 @@
 // What inet sockets need besides themselves: the stack's endpoints, its configuration, the socket table.
 
 import type { Endpoints } from "../../../netstack/index.ts";
-import type { SocketTable } from "../socket-table.ts";
+import type { Kernel } from "../../kernel/kernel.ts";
+import { type SocketTable, socketTableOf } from "../socket-table.ts";
 import type { NetworkView } from "./network-view.ts";
+import { StackView } from "./stack-view.ts";
 
 export interface InetStack {
   readonly table: SocketTable;
   readonly endpoints: Endpoints;
   readonly network: NetworkView;
+}
+
+const stacks = new WeakMap<Kernel, InetStack>();
+
+export function inetStackOf(kernel: Kernel): InetStack {
+  let stack = stacks.get(kernel);
+  if (stack === undefined) {
+    const table = socketTableOf(kernel);
+    stack = { table, endpoints: kernel.stack.endpoints, network: new StackView(kernel.stack) };
+    stacks.set(kernel, stack);
+  }
+  return stack;
 }

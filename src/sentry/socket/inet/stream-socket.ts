@@ -64,7 +64,7 @@ import type { Socket } from "../socket.ts";
 import type { SocketAddress } from "../socket-address.ts";
 import { receiveError } from "./error-queue-io.ts";
 import { parsed } from "./inet-address.ts";
-import { inetIoctl } from "./inet-ioctl.ts";
+import { interfaceIoctl } from "./inet-ioctl.ts";
 import { InetSocket, scratchAddr } from "./inet-socket.ts";
 import type { InetStack } from "./inet-stack.ts";
 import { getTcpOption, setTcpOption } from "./tcp-options.ts";
@@ -318,7 +318,7 @@ export class StreamSocket extends InetSocket {
       case SIOCATMARK:
         return t.mm.writeU32(arg, Number(e.atMark));
       default:
-        return inetIoctl(t, this, request, arg);
+        return interfaceIoctl(t, this, request, arg);
     }
   }
 

@@ -46,6 +46,7 @@ import {
 import { i32Le, setU16Le, setU32Le, u16Le, u32Le } from "../../../base/bytes.ts";
 import type { Task } from "../../kernel/task.ts";
 import type { Io } from "../../vfs/io.ts";
+import { interfaceIoctl } from "../inet/inet-ioctl.ts";
 import type { NetworkView } from "../inet/network-view.ts";
 import type { ReceiveMessage, SendMessage } from "../message.ts";
 import { Socket } from "../socket.ts";
@@ -232,7 +233,7 @@ export class NetlinkSocket extends Socket {
   }
   override ioctl(t: Task, request: number, arg: number): number {
     if (request === FIONREAD) return t.mm.writeU32(arg, this.#queue[0]?.length ?? 0);
-    return super.ioctl(t, request, arg);
+    return interfaceIoctl(t, this, request, arg);
   }
 
   override setProtocolOption(

@@ -40,6 +40,7 @@ import {
 } from "../../../abi/socket.ts";
 import type { Task } from "../../kernel/task.ts";
 import type { Io } from "../../vfs/io.ts";
+import { interfaceIoctl } from "../inet/inet-ioctl.ts";
 import type { ReceiveMessage, SendMessage } from "../message.ts";
 import type { Socket } from "../socket.ts";
 import type { SocketAddress } from "../socket-address.ts";
@@ -328,7 +329,7 @@ export class UnixConnectionSocket extends UnixSocket implements RecordSender {
     if (request === SIOCOUTQ) {
       return t.mm.writeU32(arg, this.#sentBytes);
     }
-    return super.ioctl(t, request, arg);
+    return interfaceIoctl(t, this, request, arg);
   }
 
   override *queuedRights(): Generator<Rights> {

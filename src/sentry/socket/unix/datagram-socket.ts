@@ -35,6 +35,7 @@ import {
 } from "../../../abi/socket.ts";
 import type { Task } from "../../kernel/task.ts";
 import type { Io } from "../../vfs/io.ts";
+import { interfaceIoctl } from "../inet/inet-ioctl.ts";
 import type { ReceiveMessage, SendMessage } from "../message.ts";
 import type { SocketAddress } from "../socket-address.ts";
 import type { SocketTable } from "../socket-table.ts";
@@ -203,7 +204,7 @@ export class UnixDatagramSocket extends UnixSocket implements RecordSender {
   override ioctl(t: Task, request: number, arg: number): number {
     if (request === FIONREAD) return t.mm.writeU32(arg, this.#queue.first?.bytes.length ?? 0);
     if (request === SIOCOUTQ) return t.mm.writeU32(arg, this.chargedBytes);
-    return super.ioctl(t, request, arg);
+    return interfaceIoctl(t, this, request, arg);
   }
 
   override queuedRights(): Iterable<Rights> {
