@@ -108,6 +108,7 @@ export const RTA_TABLE = 15;
 export const RTA_CACHEINFO = 12;
 export const RTA_PREF = 20;
 export const RTAX_MTU = 2;
+export const RTAX_ADVMSS = 8;
 export const RT_SCOPE_UNIVERSE = 0;
 export const RT_SCOPE_SITE = 200;
 export const RT_SCOPE_LINK = 253;

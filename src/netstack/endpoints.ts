@@ -191,6 +191,9 @@ export interface TcpEndpoint extends Endpoint {
   /** At the urgent mark (SIOCATMARK). */
   readonly atMark: boolean;
   readonly readableBytes: number;
+  /** Of a listener: children that wait for accept(), and how many may. */
+  readonly acceptQueueLength: number;
+  readonly backlog: number;
   /** In the send ring and not acknowledged (SIOCOUTQ), and of these not yet sent. */
   readonly unackedBytes: number;
   readonly unsentBytes: number;

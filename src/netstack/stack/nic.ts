@@ -83,7 +83,8 @@ export class Nic implements LinkSink, NeighborResolver {
   readonly stack: Stack;
   /** null: the loopback. */
   readonly link: LinkEndpoint | null;
-  readonly mtu: number;
+  /** Bytes of an IP packet: the link's, or less. */
+  mtu: number;
   readonly mac: Uint8Array;
   readonly addresses: NicAddress[] = [];
   readonly neighbors: NeighborTable;

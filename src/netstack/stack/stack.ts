@@ -81,6 +81,7 @@ LOCALHOST6.w3 = 1;
 const ALL_GROUPS6 = new IpAddr();
 ALL_GROUPS6.w0 = 0xff00_0000 | 0;
 const MULTICAST_METRIC = 256;
+const IPV4_MIN_MTU = 68;
 
 export class Stack implements NetworkLayer {
   readonly clock: Clock;
@@ -213,10 +214,12 @@ export class Stack implements NetworkLayer {
 
   /** The address is ours from now on. */
   own(nic: Nic, owned: NicAddress, onLink: boolean): NetError | 0 {
-    const { addr, prefixBits } = owned;
     nic.addresses.push(owned);
     this.routes.generation++;
-    if (!onLink) return 0;
+    return onLink && nic.isUp ? this.#addOnLinkRoute(nic, owned) : 0;
+  }
+
+  #addOnLinkRoute(nic: Nic, { addr, prefixBits }: NicAddress): NetError | 0 {
     return this.routes.add({
       dst: addr,
       prefixBits,
@@ -247,6 +250,31 @@ export class Stack implements NetworkLayer {
     }
     this.routes.generation++;
     return 0;
+  }
+
+  /** Not more than the link carries, nor less than IPv4's least (RFC 791), nor IPv6's where it is spoken. */
+  setMtu(nic: Nic, mtu: number): NetError | 0 {
+    const max = nic.link === null ? LOOPBACK_MTU : nic.link.mtu;
+    const min = nic.ipv6 === null ? IPV4_MIN_MTU : IPV6_MIN_MTU;
+    if (mtu < min || mtu > max) return NetErr.InvalidArgument;
+    nic.mtu = mtu;
+    this.routes.generation++;
+    return 0;
+  }
+
+  /** Down: its routes and neighbours go (fib_disable_ip). Up: the routes of its addresses come back. */
+  setUp(nic: Nic, up: boolean): void {
+    if (nic.isUp === up) return;
+    nic.isUp = up;
+    if (!up) {
+      this.routes.removeNic(nic.id);
+      nic.neighbors.clear();
+      nic.neighbors6.clear();
+      return;
+    }
+    for (const owned of nic.addresses) this.#addOnLinkRoute(nic, owned);
+    if (nic.ipv6 !== null) this.addMulticastRoute(nic);
+    this.routes.generation++;
   }
 
   isLocalAddress(addr: IpAddr): boolean {
@@ -338,7 +366,8 @@ export class Stack implements NetworkLayer {
     });
   }
 
-  #localPath(src: IpAddr | null, dst: IpAddr): Path {
+  #localPath(src: IpAddr | null, dst: IpAddr): Path | NetError {
+    if (!this.loopback.isUp) return NetErr.NetworkUnreachable;
     return new Path(this.loopback, src ?? dst, dst, dst, this.routes, this.pathMtu, {
       loopback: true,
       broadcast: false,

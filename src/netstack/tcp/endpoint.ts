@@ -401,6 +401,13 @@ export class Endpoint implements TcpEndpoint, TcbOwner {
     return mark >= 0 && mark < readable ? readable - 1 : readable;
   }
 
+  get acceptQueueLength(): number {
+    return this.#listener?.queueLength ?? 0;
+  }
+  get backlog(): number {
+    return this.#listener?.backlog ?? 0;
+  }
+
   get unackedBytes(): number {
     const tcb = this.#tcb;
     if (tcb === null || tcb.state === CLOSED) return 0;

@@ -17,7 +17,7 @@ import {
   IPPROTO_TCP,
   IPPROTO_UDP,
 } from "../../abi/in.ts";
-import { NETLINK_ROUTE } from "../../abi/netlink.ts";
+import { NETLINK_ROUTE, NETLINK_SOCK_DIAG } from "../../abi/netlink.ts";
 import {
   AF_INET,
   AF_INET6,
@@ -51,6 +51,18 @@ export function createSocket(
   protocol: number,
   flags: number,
 ): Socket | number {
+  const made = create(t, family, type, protocol, flags);
+  if (typeof made !== "number") made.ownerUid = t.creds.euid;
+  return made;
+}
+
+function create(
+  t: Task,
+  family: number,
+  type: number,
+  protocol: number,
+  flags: number,
+): Socket | number {
   if (family < 0 || family >= 46) return -EAFNOSUPPORT;
   if (type < 0 || type >= SOCK_MAX) return -EINVAL;
   const table = socketTableOf(t.kernel);
@@ -69,7 +81,7 @@ export function createSocket(
       return new UnixConnectionSocket(table, t, type, flags);
     case AF_NETLINK:
       if (type !== SOCK_RAW && type !== SOCK_DGRAM) return -ESOCKTNOSUPPORT;
-      if (protocol !== NETLINK_ROUTE) return -EPROTONOSUPPORT;
+      if (protocol !== NETLINK_ROUTE && protocol !== NETLINK_SOCK_DIAG) return -EPROTONOSUPPORT;
       return new NetlinkSocket(table, inetStackOf(t.kernel).network, type, protocol, flags);
     case AF_PACKET:
       return createPacket(t, type, protocol, flags);

@@ -28,6 +28,8 @@ export abstract class Socket extends FileDescription {
   readonly protocol: number;
   readonly ino: number;
 
+  /** The user who made it. */
+  ownerUid = 0;
   // Options kept for every family; see socket-options.ts.
   receiveTimeoutNs = Number.POSITIVE_INFINITY;
   sendTimeoutNs = Number.POSITIVE_INFINITY;

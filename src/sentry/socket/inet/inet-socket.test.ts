@@ -220,7 +220,9 @@ describe("TCP sockets over loopback", () => {
     expect(getInt(k, t, s, 1, 39)).toBe(INET);
     expect(getInt(k, t, s, 1, 38)).toBe(6);
     expect(setInt(k, t, s, 6, 19, 1)).toBe(-ENOPROTOOPT);
-    expect(setInt(k, t, s, 1, 26, 1)).toBe(-ENOPROTOOPT);
+    expect(setInt(k, t, s, 1, 50, 1)).toBe(-ENOPROTOOPT);
+    // A filter is a program; an int is none.
+    expect(setInt(k, t, s, 1, 26, 1)).toBe(-EINVAL);
     expect(setInt(k, t, s, 0, 2, 300)).toBe(-EINVAL);
     const bad = new Uint8Array(16);
     setU32Le(bad, 8, 1_000_000);

@@ -3,13 +3,13 @@
 import type { Endpoints } from "../../../netstack/index.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { type SocketTable, socketTableOf } from "../socket-table.ts";
-import type { NetworkView } from "./network-view.ts";
+import type { NetworkChanges, NetworkView } from "./network-view.ts";
 import { StackView } from "./stack-view.ts";
 
 export interface InetStack {
   readonly table: SocketTable;
   readonly endpoints: Endpoints;
-  readonly network: NetworkView;
+  readonly network: NetworkView & NetworkChanges;
 }
 
 const stacks = new WeakMap<Kernel, InetStack>();

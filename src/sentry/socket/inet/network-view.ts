@@ -1,7 +1,7 @@
 // What the Sentry shows of the stack's configuration: interfaces, addresses, routes, neighbours. Read by
 // interface ioctls, netlink dumps and /proc/net; stack-view.ts makes it from the real stack.
 
-import type { IpAddr } from "../../../netstack/index.ts";
+import type { IpAddr, NetError } from "../../../netstack/index.ts";
 
 export interface AddressView {
   readonly addr: IpAddr;
@@ -53,6 +53,35 @@ export interface NeighborView {
   /** NUD_*. */
   readonly state: number;
   readonly isRouter: boolean;
+}
+
+/** A change of the stack's configuration: what rtnetlink asks for. NetErrors, as the stack gives them. */
+export interface RouteChange {
+  readonly dst: IpAddr;
+  readonly prefixBits: number;
+  /** Of a route to remove: null and 0 match any. */
+  readonly gateway: IpAddr | null;
+  readonly index: number;
+  readonly metric: number;
+  readonly src: IpAddr | null;
+  readonly mtu: number;
+  readonly advmss: number;
+  readonly origin: number;
+}
+
+export interface NetworkChanges {
+  addAddress(index: number, addr: IpAddr, prefixBits: number): NetError | 0;
+  removeAddress(index: number, addr: IpAddr): NetError | 0;
+  addRoute(route: RouteChange): NetError | 0;
+  removeRoute(route: RouteChange): boolean;
+  /** The same destination and metric. */
+  hasRoute(route: RouteChange): boolean;
+  /** The interface on whose link addr is, of this one or (0) of any; 0: none. */
+  onLinkTo(addr: IpAddr, index: number): number;
+  setMtu(index: number, mtu: number): NetError | 0;
+  setUp(index: number, up: boolean): void;
+  setNeighbor(index: number, addr: IpAddr, mac: Uint8Array): NetError | 0;
+  removeNeighbor(index: number, addr: IpAddr): boolean;
 }
 
 export interface NetworkView {

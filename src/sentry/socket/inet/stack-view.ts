@@ -1,9 +1,22 @@
 // The stack's configuration in the words of network-view.ts.
 
-import type { IpAddr, Stack } from "../../../netstack/index.ts";
-import type { InterfaceView, NeighborView, NetworkView, RouteView } from "./network-view.ts";
+import {
+  type IpAddr,
+  NetErr,
+  type NetError,
+  type RouteEntry,
+  type Stack,
+} from "../../../netstack/index.ts";
+import type {
+  InterfaceView,
+  NeighborView,
+  NetworkChanges,
+  NetworkView,
+  RouteChange,
+  RouteView,
+} from "./network-view.ts";
 
-export class StackView implements NetworkView {
+export class StackView implements NetworkView, NetworkChanges {
   readonly #stack: Stack;
 
   constructor(stack: Stack) {
@@ -67,6 +80,62 @@ export class StackView implements NetworkView {
       src: path.src,
       origin: 0,
     };
+  }
+  addAddress(index: number, addr: IpAddr, prefixBits: number): NetError | 0 {
+    const nic = this.#stack.nicById(index);
+    return nic === null ? NetErr.NoDevice : this.#stack.addAddress(nic, addr, prefixBits);
+  }
+  removeAddress(index: number, addr: IpAddr): NetError | 0 {
+    const nic = this.#stack.nicById(index);
+    return nic === null ? NetErr.NoDevice : this.#stack.removeAddress(nic, addr);
+  }
+  addRoute(r: RouteChange): NetError | 0 {
+    return this.#stack.routes.add({ ...r, nicId: r.index });
+  }
+  #route(r: RouteChange): RouteEntry | undefined {
+    const bits = r.dst.isV4 ? r.prefixBits + 96 : r.prefixBits;
+    return this.#stack.routes.entries.find(
+      (e) =>
+        e.bits === bits &&
+        e.dst.isV4 === r.dst.isV4 &&
+        e.dst.equals(r.dst) &&
+        // Without a metric the first that matches goes, as on Linux.
+        (r.metric === 0 || e.metric === r.metric) &&
+        (r.index === 0 || e.nicId === r.index) &&
+        (r.gateway === null || e.gateway?.equals(r.gateway)),
+    );
+  }
+  removeRoute(r: RouteChange): boolean {
+    const entry = this.#route(r);
+    return entry !== undefined && this.#stack.routes.remove(entry);
+  }
+  hasRoute(r: RouteChange): boolean {
+    const same = this.#route({ ...r, gateway: null, index: 0 });
+    return same !== undefined && same.metric === r.metric;
+  }
+  onLinkTo(addr: IpAddr, index: number): number {
+    const entry = this.#stack.routes.lookup(addr, index);
+    return entry === null || entry.gateway !== null ? 0 : entry.nicId;
+  }
+  setMtu(index: number, mtu: number): NetError | 0 {
+    const nic = this.#stack.nicById(index);
+    return nic === null ? NetErr.NoDevice : this.#stack.setMtu(nic, mtu);
+  }
+  setUp(index: number, up: boolean): void {
+    const nic = this.#stack.nicById(index);
+    if (nic !== null) this.#stack.setUp(nic, up);
+  }
+  setNeighbor(index: number, addr: IpAddr, mac: Uint8Array): NetError | 0 {
+    const nic = this.#stack.nicById(index);
+    if (nic === null || nic.isLoopback) return NetErr.InvalidArgument;
+    return nic.neighborsOf(addr.family).setPermanent(addr, mac) ? 0 : NetErr.NoBuffers;
+  }
+  removeNeighbor(index: number, addr: IpAddr): boolean {
+    const table = this.#stack.nicById(index)?.neighborsOf(addr.family);
+    const entry = table?.find(addr) ?? null;
+    if (table === undefined || entry === null) return false;
+    table.remove(entry);
+    return true;
   }
   mtuTo(dst: IpAddr): number {
     const route = this.#stack.findRoute(null, dst);

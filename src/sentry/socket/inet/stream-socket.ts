@@ -176,6 +176,7 @@ export class StreamSocket extends InetSocket {
     this.lingerSeconds = listener.lingerSeconds;
     this.priority = listener.priority;
     this.mark = listener.mark;
+    this.ownerUid = listener.ownerUid;
     this.timestamp = listener.timestamp;
     this.zerocopy = listener.zerocopy;
     this.reuseAddress = listener.reuseAddress;

@@ -1,7 +1,15 @@
 import { describe, expect, it } from "vitest";
-import { EAGAIN, EPROTONOSUPPORT } from "../../../abi/errno.ts";
+import {
+  EADDRNOTAVAIL,
+  EAGAIN,
+  EEXIST,
+  ENETUNREACH,
+  EPROTONOSUPPORT,
+  ESRCH,
+} from "../../../abi/errno.ts";
 import {
   IFA_ADDRESS,
+  IFA_LOCAL,
   IFLA_IFNAME,
   IFLA_MTU,
   NLM_F_ACK,
@@ -9,8 +17,11 @@ import {
   NLM_F_REQUEST,
   NLMSG_DONE,
   NLMSG_ERROR,
+  RTA_DST,
   RTA_GATEWAY,
   RTA_OIF,
+  RTM_DELADDR,
+  RTM_DELROUTE,
   RTM_GETADDR,
   RTM_GETLINK,
   RTM_GETROUTE,
@@ -18,11 +29,28 @@ import {
   RTM_NEWLINK,
   RTM_NEWROUTE,
 } from "../../../abi/netlink.ts";
-import { SYS_recvfrom, SYS_sendto, SYS_socket } from "../../../abi/syscall-numbers.ts";
+import {
+  SYS_bind,
+  SYS_listen,
+  SYS_recvfrom,
+  SYS_sendto,
+  SYS_socket,
+  SYS_socketpair,
+} from "../../../abi/syscall-numbers.ts";
 import { byteString, i32Le, setU16Le, setU32Le, u16Le, u32Le } from "../../../base/bytes.ts";
-import { IpAddr } from "../../../netstack/index.ts";
+import { IpAddr, NetErr } from "../../../netstack/index.ts";
+import { Credentials } from "../../kernel/credentials.ts";
 import type { Task } from "../../kernel/task.ts";
-import { BUFFER, OTHER, peek, poke, SocketFixture } from "../../testing/socket-fixture.ts";
+import {
+  ADDR,
+  BUFFER,
+  LOCALHOST,
+  OTHER,
+  peek,
+  poke,
+  pokeInet,
+  SocketFixture,
+} from "../../testing/socket-fixture.ts";
 import { attributesOf } from "./netlink-message.ts";
 
 interface Message {
@@ -139,8 +167,9 @@ describe("NETLINK_ROUTE", () => {
     expect([error.type, i32Le(error.body, 0)]).toEqual([NLMSG_ERROR, -19]);
   });
 
-  it("refuses changes with EPERM and acknowledges what it was asked to", () => {
+  it("changes nothing for who may not, and acknowledges what it was asked to", () => {
     const { k, t, fd } = start();
+    t.creds = new Credentials({ uid: 1000, gid: 1000 });
     request(k, t, fd, RTM_NEWLINK, NLM_F_ACK, new Uint8Array(16));
     const [error] = answers(k, t, fd);
     expect([error.type, i32Le(error.body, 0)]).toEqual([NLMSG_ERROR, -1]);
@@ -152,11 +181,112 @@ describe("NETLINK_ROUTE", () => {
     expect(i32Le(both[1].body, 0)).toBe(0);
   });
 
+  it("adds and removes addresses and routes, and says what is wrong with them", () => {
+    const { k, t, fd } = start();
+    const address = (type: number, last: number): number => {
+      const body = new Uint8Array(8 + 8);
+      body.set([2, 24, 0, 0, 1, 0, 0, 0]);
+      setU16Le(body, 8, 8);
+      setU16Le(body, 10, IFA_LOCAL);
+      body.set([10, 9, 9, last], 12);
+      request(k, t, fd, type, NLM_F_ACK | 0x600, body);
+      return i32Le(answers(k, t, fd)[0].body, 0);
+    };
+    expect(address(RTM_NEWADDR, 1)).toBe(0);
+    expect(address(RTM_NEWADDR, 1)).toBe(-EEXIST);
+    const route = (type: number, gateway: number[]): number => {
+      const body = new Uint8Array(12 + 16);
+      body.set([2, 24, 0, 0, 254, 4, 0, 1]);
+      setU16Le(body, 12, 8);
+      setU16Le(body, 14, RTA_DST);
+      body.set([192, 0, 2, 0], 16);
+      setU16Le(body, 20, 8);
+      setU16Le(body, 22, RTA_GATEWAY);
+      body.set(gateway, 24);
+      request(k, t, fd, type, NLM_F_ACK | 0x600, body);
+      return i32Le(answers(k, t, fd)[0].body, 0);
+    };
+    expect(route(RTM_NEWROUTE, [172, 16, 0, 1])).toBe(-ENETUNREACH);
+    expect(route(RTM_NEWROUTE, [10, 9, 9, 2])).toBe(0);
+    expect(route(RTM_NEWROUTE, [10, 9, 9, 2])).toBe(-EEXIST);
+    const there = k.stack.routes.lookup(IpAddr.v4(192, 0, 2, 7), 0);
+    expect(there?.gateway?.toString()).toBe("10.9.9.2");
+    expect(route(RTM_DELROUTE, [10, 9, 9, 2])).toBe(0);
+    expect(route(RTM_DELROUTE, [10, 9, 9, 2])).toBe(-ESRCH);
+    expect(address(RTM_DELADDR, 1)).toBe(0);
+    expect(address(RTM_DELADDR, 1)).toBe(-EADDRNOTAVAIL);
+    expect(k.stack.routes.lookup(IpAddr.v4(10, 9, 9, 7), 0)).toBeNull();
+  });
+
+  it("takes an interface down with its routes, and up again", () => {
+    const { k, t, fd } = start();
+    const link = (up: number, mtu: number): number => {
+      const body = new Uint8Array(16 + 8);
+      setU32Le(body, 4, 1);
+      setU32Le(body, 8, up);
+      setU32Le(body, 12, 1);
+      setU16Le(body, 16, 8);
+      setU16Le(body, 18, IFLA_MTU);
+      setU32Le(body, 20, mtu);
+      request(k, t, fd, RTM_NEWLINK, NLM_F_ACK, body);
+      return i32Le(answers(k, t, fd)[0].body, 0);
+    };
+    const local = IpAddr.v4(127, 0, 0, 1);
+    expect(link(0, 1500)).toBe(0);
+    expect(k.stack.findRoute(null, local)).toBe(NetErr.NetworkUnreachable);
+    expect(link(1, 1500)).toBe(0);
+    expect(k.stack.findRoute(null, local)).toMatchObject({ mtu: 1500 });
+    expect(link(1, 10)).toBe(-22);
+  });
+
   it("ignores what is not a message, and has no other protocols", () => {
     const { k, t, fd } = start();
     poke(t, BUFFER, new Uint8Array(40).fill(0xff));
     expect(k.call(t, SYS_sendto, fd, BUFFER, 40, 0, 0, 0)).toBe(40);
     expect(answers(k, t, fd)).toEqual([]);
     expect(k.call(t, SYS_socket, 16, 3, 9)).toBe(-EPROTONOSUPPORT);
+  });
+});
+
+describe("NETLINK_SOCK_DIAG", () => {
+  it("lists sockets of a family by protocol and state, with their queues and owners", () => {
+    const { k, t } = start();
+    const fd = k.call(t, SYS_socket, 16, 3, 4) as number;
+    const listener = k.call(t, SYS_socket, 2, 1, 0) as number;
+    k.call(t, SYS_bind, listener, ADDR, pokeInet(t, LOCALHOST, 8080));
+    k.call(t, SYS_listen, listener, 7);
+    const udp = k.call(t, SYS_socket, 2, 2, 0) as number;
+    k.call(t, SYS_bind, udp, ADDR, pokeInet(t, LOCALHOST, 5353));
+    const ask = (protocol: number, states: number): Message[] => {
+      const body = new Uint8Array(56);
+      body.set([2, protocol, 2]);
+      setU32Le(body, 4, states);
+      request(k, t, fd, 20, NLM_F_DUMP, body);
+      return answers(k, t, fd);
+    };
+    const [tcp, done] = ask(6, 1 << 10);
+    expect(done.type).toBe(NLMSG_DONE);
+    expect([...tcp.body.subarray(0, 6)]).toEqual([2, 10, 0, 0, 0x1f, 0x90]);
+    expect([...tcp.body.subarray(8, 12)]).toEqual([127, 0, 0, 1]);
+    expect(u32Le(tcp.body, 60)).toBe(7);
+    // tcp_info, as asked.
+    expect(attribute(tcp, 72, 2)?.length).toBe(248);
+    expect(ask(6, 1 << 1).map((m) => m.type)).toEqual([NLMSG_DONE]);
+    expect(u32Le(ask(17, 1 << 7)[0].body, 68)).toBe((t.fds.get(udp) as { ino?: number }).ino);
+    expect(ask(200, -1)[0].type).toBe(NLMSG_ERROR);
+  });
+
+  it("lists unix sockets with names and peers", () => {
+    const { k, t } = start();
+    const fd = k.call(t, SYS_socket, 16, 3, 4) as number;
+    expect(k.call(t, SYS_socketpair, 1, 1, 0, OTHER)).toBe(0);
+    const body = new Uint8Array(24);
+    body[0] = 1;
+    setU32Le(body, 4, -1);
+    setU32Le(body, 12, 0x15);
+    request(k, t, fd, 20, NLM_F_DUMP, body);
+    const [a, b] = answers(k, t, fd);
+    expect(u32Le(attribute(a, 16, 2) as Uint8Array, 0)).toBe(u32Le(b.body, 4));
+    expect(a.body[2]).toBe(1);
   });
 });

@@ -1,6 +1,7 @@
-// AF_NETLINK sockets of protocol NETLINK_ROUTE (netlink(7)): requests are answered at once, into the
-// socket's own queue. Nothing changes by netlink in netcell, so the multicast groups stay silent.
+// AF_NETLINK sockets of the protocols NETLINK_ROUTE and NETLINK_SOCK_DIAG (netlink(7)): requests are answered at
+// once, into the socket's own queue. Changes are not announced: the multicast groups stay silent.
 
+import { CAP_NET_ADMIN } from "../../../abi/capability.ts";
 import {
   EADDRINUSE,
   EAGAIN,
@@ -22,6 +23,7 @@ import {
   NETLINK_GET_STRICT_CHK,
   NETLINK_NO_ENOBUFS,
   NETLINK_PKTINFO,
+  NETLINK_SOCK_DIAG,
   NLM_F_ACK,
   NLM_F_DUMP,
   NLM_F_REQUEST,
@@ -34,6 +36,7 @@ import {
   RTM_GETROUTE,
 } from "../../../abi/netlink.ts";
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from "../../../abi/poll.ts";
+import { SOCK_DIAG_BY_FAMILY } from "../../../abi/sock-diag.ts";
 import {
   AF_NETLINK,
   AF_UNSPEC,
@@ -47,12 +50,13 @@ import { i32Le, setU16Le, setU32Le, u16Le, u32Le } from "../../../base/bytes.ts"
 import type { Task } from "../../kernel/task.ts";
 import type { Io } from "../../vfs/io.ts";
 import { interfaceIoctl } from "../inet/inet-ioctl.ts";
-import type { NetworkView } from "../inet/network-view.ts";
+import type { NetworkChanges, NetworkView } from "../inet/network-view.ts";
 import type { ReceiveMessage, SendMessage } from "../message.ts";
 import { Socket } from "../socket.ts";
 import type { SocketAddress } from "../socket-address.ts";
 import type { SocketTable } from "../socket-table.ts";
 import { messageLength, NetlinkWriter } from "./netlink-message.ts";
+import { changeNetwork } from "./route-changes.ts";
 import {
   dumpAddresses,
   dumpLinks,
@@ -61,13 +65,14 @@ import {
   getLink,
   getRoute,
 } from "./route-messages.ts";
+import { answerDiag } from "./sock-diag.ts";
 
 const REQUEST_BYTES_MAX = 65_536;
 const BUFFER_BYTES = 212_992;
 const READABLE = POLLIN | POLLRDNORM;
 
 export class NetlinkSocket extends Socket {
-  readonly #network: NetworkView;
+  readonly #network: NetworkView & NetworkChanges;
   readonly #queue: Uint8Array[] = [];
   #queuedBytes = 0;
   portId = 0;
@@ -79,7 +84,7 @@ export class NetlinkSocket extends Socket {
 
   constructor(
     table: SocketTable,
-    network: NetworkView,
+    network: NetworkView & NetworkChanges,
     type: number,
     protocol: number,
     flags: number,
@@ -155,23 +160,23 @@ export class NetlinkSocket extends Socket {
     while (length - at >= NLMSGHDR_BYTES) {
       const size = messageLength(bytes, at);
       if (size < NLMSGHDR_BYTES || size > length - at) break;
-      this.#answer(bytes.subarray(at, at + size));
+      this.#answer(t, bytes.subarray(at, at + size));
       at += nlAlign(size);
     }
     return length;
   }
 
-  #answer(request: Uint8Array): void {
+  #answer(t: Task, request: Uint8Array): void {
     const type = u16Le(request, 4);
     const flags = u16Le(request, 6);
     const writer = new NetlinkWriter(u32Le(request, 8), this.portId);
     const result =
       (flags & NLM_F_REQUEST) === 0 || type < NLMSG_MIN_TYPE
         ? 0
-        : this.#handle(writer, type, flags, request);
+        : this.#handle(t, writer, type, flags, request);
     if (result < 0) {
       writer.error(-result, request, !this.#options.has(NETLINK_CAP_ACK));
-    } else if ((flags & NLM_F_ACK) !== 0 && (flags & NLM_F_DUMP) === 0) {
+    } else if ((flags & NLM_F_ACK) !== 0 && !this.#isDump(type, flags)) {
       writer.error(0, request, false);
     }
     for (const datagram of writer.datagrams) {
@@ -182,10 +187,23 @@ export class NetlinkSocket extends Socket {
     if (this.#queue.length > 0) this.waiters.notify(READABLE);
   }
 
-  #handle(w: NetlinkWriter, type: number, flags: number, request: Uint8Array): number {
+  /** In requests that change something, NLM_F_DUMP's bits mean other things. */
+  #isDump(type: number, flags: number): boolean {
+    const isGet = this.protocol === NETLINK_SOCK_DIAG || (type & 3) === 2;
+    return isGet && (flags & NLM_F_DUMP) === NLM_F_DUMP;
+  }
+
+  #handle(t: Task, w: NetlinkWriter, type: number, flags: number, request: Uint8Array): number {
+    const isDump = this.#isDump(type, flags);
+    if (this.protocol === NETLINK_SOCK_DIAG) {
+      if (type !== SOCK_DIAG_BY_FAMILY) return -EINVAL;
+      return answerDiag(w, this.table.sockets, request, isDump);
+    }
     // Of four message types of an object, the third (GET) may be asked by anybody.
-    if ((type & 3) !== 2) return -EPERM;
-    const isDump = (flags & NLM_F_DUMP) === NLM_F_DUMP;
+    if ((type & 3) !== 2) {
+      if (!t.creds.hasCapability(CAP_NET_ADMIN)) return -EPERM;
+      return changeNetwork(this.#network, type, flags, request) ?? -EOPNOTSUPP;
+    }
     const family = request.length > NLMSGHDR_BYTES ? request[NLMSGHDR_BYTES] : AF_UNSPEC;
     switch (type) {
       case RTM_GETLINK:

@@ -79,6 +79,12 @@ export class UnixConnectionSocket extends UnixSocket implements RecordSender {
   /** Who made it; for reports. */
   readonly ownerPid: number = 0;
 
+  override get queuedForReading(): number {
+    return this.isListening ? this.#pending.length : this.#stream.used;
+  }
+  override get backlogMax(): number {
+    return Math.max(0, this.#backlog);
+  }
   override get isListening(): boolean {
     return this.#backlog >= 0;
   }

@@ -89,6 +89,12 @@ export class UnixDatagramSocket extends UnixSocket implements RecordSender {
     if (typeof other === "number") return other;
     return other instanceof UnixDatagramSocket ? other : -EPROTOTYPE;
   }
+  get peer(): UnixDatagramSocket | null {
+    return this.#peer;
+  }
+  override get queuedForReading(): number {
+    return this.chargedBytes;
+  }
   /** A connected socket takes datagrams from its peer only. */
   #accepts(sender: UnixDatagramSocket): boolean {
     return this.#peer === null || this.#peer === sender;

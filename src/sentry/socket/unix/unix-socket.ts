@@ -67,6 +67,11 @@ export abstract class UnixSocket extends Socket {
 
   /** Files in flight in messages that wait here. */
   abstract queuedRights(): Iterable<Rights>;
+  /** What waits to be read: bytes, or of a listener connections; and how many of these may (sock_diag). */
+  abstract readonly queuedForReading: number;
+  get backlogMax(): number {
+    return 0;
+  }
   /** Throws away what waits here: it can never be read. */
   abstract purge(): void;
 
