@@ -41,6 +41,8 @@ export class Pair {
   readonly netB = new FakeNetwork(REMOTE);
   fate: () => Fate = () => ({ copies: 1, extraMs: 0 });
   delayMs: number;
+  /** What arrives of a segment; other bytes than were sent must be seen by the checksum. */
+  mangle: (bytes: Uint8Array) => Uint8Array = (bytes) => bytes;
   /** Sees every segment as it is sent. */
   onSegment: (fromA: boolean, bytes: Uint8Array) => void = () => {};
   #order = 0;
@@ -68,9 +70,11 @@ export class Pair {
     const { copies, extraMs, isMarked } = this.fate();
     const tos = isMarked && (pkt.tos & 3) !== 0 ? pkt.tos | 3 : pkt.tos;
     for (let i = 0; i < copies; i++) {
+      const arrives = this.mangle(bytes);
       const at = this.clock.monotonicNs() + (this.delayMs + extraMs * (i + 1)) * MS;
       const to = fromA ? this.b : this.a;
-      this.#wire.push({ at, order: this.#order++, to, bytes, gso: pkt.gsoSize, tos });
+      const order = this.#order++;
+      this.#wire.push({ at, order, to, bytes: arrives, gso: pkt.gsoSize, tos });
     }
   }
 
