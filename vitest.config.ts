@@ -24,6 +24,14 @@ export default defineConfig({
           retry: 1,
         },
       },
+      {
+        test: {
+          name: "long",
+          include: ["test/long/**/*.test.ts"],
+          pool: "forks",
+          testTimeout: 3_600_000,
+        },
+      },
     ],
   },
 });
