@@ -7,9 +7,9 @@ import { ManualClock, MS, SECOND } from "../base/clock.ts";
 import { DEFAULT_LIMITS } from "../base/limits.ts";
 import { SeededRng } from "../base/rng.ts";
 import { IpAddr, NetErr, Stack, type TcpEndpoint } from "../netstack/index.ts";
-import { CaptureLink } from "./capture-link.ts";
+import { CaptureLink } from "./capture/capture-link.ts";
+import { type PcapFormat, PcapWriter } from "./capture/pcap-writer.ts";
 import { MemoryPair } from "./memory-pair.ts";
-import { type PcapFormat, PcapWriter } from "./pcap-writer.ts";
 
 const A = IpAddr.v4(10, 0, 0, 1);
 const B = IpAddr.v4(10, 0, 0, 2);
