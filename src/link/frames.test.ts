@@ -230,6 +230,8 @@ describe("switch", () => {
 const TCPDUMP = ["/usr/bin/tcpdump", "/usr/sbin/tcpdump"].find((path) => existsSync(path));
 
 describe.skipIf(TCPDUMP === undefined)("captures, read by tcpdump", () => {
+  // @rfc 1122 4.1.3.4a
+  // @rfc 9293 MUST-2
   it.each<PcapFormat>(["us", "ns", "pcapng"])(
     "%s: frames, times and checksums are right",
     (format) => {

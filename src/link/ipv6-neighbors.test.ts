@@ -48,6 +48,7 @@ describe("a NIC without IPv6", () => {
 });
 
 describe("neighbours", () => {
+  // @rfc 4861 7.2.2a 7.2.4
   it("are asked for by their group, and what waited is sent", () => {
     const w = new World();
     const server = udp(w.b, ANY, 7000);
@@ -67,6 +68,7 @@ describe("neighbours", () => {
     ).toBe(0xffff);
   });
 
+  // @rfc 4861 7.2.2b
   it("that do not answer fail after three questions, and the sender hears of it", () => {
     const w = new World();
     const client = udp(w.a, ANY, 0);
@@ -78,6 +80,7 @@ describe("neighbours", () => {
     expect(client.takeError()).toBe(NetErr.HostUnreachable);
   });
 
+  // @rfc 4861 7.2.5b
   it("change their MAC only when the advertisement overrides", () => {
     const w = new World();
     udp(w.a, ANY, 0).send(pattern(1), 0, 1, B, 7000);
@@ -99,6 +102,7 @@ describe("neighbours", () => {
     expect(w.nicA.neighbors6.size).toBe(0);
   });
 
+  // @rfc 4861 4.6
   it.each([
     ["another hop limit", icmp(solicit(A), { hopLimit: 254 })],
     ["a code", icmp([135, 1, 0, 0, 0, 0, 0, 0, ...bytesOf(A)])],
@@ -139,6 +143,7 @@ describe("neighbours", () => {
 });
 
 describe("duplicate address detection", () => {
+  // @rfc 4862 5.4 5.4.2
   it("asks before it uses an address, with a link-local one first in line", () => {
     const w = new World({ a: { mode: "static" } });
     expect(w.nicA.addresses).toEqual([]);
@@ -153,6 +158,7 @@ describe("duplicate address detection", () => {
     }
   });
 
+  // @rfc 4862 5.4.4 5.4.5
   it("leaves an address to its owner", () => {
     const w = new World({ a: { mode: "static" }, aAddresses: [B] });
     w.run(2 * SECOND);
@@ -160,6 +166,8 @@ describe("duplicate address detection", () => {
     expect(w.a.counters.ndpConflicts).toBe(1);
   });
 
+  // @rfc 4862 5.4.3
+  // @rfc 7527 4
   it("yields to one who asks at the same moment, but not to its own echo", () => {
     const w = new World({ a: { mode: "static" } });
     w.pair.a.filter = (pkt) => {
@@ -178,6 +186,7 @@ describe("duplicate address detection", () => {
     expect(shown(other.nicA)).not.toContain("2001:db8::a");
   });
 
+  // @rfc 7217 5
   it("makes another stable identifier when the first is taken", () => {
     const first = new World({ a: { mode: "static" }, aAddresses: [] });
     first.run(2 * SECOND);

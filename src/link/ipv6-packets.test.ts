@@ -25,6 +25,7 @@ import {
 } from "./testing-ipv6.ts";
 
 describe("datagrams and fragments", () => {
+  // @rfc 8200 4.5f
   it("cross whole in any size, and in any order of their pieces", () => {
     const w = new World();
     const server = udp(w.b, ANY, 7000);
@@ -53,6 +54,7 @@ describe("datagrams and fragments", () => {
       },
     );
 
+  // @rfc 5722 4
   it("that overlap are dropped with all the rest of it (RFC 5722)", () => {
     const w = new World();
     w.pair.a.inject(piece(0, true, 64));
@@ -63,6 +65,7 @@ describe("datagrams and fragments", () => {
     expect(w.a.fragments6.bytesHeld).toBe(0);
   });
 
+  // @rfc 8200 4.5a
   it("time out after 60 s, told of when the first is there", () => {
     const w = new World();
     w.pair.a.inject(piece(0, true, 64));
@@ -75,6 +78,8 @@ describe("datagrams and fragments", () => {
     expect(w.a.fragments6.bytesHeld).toBe(0);
   });
 
+  // @rfc 8200 4.5b
+  // @rfc 7112 5
   it("that break the rules are answered with where", () => {
     const w = new World();
     udp(w.a, ANY, 0).send(pattern(1), 0, 1, B, 9);
@@ -91,6 +96,7 @@ describe("datagrams and fragments", () => {
     ]);
   });
 
+  // @rfc 6946 4
   it("that are atomic never meet others (RFC 6946)", () => {
     const w = new World();
     const server = udp(w.a, ANY, 7000);
@@ -117,6 +123,7 @@ describe("datagrams and fragments", () => {
     expect(receive(server)).toEqual(pattern(4000));
   });
 
+  // @rfc 8200 8.1b
   it("without a checksum are dropped (RFC 8200 8.1)", () => {
     const w = new World();
     const server = udp(w.a, ANY, 7000);
@@ -126,6 +133,7 @@ describe("datagrams and fragments", () => {
 });
 
 describe("ICMPv6", () => {
+  // @rfc 4443 4.1 4.2
   it("answers echoes, and carries pings", () => {
     const w = new World();
     const ping = w.a.endpoints.ping(6);
@@ -137,6 +145,7 @@ describe("ICMPv6", () => {
     expect([reply[0], reply[7], ...reply.slice(8)]).toEqual([129, 1, 1, 2, 3]);
   });
 
+  // @rfc 4443 2.2 3.1
   it("refuses a port to its sender, and is limited in how often", () => {
     const w = new World({ limits: { icmpErrorsPerSecond: 10 } });
     const client = udp(w.a, ANY, 0);
@@ -153,6 +162,8 @@ describe("ICMPv6", () => {
     expect(w.b.counters.icmp6OutRateLimited).toBeGreaterThan(400);
   });
 
+  // @rfc 4443 2.4e
+  // @rfc 8200 4b
   it("names an unknown next header, also behind others, but never answers a group or an error", () => {
     const w = new World();
     udp(w.a, ANY, 0).send(pattern(1), 0, 1, B, 9);
@@ -175,6 +186,8 @@ describe("ICMPv6", () => {
     expect(w.sent.slice(2).map((p) => [p[40], p[41], p[47]])).toEqual([[4, 2, 42]]);
   });
 
+  // @rfc 8201 4d
+  // @rfc 4443 2.4d 3.2
   it("lowers a path's MTU only for what we sent, and never below 1280", () => {
     const w = new World();
     const client = udp(w.a, ANY, 4000);

@@ -30,12 +30,15 @@ describe("a router's advertisement", () => {
     return w;
   }
 
+  // @rfc 4861 6.3.7
   it("is asked for three times", () => {
     const w = listening();
     w.run(60 * SECOND);
     expect(w.icmpSent().filter((t) => t === 133)).toHaveLength(3);
   });
 
+  // @rfc 4862 5.5.3a
+  // @rfc 4861 6.3.4a 6.3.4b
   it("brings a route, a stable address, the MTU and name servers, and ends with its lifetime", () => {
     const w = listening();
     const server = bytesOf(ip("2001:db8:5::53"));
@@ -68,6 +71,7 @@ describe("a router's advertisement", () => {
     expect(w.a.findRoute(null, ip("2001:db8:77::1"))).toBe(NetErr.NetworkUnreachable);
   });
 
+  // @rfc 4862 5.5.3c
   it("cannot end a lifetime within two hours", () => {
     const w = listening();
     w.pair.a.inject(routerAdvert(1800, ...prefixOption("2001:db8:5::", 86_400, 3600)));
@@ -80,6 +84,7 @@ describe("a router's advertisement", () => {
     expect(w.nicA.addresses).toHaveLength(1);
   });
 
+  // @rfc 8981 3.4
   it("brings temporary addresses where asked for, the next before the last is deprecated", () => {
     const w = listening({ temporaryAddresses: true });
     w.pair.a.inject(routerAdvert(9000, ...prefixOption("2001:db8:5::", 7200, 3600)));
@@ -114,6 +119,7 @@ describe("a router's advertisement", () => {
     expect(w.a.routes.entries.length).toBeLessThan(50);
   });
 
+  // @rfc 4861 8.1
   it("is obeyed in redirects only of the router in use", () => {
     const w = listening();
     w.pair.a.inject(routerAdvert(1800, ...prefixOption("2001:db8:5::", 600, 300)));
@@ -135,6 +141,7 @@ describe("a router's advertisement", () => {
 });
 
 describe("groups", () => {
+  // @rfc 9777 6.1 8.2.1
   it("are reported on joining and leaving, twice, and when asked", () => {
     const w = new World();
     w.run(5 * SECOND);
@@ -180,6 +187,7 @@ describe("groups", () => {
     expect(receive(stranger)).toBe(NetErr.WouldBlock);
   });
 
+  // @rfc 9776 4 5.1 7.2.1
   it("of IPv4 are reported by IGMPv3, and to an older querier in its words", () => {
     const w = new World();
     const v4 = IpAddr.v4(10, 0, 0, 1);

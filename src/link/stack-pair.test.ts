@@ -104,6 +104,7 @@ function receive(endpoint: UdpEndpoint, info = newInfo()): Uint8Array | number {
 }
 
 describe("address resolution", () => {
+  // @rfc 826 1
   it("asks once, sends what waited, and remembers both ways", () => {
     const w = new World();
     const server = udp(w.b, B, 7000);
@@ -117,6 +118,7 @@ describe("address resolution", () => {
     expect(w.b.nics[1].neighbors.find(A)?.state).toBe(NeighborState.Stale);
   });
 
+  // @rfc 1122 2.3.2.1b
   it("gives up after three probes and tells the connected sender", () => {
     const w = new World();
     w.pair.a.filter = () => false;
@@ -132,6 +134,8 @@ describe("address resolution", () => {
     expect(client.takeError()).toBe(NetErr.HostUnreachable);
   });
 
+  // @rfc 4861 7.3
+  // @rfc 1122 2.3.2.1a
   it("probes a stale neighbour by unicast, and is then idle", () => {
     const w = new World();
     const server = udp(w.b, B, 7000);
@@ -173,6 +177,7 @@ describe("address resolution", () => {
 });
 
 describe("UDP between two stacks", () => {
+  // @rfc 1122 4.1.4
   it("keeps datagrams whole, with their sender", () => {
     const w = new World();
     const server = udp(w.b, ANY, 7000);
@@ -191,6 +196,8 @@ describe("UDP between two stacks", () => {
     expect(receive(server)).toBe(NetErr.WouldBlock);
   });
 
+  // @rfc 791 3.2
+  // @rfc 1122 3.2.1.4 3.3.2a
   it("fragments what does not fit, and reassembles it in any order", () => {
     for (const n of [1473, 9000, 65_507]) {
       const w = new World();
@@ -230,6 +237,7 @@ describe("UDP between two stacks", () => {
     expect(client.send(buffer, 0, 1, OFF_LINK, 7000)).toBe(NetErr.NetworkUnreachable);
   });
 
+  // @rfc 1122 3.2.2.1 4.1.3.1 4.1.3.3
   it("reports a closed port to a connected endpoint only", () => {
     const w = new World();
     const connected = udp(w.a, A, 0);
@@ -285,6 +293,7 @@ describe("UDP between two stacks", () => {
     expect(w.b.socketMemoryBytes).toBe(0);
   });
 
+  // @rfc 1122 4.1.3.5
   it("gives a datagram to the most specific endpoint", () => {
     const w = new World();
     const any = w.b.endpoints.udp(4) as UdpEndpoint;
@@ -303,6 +312,7 @@ describe("UDP between two stacks", () => {
     expect(other.bind(ANY, 7000)).toBe(NetErr.AddressInUse);
   });
 
+  // @rfc 1122 3.3.6
   it("reaches everyone by broadcast, when asked for, ourselves too", () => {
     const w = new World();
     const here = udp(w.a, ANY, 7000);
@@ -356,6 +366,7 @@ describe("UDP between two stacks", () => {
 });
 
 describe("ICMP", () => {
+  // @rfc 1122 3.2.2.6a 3.2.2.6b
   it("answers pings, also fragmented ones", () => {
     const w = new World();
     const ping = w.a.endpoints.ping(4);
@@ -373,6 +384,9 @@ describe("ICMP", () => {
     expect(w.a.counters.icmpInCsumErrors).toBe(0);
   });
 
+  // @rfc 8201 4c
+  // @rfc 1191 3 6.3
+  // @rfc 1122 3.3.3
   it("learns a smaller path MTU only from what it sent itself", () => {
     const w = new World();
     const client = udp(w.a, A, 4000);
@@ -477,6 +491,7 @@ describe("hostile packets", () => {
     expect(w.a.counters.icmpOutTimeExcds).toBe(0);
   });
 
+  // @rfc 1122 3.3.2b
   it("tells the sender when reassembly timed out, if it has the first fragment", () => {
     const w = new World();
     w.pair.a.inject(ipFrame({ id: 1, frag: 0x2000 }, pattern(64)));

@@ -38,6 +38,7 @@ describe("optimistic ACK", () => {
 });
 
 describe("ACK division", () => {
+  // @rfc 5681 3.1c
   it("a thousand ACKs for one segment grow the window as one does", () => {
     const h = sending();
     for (let i = 1; i <= 1_000; i++) h.inject({ flags: ".", seq: 1, ack: 1 + i });
@@ -46,6 +47,7 @@ describe("ACK division", () => {
     expect(h.tcb.cwnd).toBe(11);
   });
 
+  // @rfc 5681 3.1d
   it("in congestion avoidance too", () => {
     const one = sending();
     const many = sending();
@@ -110,6 +112,7 @@ describe("SACK cheating", () => {
     expect(h.tcp.stats.TCPDSACKIgnoredDubious).toBe(50);
   });
 
+  // @rfc 2018 8b
   it("reneging: SACKed and never acknowledged data is sent again after the timeout", () => {
     const h = sending({ syn: { sackOk: true } });
     const nxt = h.tcb.snd.nxt - h.tcb.snd.iss;
@@ -125,6 +128,7 @@ describe("SACK cheating", () => {
 });
 
 describe("timestamps that lie", () => {
+  // @rfc 7323 4.1
   it("an echo from the future or of another age gives no RTT sample", () => {
     for (const echo of [0x7fff_ffff, -1, 1]) {
       const h = sending({ syn: { ts: [1, 0] } });
@@ -138,6 +142,8 @@ describe("timestamps that lie", () => {
 });
 
 describe("Shrew: bursts at the pace of the retransmission timer", () => {
+  // @rfc 5681 3.1e
+  // @rfc 6298 5.5
   it("each loss doubles the timer from no less than 200 ms; one segment goes at each", () => {
     const h = sending();
     const gaps: number[] = [];

@@ -9,6 +9,7 @@ import { established, type Harness } from "../tcp/testing.ts";
 const wnd = (h: Harness): number => h.tcb.rcv.wnd;
 
 describe("blind RST", () => {
+  // @rfc 5961 3.2c
   it("of every number in the window only RCV.NXT resets; others are challenged, at most twice a second", () => {
     const h = established();
     for (let seq = 2; seq < wnd(h); seq += 997) h.inject({ flags: "R", seq });
@@ -22,6 +23,7 @@ describe("blind RST", () => {
     expect(h.state).toBe(CLOSED);
   });
 
+  // @rfc 5961 3.2a
   it("a million guesses outside the window are neither obeyed nor answered", () => {
     const h = established();
     for (let i = 0; i < 20_000; i++) h.inject({ flags: "R", seq: 100_000 + i * 200_003 });
@@ -65,6 +67,7 @@ describe("blind SYN", () => {
 });
 
 describe("blind data", () => {
+  // @rfc 5961 5.2
   it("with an ACK older than the largest window, or of what was never sent, is not taken", () => {
     const h = established();
     h.write("abc");
@@ -173,6 +176,7 @@ describe("PAWS", () => {
     return h;
   };
 
+  // @rfc 7323 4.3
   it("poisoning: a future timestamp counts only in an acceptable segment", () => {
     const h = withTs();
     const future = 0x7000_0000;

@@ -42,6 +42,8 @@ const whole = ({ victim: { counters } }: Arena): number =>
   counters.ipReasmOKs + counters.ip6ReasmOKs;
 
 describe.each(FAMILIES)("%s", (_family, make) => {
+  // @rfc 8200 4.5d
+  // @rfc 5722 4
   it.each<[string, Piece[]]>([
     [
       "Teardrop: the second inside the first",
@@ -121,6 +123,7 @@ describe.each(FAMILIES)("%s", (_family, make) => {
     expect(arena.victim.counters.icmpOutMsgs + arena.victim.counters.icmp6OutErrors).toBe(0);
   });
 
+  // @rfc 8200 4.5c
   it("Jolt, Ping of death: an end beyond 65535 is refused when it comes", () => {
     const arena = new Arena();
     const proto = make === v4 ? ICMP : ICMPV6;
@@ -224,6 +227,8 @@ describe("evasion", () => {
     expect(whole(arena)).toBe(0);
   });
 
+  // @rfc 8200 4.5e
+  // @rfc 7112 5
   it("Tiny fragment: a first IPv6 fragment carries the whole header chain (RFC 7112)", () => {
     const arena = new Arena();
     arena.inject(v6(8, [0, 16, true], TCP));
@@ -234,6 +239,7 @@ describe("evasion", () => {
     expect(arena.victim.counters.icmp6OutParmProblems).toBe(2);
   });
 
+  // @rfc 6946 4
   it("forged atomic fragment: handled by itself, never with the queue of its identification (RFC 6946)", () => {
     const arena = new Arena();
     arena.inject(v6(11, [0, 64, true]));
@@ -290,6 +296,7 @@ describe("Ripple20 (CVE-2020-11896): lengths that disagree", () => {
     expect(arena.victim.counters.udpNoPorts).toBe(0);
   });
 
+  // @rfc 768 1
   it("a UDP length longer than its packet, or shorter than its header, is dropped", () => {
     for (const length of [0, 7, 60, 65_535]) {
       const arena = new Arena();

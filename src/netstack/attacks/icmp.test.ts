@@ -69,6 +69,7 @@ describe("forged packet too big", () => {
   const tooBig = (frame: Uint8Array, mtu: number): Uint8Array =>
     icmp([3, 4, 0, 0, 0, 0, ...be16(mtu), ...quoted(frame)]);
 
+  // @rfc 5927 4.1
   it("is not believed when the quoted segment is not in flight, nor for a tuple that is not ours", () => {
     const frame = inFlight();
     const foreign = Uint8Array.from(frame);
@@ -92,6 +93,7 @@ describe("forged packet too big", () => {
     expect(arena.victim.counters.dropIcmpUnrelated).toBe(4);
   });
 
+  // @rfc 5927 7.2
   it("MTU 68 (RFC 1191's floor attack): never below 552, and the connection lives on", () => {
     const frame = inFlight();
     arena.inject(tooBig(frame, 68));
@@ -111,12 +113,14 @@ describe("forged packet too big", () => {
     },
   );
 
+  // @rfc 8201 4b
   it("never raises", () => {
     arena.inject(tooBig(inFlight(), 1_000));
     arena.inject(tooBig(inFlight(), 1_400));
     expect(path().mtu).toBe(1_000);
   });
 
+  // @rfc 8201 4a 4d
   it("IPv6: below 1280 is ignored (RFC 8201 4), and so is what quotes nothing of ours", () => {
     const frame = (mtu: number, sport: number): Uint8Array => {
       const never = datagram(pattern(1_200), { src: VICTIM6, dst: PEER6, sport });
@@ -135,6 +139,8 @@ describe("forged packet too big", () => {
 });
 
 describe("forged hard errors (blind connection reset, RFC 5927 5)", () => {
+  // @rfc 5927 5.2
+  // @rfc 9293 MUST-56
   it.each([
     ["protocol unreachable", 2],
     ["port unreachable", 3],
@@ -152,6 +158,7 @@ describe("forged hard errors (blind connection reset, RFC 5927 5)", () => {
     },
   );
 
+  // @rfc 9293 MUST-55
   it("source quench is ignored (RFC 6633)", () => {
     const frame = inFlight();
     const { cwnd, ssthresh } = tcbOf(honest.server);
@@ -180,12 +187,15 @@ describe("no error for an error, and none to everyone", () => {
   };
   const unknown = (o: object): Uint8Array => ip4(pattern(32), { protocol: 200, src: PEER, ...o });
 
+  // @rfc 4443 2.4e
+  // @rfc 1122 3.2.2c
   it("about an ICMP error, also a malformed one", () => {
     silent(icmp([3, 3, 0, 0, 0, 0, 0, 0], { src: PEER }));
     silent(icmp([11, 0, 0, 0, 0, 0, 0, 0, ...pattern(40)], { src: PEER }));
     silent(icmp([1, 4, 0, 0, 0, 0, 0, 0, ...pattern(60)], { src: PEER6 }));
   });
 
+  // @rfc 1122 3.2.2c
   it("about what came by broadcast or multicast, in the link or the network layer (Smurf, Fraggle)", () => {
     const all = [255, 255, 255, 255, 255, 255];
     silent(unknown({ mac: all }));
@@ -199,6 +209,7 @@ describe("no error for an error, and none to everyone", () => {
     silent(segment({ src: PEER6, dst: ip("ff02::1"), dport: 99 }));
   });
 
+  // @rfc 1122 3.2.2c
   it("about any fragment but the first", () => {
     silent(unknown({ offset: 64 }));
   });
@@ -209,6 +220,8 @@ describe("no error for an error, and none to everyone", () => {
     silent(segment({ src: PEER, dport: 7, sport: 19, flags: 4 }));
   });
 
+  // @rfc 4443 2.4e
+  // @rfc 8200 4.2
   it("ICMPv6: a multicast is answered only about its size and about option type 10 (RFC 4443 2.4 e)", () => {
     const options = (type: number): Uint8Array =>
       ip6([59, 0, type, 0, 1, 2, 0, 0], { src: PEER6, dst: ip("ff02::1"), next: 0 });
@@ -220,6 +233,8 @@ describe("no error for an error, and none to everyone", () => {
 });
 
 describe("what an error quotes", () => {
+  // @rfc 4443 2.4c
+  // @rfc 1122 3.2.2b
   it("stays within 576 and 1280 bytes, and is the packet, not the memory behind it", () => {
     for (const frame of [
       ip4(pattern(1_400), { protocol: 200, src: PEER }),
@@ -240,6 +255,7 @@ describe("what an error quotes", () => {
     }
   });
 
+  // @rfc 1122 3.2.2.6a
   it("an echo's reply is as long as the request, with nothing of what lay behind it", () => {
     for (const n of [8, 9, 57]) {
       arena.take();
@@ -262,6 +278,7 @@ describe("what an error quotes", () => {
 });
 
 describe("floods", () => {
+  // @rfc 4443 2.4f
   it("errors are limited per second over all destinations, and the limit refills", () => {
     const small = new Arena({ limits: { icmpErrorsPerSecond: 10 } });
     for (let n = 0; n < 5_000; n++) small.inject(datagram([1], { src: stranger(n) }));
@@ -276,6 +293,7 @@ describe("floods", () => {
     expect(counters.icmpOutDestUnreachs).toBe(before + 1);
   });
 
+  // @rfc 4443 2.4b
   it("a truncated message of any type and length is counted, nothing more", () => {
     for (const [protocol, src] of [
       [ICMP, PEER],

@@ -33,6 +33,8 @@ const kinds: [string, (src: IpAddr, dst: IpAddr) => Uint8Array][] = [
 ];
 
 describe.each(kinds)("%s", (_kind, make) => {
+  // @rfc 9293 MUST-63
+  // @rfc 1122 3.2.1.3b 4.1.3.6
   it.each([
     "0.0.0.0",
     "0.1.2.3",
@@ -124,6 +126,7 @@ describe("scopes (RFC 4007)", () => {
 });
 
 describe("we are no router", () => {
+  // @rfc 1122 3.2.1.3a 3.2.2.2a
   it("source routes are refused without a word (RFC 7126), and nothing is forwarded", () => {
     const arena = new Arena();
     for (const option of [131, 137]) {
@@ -150,6 +153,8 @@ describe("we are no router", () => {
     expect(arena.drops()).toMatchObject({ dropIpNotLocal: 2 });
   });
 
+  // @rfc 5095 3
+  // @rfc 8200 4.4
   it("routing header type 0 with segments left is answered as an error, used up it is passed (RFC 5095)", () => {
     const arena = new Arena();
     const routed = (left: number): Uint8Array =>

@@ -106,6 +106,7 @@ describe("neighbour table exhaustion (RFC 6583)", () => {
     expect(arena.nic.neighbors.entries().every((e) => e.queue.length === 0)).toBe(true);
   });
 
+  // @rfc 4861 7.2.2a
   it("packets waiting for one neighbour are bounded, the oldest dropped", () => {
     const arena = new Arena({ limits: { neighborQueuePackets: 8 } });
     const client = arena.victim.endpoints.udp(4);
@@ -117,6 +118,7 @@ describe("neighbour table exhaustion (RFC 6583)", () => {
 });
 
 describe("ARP spoofing", () => {
+  // @rfc 826 1
   it("answers that nobody asked for make no entry, gratuitous or not", () => {
     const arena = new Arena();
     for (let n = 0; n < 500; n++) {
@@ -134,6 +136,7 @@ describe("ARP spoofing", () => {
     expect(macOf(arena, PEER)).toEqual(MAC_PEER);
   });
 
+  // @rfc 5227 2.4
   it("a conflict over our own address is defended, once in ten seconds (RFC 5227 2.4)", () => {
     const arena = new Arena();
     arena.take();
@@ -179,6 +182,7 @@ describe("ARP spoofing", () => {
 });
 
 describe("Neighbour Discovery spoofing", () => {
+  // @rfc 4861 7.2.5a
   it("an advertisement nobody asked for makes no entry", () => {
     const arena = new Arena();
     for (let n = 0; n < 500; n++) {
@@ -187,6 +191,7 @@ describe("Neighbour Discovery spoofing", () => {
     expect(arena.nic.neighbors6.size).toBe(0);
   });
 
+  // @rfc 4861 7.2.5b
   it("without Override a different address only makes the entry suspect (RFC 4861 7.2.5)", () => {
     const arena = new Arena();
     resolved(arena);
@@ -195,6 +200,7 @@ describe("Neighbour Discovery spoofing", () => {
     expect(arena.nic.neighbors6.find(PEER6)?.state).toBe(NeighborState.Stale);
   });
 
+  // @rfc 4861 6.1.2 7.1.1 7.1.2
   it.each([
     ["hop limit 254: it came from beyond the link", { hopLimit: 254 }],
     ["hop limit 1", { hopLimit: 1 }],
@@ -210,6 +216,7 @@ describe("Neighbour Discovery spoofing", () => {
     expect(arena.nic.ipv6?.routers.routers).toEqual([]);
   });
 
+  // @rfc 6980 5
   it("in a fragment, even an atomic one, it is dropped (RFC 6980)", () => {
     const arena = new Arena();
     const message = summed(solicit(VICTIM6, ...source()), 2, ICMPV6, PEER6, VICTIM6);
@@ -228,6 +235,7 @@ describe("Neighbour Discovery spoofing", () => {
     expect(arena.take()).toEqual([]);
   });
 
+  // @rfc 4861 4.6
   it("an option of length zero, or beyond the message, voids it: no endless loop (AMNESIA:33)", () => {
     const arena = new Arena();
     for (const option of [
@@ -243,6 +251,7 @@ describe("Neighbour Discovery spoofing", () => {
     expect(arena.nic.neighbors6.find(PEER6)).toBeNull();
   });
 
+  // @rfc 4861 7.1.1
   it("a group address as a neighbour's own is not learned", () => {
     const arena = new Arena();
     arena.inject(icmp(solicit(VICTIM6, ...source([1, 0, 0, 0, 0, 9])), { src: PEER6 }));
@@ -251,6 +260,7 @@ describe("Neighbour Discovery spoofing", () => {
     expect(arena.drops()).toEqual({ dropNdpBad: 1 });
   });
 
+  // @rfc 4861 7.2.3
   it("huge option lists are walked once, and only the first of a kind counts", () => {
     const arena = new Arena();
     const many: number[] = [];
@@ -297,6 +307,7 @@ describe("rogue routers (CVE-2010-4669, RFC 6104)", () => {
     expect(arena.nic.ipv6?.routers.routers).toEqual([]);
   });
 
+  // @rfc 4862 5.5.3c
   it("zero lifetimes of a stranger's do not end an address within two hours (RFC 4862 5.5.3 e)", () => {
     const arena = new Arena({ ipv6: AUTO });
     arena.run(5 * SECOND);
@@ -314,6 +325,8 @@ describe("rogue routers (CVE-2010-4669, RFC 6104)", () => {
     expect(has()).toBe(true);
   });
 
+  // @rfc 4862 5.5.3b
+  // @rfc 4861 6.3.4b
   it.each([
     ["an MTU below 1280", [5, 1, 0, 0, ...be32(68)]],
     ["an MTU above the link's", [5, 1, 0, 0, ...be32(65_535)]],
@@ -332,6 +345,7 @@ describe("rogue routers (CVE-2010-4669, RFC 6104)", () => {
     expect(arena.nic.addresses.length).toBe(before);
   });
 
+  // @rfc 4861 8.1
   it("a redirect counts only from the router in use for that destination", () => {
     const arena = new Arena({ ipv6: AUTO });
     arena.run(5 * SECOND);
@@ -352,6 +366,7 @@ describe("rogue routers (CVE-2010-4669, RFC 6104)", () => {
 });
 
 describe("DAD denial of service (RFC 3756 4.1.3)", () => {
+  // @rfc 4862 5.4.5
   it("who claims every address we try makes us give up after a bounded number, not try for ever", () => {
     const arena = new Arena({ ipv6: AUTO });
     let probes = 0;
@@ -374,6 +389,8 @@ describe("DAD denial of service (RFC 3756 4.1.3)", () => {
 });
 
 describe("group queries (IGMP, MLD)", () => {
+  // @rfc 9777 6.2
+  // @rfc 9776 5.2
   it("a flood of queries is answered by one report per delay, not one each", () => {
     const arena = new Arena();
     arena.victim.joinGroup(ip("239.1.2.3"), arena.nic.id);
@@ -387,6 +404,7 @@ describe("group queries (IGMP, MLD)", () => {
     expect(arena.take().length).toBeLessThan(8);
   });
 
+  // @rfc 9777 5.1
   it("a query from beyond the link is dropped", () => {
     const arena = new Arena();
     const query = [130, 0, 0, 0, 0, 100, 0, 0, ...new Array(16).fill(0), 0, 0, 0, 0];

@@ -25,6 +25,7 @@ import {
 } from "./testing.ts";
 
 describe("TCP options", () => {
+  // @rfc 9293 MUST-5 MUST-6 MUST-64
   it("every kind with every length, in a SYN and in an established connection, alone and behind another", () => {
     const arena = new Arena();
     const listener = arena.listen();
@@ -63,6 +64,7 @@ describe("TCP options", () => {
     expect(arena.victim.tcp.stats.InErrs).toBe(20);
   });
 
+  // @rfc 9293 MUST-3
   it("checksum before use: a wrong one changes nothing, whatever the flags", () => {
     const arena = new Arena();
     const honest = arena.connect(arena.listen());
@@ -95,6 +97,8 @@ describe("TCP options", () => {
 });
 
 describe("IPv4 options", () => {
+  // @rfc 1122 3.2.1.8a
+  // @rfc 9293 MUST-50
   it("every kind with every length: taken, or answered once with where the error is", () => {
     const arena = new Arena({ limits: { icmpErrorsPerSecond: 100_000 } });
     for (let kind = 0; kind < 256; kind++) {

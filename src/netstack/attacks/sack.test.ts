@@ -145,6 +145,7 @@ describe("SegmentSmack (CVE-2018-5390)", () => {
     expect(h.tcp.context.rings.usedBytes).toBeLessThanOrEqual(65_536);
   });
 
+  // @rfc 5681 4.2b
   it("each out-of-order segment is answered by one ACK of one packet", () => {
     const h = established({ syn: { sackOk: true } });
     h.take();

@@ -39,6 +39,7 @@ const looksUniform = (counts: ArrayLike<number>): boolean =>
 describe("IP identification (CVE-2020-36516, Alexander-Crandall, idle scan)", () => {
   const idOf = (frame: Uint8Array): number => u16(frame, 18);
 
+  // @rfc 6864 4.1
   it("a RST's ID says nothing about how much was sent to others", () => {
     const arena = new Arena();
     const probe = (): number => {
@@ -84,6 +85,7 @@ describe("IP identification (CVE-2020-36516, Alexander-Crandall, idle scan)", ()
     expect(steps.size).toBeGreaterThan(20);
   });
 
+  // @rfc 6864 4.3
   it("without a pause no ID comes twice for one pair", () => {
     const arena = new Arena();
     const seen = new Set<number>();
@@ -127,6 +129,7 @@ describe("SAD DNS (CVE-2020-25705): the ICMP limiter", () => {
 describe("ephemeral ports (CVE-2020-16166, CVE-2022-32296; RFC 6056 algorithm 4)", () => {
   const free = { isPortFree: () => true };
 
+  // @rfc 6056 3.3.5
   it("a server that sees every port of its own cannot count connections to others", () => {
     const deltas = new Map<number, Set<number>>();
     for (const busy of [0, 40]) {
@@ -144,6 +147,7 @@ describe("ephemeral ports (CVE-2020-16166, CVE-2022-32296; RFC 6056 algorithm 4)
     expect(deltas.get(40)?.size).toBe(deltas.get(0)?.size);
   });
 
+  // @rfc 6056 3.3.5
   it("two destinations' sequences of ports are unrelated", () => {
     const gaps = new Set<number>();
     for (let seed = 1; seed <= 30; seed++) {
@@ -157,6 +161,8 @@ describe("ephemeral ports (CVE-2020-16166, CVE-2022-32296; RFC 6056 algorithm 4)
 });
 
 describe("NUMBER:JACK: initial sequence numbers (RFC 6528)", () => {
+  // @rfc 6528 3
+  // @rfc 9293 MUST-9
   it("of 100,000 tuples: uniform in every byte, and no difference tells the next", () => {
     const secrets = new Secrets(new SeededRng(7));
     const bytes = [0, 1, 2, 3].map(() => new Uint32Array(256));
@@ -171,6 +177,7 @@ describe("NUMBER:JACK: initial sequence numbers (RFC 6528)", () => {
     for (const counts of [...bytes, differences]) expect(looksUniform(counts)).toBe(true);
   });
 
+  // @rfc 9293 MUST-8
   it("for one tuple it grows with time only: a tick each four microseconds", () => {
     const secrets = new Secrets(new SeededRng(7));
     const at = (us: number): number => secrets.isn(LOCAL, PEER, 5, us);
@@ -201,6 +208,7 @@ describe("timestamps tell no uptime and join no connections (RFC 7323 7.1)", () 
 });
 
 describe("CVE-2016-5696: the challenge-ACK limiter is each connection's own", () => {
+  // @rfc 5961 7
   it("what one connection used up is not missing at another", () => {
     const arena = new Arena();
     const listener = arena.listen();

@@ -101,6 +101,7 @@ const right = (h: Harness, s: { ack: number; wnd: number }): number =>
   s.ack + (s.wnd << h.tcb.rcv.wscale);
 
 describe("silly windows (RFC 9293 3.8.6.2)", () => {
+  // @rfc 9293 MUST-39
   it("receiver: a reader of single bytes never makes it announce less than a segment", () => {
     const h = established({ setup: (ep) => (ep.options.receiveBufferBytes = 8_000) });
     let seq = 1;
@@ -122,6 +123,7 @@ describe("silly windows (RFC 9293 3.8.6.2)", () => {
     }
   });
 
+  // @rfc 9293 MUST-38
   it("sender: a peer that opens by single bytes gets no tinygrams for it", () => {
     const h = established({ syn: { wnd: 1_460 } });
     h.write("x".repeat(8_000));
@@ -134,6 +136,7 @@ describe("silly windows (RFC 9293 3.8.6.2)", () => {
     expect(small).toBe(0);
   });
 
+  // @rfc 9293 MUST-34
   it("shrunk and negative windows: the sender goes back, never beyond, and never stalls for good", () => {
     const h = established({ syn: { wnd: 20_000 } });
     h.write("x".repeat(30_000));
@@ -153,6 +156,7 @@ describe("silly windows (RFC 9293 3.8.6.2)", () => {
     expect(h.tcb.snd.una - h.tcb.snd.iss).toBe(30_001);
   });
 
+  // @rfc 9293 MUST-37
   it("zero-window hold: probes back off to two minutes and carry nothing new", () => {
     const h = established({ syn: { wnd: 0 } });
     h.write("x".repeat(100));

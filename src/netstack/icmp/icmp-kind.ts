@@ -36,6 +36,7 @@ import {
   UNREACHABLE6_PORT,
 } from "../wire/icmpv6.ts";
 
+// @rfc 1122 3.2.2.4
 /** 0: not an error that endpoints hear of (source quench is ignored, RFC 6633; redirects too). */
 export function icmpKind(type: number, code: number): number {
   if (type === ICMP_TIME_EXCEEDED) return ICMP_KIND_TIME_EXCEEDED;
@@ -61,6 +62,7 @@ export function icmpKind(type: number, code: number): number {
   }
 }
 
+// @rfc 4443 3.1
 /** As icmpKind, of ICMPv6 (RFC 4443; Linux's icmpv6_err_convert). */
 export function icmp6Kind(type: number, code: number): number {
   if (type === ICMP6_PACKET_TOO_BIG) return ICMP_KIND_PACKET_TOO_BIG;

@@ -76,6 +76,8 @@ export class IcmpProtocol implements TransportProtocol {
     this.#forwarder = forwarder;
   }
 
+  // @rfc 1122 3.2.2a
+  // @rfc 9293 MUST-55
   onPacket(pkt: PacketBuffer): void {
     const counters = this.#stack.counters;
     counters.icmpInMsgs++;
@@ -138,6 +140,7 @@ export class IcmpProtocol implements TransportProtocol {
     this.replyToEcho(pkt);
   }
 
+  // @rfc 1122 3.2.2.6a
   /** Sends the echo reply to the request in pkt, in the name of its destination. */
   replyToEcho(pkt: PacketBuffer): void {
     const stack = this.#stack;
@@ -163,6 +166,7 @@ export class IcmpProtocol implements TransportProtocol {
     stack.sendPacket(route, reply, false);
   }
 
+  // @rfc 1122 3.2.2.1
   #onError(pkt: PacketBuffer, type: number, code: number): void {
     const counters = this.#stack.counters;
     const b = pkt.bytes;
@@ -226,6 +230,7 @@ export class IcmpProtocol implements TransportProtocol {
     if (error.end - error.l4 >= 8) dispatchIcmpError(this.#stack, error);
   }
 
+  // @rfc 1122 3.2.2b 3.2.2c
   /** Answers an inbound packet (l3, l4, src, dst set) with an error; `rest` is the header's second word. */
   sendError(pkt: PacketBuffer, type: number, code: number, rest: number): void {
     const stack = this.#stack;

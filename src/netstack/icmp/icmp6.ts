@@ -75,6 +75,7 @@ export class Icmp6Protocol implements TransportProtocol {
     this.#forwarder = forwarder;
   }
 
+  // @rfc 4443 2.4b
   onPacket(pkt: PacketBuffer): void {
     const stack = this.#stack;
     const counters = stack.counters;
@@ -136,6 +137,7 @@ export class Icmp6Protocol implements TransportProtocol {
     this.replyToEcho(pkt);
   }
 
+  // @rfc 4443 4.1
   /** Sends the echo reply to the request in pkt, in the name of its destination. */
   replyToEcho(pkt: PacketBuffer): void {
     const stack = this.#stack;
@@ -158,6 +160,7 @@ export class Icmp6Protocol implements TransportProtocol {
     stack.sendPacket(route, reply, false);
   }
 
+  // @rfc 4443 2.4a 3.2
   #onError(pkt: PacketBuffer, type: number, code: number): void {
     const counters = this.#stack.counters;
     if (type === ICMP6_UNREACHABLE) counters.icmp6InDestUnreachs++;
@@ -185,6 +188,7 @@ export class Icmp6Protocol implements TransportProtocol {
     dispatchIcmpError(this.#stack, error);
   }
 
+  // @rfc 4443 2.4d
   /** Fills src, dst, protocol and l4 of the error from the packet [o, end); false: cannot be told. */
   #readQuoted(b: Uint8Array, o: number, end: number): boolean {
     if (end - o < IPV6_HEADER + 8 || b[o] >>> 4 !== 6) return false;
@@ -230,6 +234,7 @@ export class Icmp6Protocol implements TransportProtocol {
     this.sendError(pkt, ICMP6_PARAMETER_PROBLEM, code, pointer, evenMulticast);
   }
 
+  // @rfc 4443 2.2 2.4c 2.4e 2.4f
   /** Answers an inbound packet (l3, l4, src, dst set) with an error; `rest` is the header's second word. */
   sendError(
     pkt: PacketBuffer,

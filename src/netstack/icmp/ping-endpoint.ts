@@ -35,6 +35,8 @@ export class PingTable {
     return new PingEndpoint(this.#stack, family);
   }
 
+  // @rfc 4443 4.2
+  // @rfc 1122 3.2.2.6b
   onReply(pkt: PacketBuffer): void {
     const id = icmpEchoId(pkt.bytes, pkt.l4);
     const holders = this.ports.at(id);

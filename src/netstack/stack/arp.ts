@@ -34,6 +34,7 @@ export class ArpProtocol {
     this.#nic = nic;
   }
 
+  // @rfc 826 1
   input(pkt: PacketBuffer): void {
     const nic = this.#nic;
     const counters = nic.stack.counters;
@@ -91,6 +92,7 @@ export class ArpProtocol {
     this.#send(ARP_REQUEST, addr.w3, BROADCAST_MAC, NO_MAC, addr.w3);
   }
 
+  // @rfc 5227 2.4
   #conflict(addr: IpAddr): void {
     const stack = this.#nic.stack;
     stack.counters.arpConflicts++;

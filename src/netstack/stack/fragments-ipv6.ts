@@ -24,6 +24,7 @@ const PAYLOAD_FIELD = 4;
 /** The unfragmentable part kept of a first fragment; longer ones are hostile. */
 const HEADER_BYTES_MAX = 168;
 
+// @rfc 8200 4.5a
 export class Ipv6Reassembler extends Reassembler {
   readonly #counters: Counters;
 
@@ -39,6 +40,7 @@ export class Ipv6Reassembler extends Reassembler {
     this.#counters = counters;
   }
 
+  // @rfc 8200 4.5b 4.5c
   /**
    * Takes in the fragment whose fragment header is at walk.at. A whole packet (to be freed by the caller)
    * with walk set behind where the fragment header was; or null, walk.code >= 0 when a parameter problem

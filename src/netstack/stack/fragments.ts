@@ -97,6 +97,7 @@ export abstract class Reassembler {
     return this.#bytes;
   }
 
+  // @rfc 791 3.2
   /**
    * Takes in the data [dataAt, dataAt + length) of a fragment whose header is at pkt.l3, with src and dst
    * set. The datagram when it is whole now (out of the table: build a packet from it), or null.
@@ -134,6 +135,8 @@ export abstract class Reassembler {
     return d;
   }
 
+  // @rfc 8200 4.5f
+  // @rfc 1122 3.2.1.4 3.3.2a
   /** A packet of the whole datagram: the first fragment's header and all data. */
   protected build(d: Datagram): PacketBuffer {
     const pkt = this.#owner.allocPacket();
@@ -180,6 +183,7 @@ export abstract class Reassembler {
     return d;
   }
 
+  // @rfc 8200 4.5d
   /** Records the extent; false when it is a duplicate, an overlap, or disagrees with the end. */
   #insert(d: Datagram, start: number, end: number, more: boolean): boolean {
     const last = d.count > 0 ? d.ends[d.count - 1] : 0;
@@ -249,6 +253,7 @@ export abstract class Reassembler {
     return true;
   }
 
+  // @rfc 5722 4
   /** Keeps only the identity, so that the rest of the datagram is refused until its time is up. */
   #poison(d: Datagram): void {
     d.poisoned = true;
@@ -302,6 +307,7 @@ export abstract class Reassembler {
     if (this.#oldest !== null) this.#timers.arm(this.#timer, this.#oldest.deadlineNs);
   }
 
+  // @rfc 1122 3.3.2b
   #timedOut(d: Datagram): void {
     const pkt = this.#owner.allocPacket();
     const quoted = Math.min(d.ends[0], QUOTED_BYTES);

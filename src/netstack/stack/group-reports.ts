@@ -64,6 +64,8 @@ export class GroupReporter {
     this.#timers.disarm(this.#timer);
   }
 
+  // @rfc 9777 6.2 8.2.1
+  // @rfc 9776 5.2 7.2.1
   /** group null: a general query. */
   onQuery(version: number, group: IpAddr | null, maxDelayNs: number): void {
     const nowNs = this.#clock.monotonicNs();
@@ -83,6 +85,8 @@ export class GroupReporter {
     this.#arm();
   }
 
+  // @rfc 9777 6.1
+  // @rfc 9776 5.1
   #change(group: IpAddr, kind: number): void {
     const waiting = this.#find(group);
     const nowNs = this.#clock.monotonicNs();

@@ -96,6 +96,7 @@ export class Igmp implements GroupCodec {
     this.#send(pkt, leave ? ALL_ROUTERS : group);
   }
 
+  // @rfc 9776 4
   /** With the router alert option, hop limit 1. */
   #send(pkt: PacketBuffer, dst: IpAddr): void {
     const nic = this.#nic;

@@ -1,5 +1,6 @@
 // Interface identifiers: stable and opaque (RFC 7217: a keyed function of prefix, interface, counter), or
 // temporary and random (RFC 8981 3.3.1). Reserved ones (RFC 5453) are passed over.
+// @rfc 7217 5
 
 import { KeyedHash } from "../../base/half-siphash.ts";
 import type { Rng } from "../../base/rng.ts";

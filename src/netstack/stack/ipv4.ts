@@ -48,6 +48,7 @@ export class Ipv4 {
     for (let i = 0; i < ID_BUCKETS; i++) this.#ids[i] = stack.rng.u32();
   }
 
+  // @rfc 1122 3.2.1.7a
   /** A packet at pkt.l3. fromSelf: sent by this stack (loopback, or its own broadcast). */
   input(nic: Nic, pkt: PacketBuffer, fromSelf: boolean): void {
     const counters = this.#stack.counters;
@@ -86,6 +87,7 @@ export class Ipv4 {
     this.#stack.freePacket(whole);
   }
 
+  // @rfc 1122 3.2.1.3b 4.1.3.6
   #sourceOk(nic: Nic, pkt: PacketBuffer, fromSelf: boolean): boolean {
     if (fromSelf) return true;
     const src = pkt.src;
@@ -101,6 +103,7 @@ export class Ipv4 {
     return !bad;
   }
 
+  // @rfc 1122 3.2.1.3a 3.2.2.2a
   #isOurs(nic: Nic, pkt: PacketBuffer, fromSelf: boolean): boolean {
     const counters = this.#stack.counters;
     const dst = pkt.dst;
@@ -138,6 +141,7 @@ export class Ipv4 {
     return false;
   }
 
+  // @rfc 9293 MUST-50
   /** A whole packet for us: raw endpoints first (they get copies), then its protocol. */
   deliver(pkt: PacketBuffer): void {
     const stack = this.#stack;
@@ -162,6 +166,7 @@ export class Ipv4 {
     stack.icmp.sendError(pkt, ICMP_UNREACHABLE, UNREACHABLE_PROTOCOL, 0);
   }
 
+  // @rfc 6864 4.1
   /** [pkt.start, pkt.end)+frag is what follows the IP header. Takes the packet. */
   send(path: Path, pkt: PacketBuffer, dontFragment: boolean): NetError | 0 {
     const stack = this.#stack;
@@ -199,6 +204,7 @@ export class Ipv4 {
     this.#stack.output(path, pkt);
   }
 
+  // @rfc 1122 3.2.1.7b
   #finish(path: Path, pkt: PacketBuffer, fragWord: number, id: number): void {
     const total = IPV4_HEADER + pkt.length;
     pkt.start -= IPV4_HEADER;
@@ -244,6 +250,7 @@ export class Ipv4 {
     stack.freePacket(pkt);
   }
 
+  // @rfc 6864 4.3
   /**
    * Unpredictable per destination; repeats for one (source, destination) only after some ten thousands of
    * packets. Besides the one, it goes up by a random part of the time since the last, as Linux's

@@ -60,6 +60,7 @@ describe("a chain of extension headers", () => {
   });
 
   // RFC 8200 4.2: the two highest bits of an unknown option.
+  // @rfc 8200 4.2
   it.each([
     [0x1e, WALK_UPPER, undefined],
     [0x5e, WALK_DROP, undefined],
@@ -73,12 +74,14 @@ describe("a chain of extension headers", () => {
     }
   });
 
+  // @rfc 8200 4.4
   it("refuses a routing header in use, also type 0, and passes over one used up", () => {
     const used = walked(packet([[ROUTING, [0, 1, 0, 0, 0, 0]]]));
     expect([used.verdict, used.walk.code, used.walk.pointer]).toEqual([WALK_PROBLEM, 0, 42]);
     expect(walked(packet([[ROUTING, [0, 0, 0, 0, 0, 0]]])).verdict).toBe(WALK_UPPER);
   });
 
+  // @rfc 8200 4a
   it("takes hop-by-hop options in the first place only", () => {
     const { verdict, walk } = walked(
       packet([

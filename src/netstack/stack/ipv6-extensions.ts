@@ -46,6 +46,7 @@ export class ExtensionWalk {
     return this.resume(b, o, end);
   }
 
+  // @rfc 8200 4a
   /** On from (next, at, nextField), behind an atomic or reassembled fragment. */
   resume(b: Uint8Array, o: number, end: number): number {
     for (;;) {
@@ -86,6 +87,8 @@ export class ExtensionWalk {
     this.at += length;
   }
 
+  // @rfc 5095 3
+  // @rfc 8200 4.4
   #routing(b: Uint8Array, o: number): number {
     // No type is understood: with segments left it is an error, without it is ignored.
     if (b[this.at + 3] === 0) return WALK_UPPER;
@@ -112,6 +115,7 @@ export class ExtensionWalk {
     return WALK_UPPER;
   }
 
+  // @rfc 8200 4.2
   /** The two highest bits say what to do with an option that is not known. */
   #unknown(type: number, pointer: number): number {
     switch (type >>> 6) {
@@ -127,6 +131,8 @@ export class ExtensionWalk {
   }
 }
 
+// @rfc 8200 4.5e
+// @rfc 7112 5
 /** RFC 7112: whether a first fragment holds every header up to and with the upper layer's. */
 export function chainIsWhole(b: Uint8Array, from: number, end: number, first: number): boolean {
   let next = first;

@@ -146,6 +146,7 @@ export class Ipv6Interface {
     if (addr !== null) this.assign(addr, prefixBits, { ...lifetime, next });
   }
 
+  // @rfc 4862 5.4 5.4.2
   /** Starts to use an address, after asking whether somebody has it. False: too many, or there already. */
   assign(addr: IpAddr, prefixBits: number, lifetime: AddressLifetime): boolean {
     if (this.nic.hasAddress(addr) || this.findTentative(addr) !== null) return false;
@@ -176,6 +177,7 @@ export class Ipv6Interface {
     this.#own(t.addr, t.prefixBits, t.lifetime);
   }
 
+  // @rfc 4862 5.4.5
   /** Somebody else has it, or wants it at the same moment (RFC 4862 5.4.5). */
   onDuplicate(t: TentativeAddress): void {
     this.stack.counters.ndpConflicts++;

@@ -66,6 +66,7 @@ export class Ipv6 {
     else this.#walkOn(pkt, this.#walk.begin(b, o, pkt.end));
   }
 
+  // @rfc 6946 4
   #walkOn(pkt: PacketBuffer, first: number): void {
     const walk = this.#walk;
     let verdict = first;
@@ -154,6 +155,7 @@ export class Ipv6 {
     return false;
   }
 
+  // @rfc 8200 4b
   /** A whole packet for us: raw endpoints first (they get copies), then its protocol. */
   deliver(pkt: PacketBuffer, nextField = 6): void {
     const stack = this.#stack;

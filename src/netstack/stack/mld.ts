@@ -40,6 +40,7 @@ export class Mld implements GroupCodec {
     return all;
   }
 
+  // @rfc 9777 5.1
   /** A checked ICMPv6 message of type 130. */
   onQuery(pkt: PacketBuffer): void {
     const b = pkt.bytes;

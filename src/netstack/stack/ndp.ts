@@ -50,6 +50,7 @@ export class Ndp {
     this.#if = iface;
   }
 
+  // @rfc 6980 5
   /** A message with a good checksum at [pkt.l4, pkt.end). */
   input(pkt: PacketBuffer, type: number): void {
     const stack = this.#if.stack;
@@ -92,6 +93,8 @@ export class Ndp {
     return at < 0 || isGroupMac(pkt.bytes, at + 2) ? -1 : at + 2;
   }
 
+  // @rfc 4862 5.4.3
+  // @rfc 4861 7.1.1
   #onSolicit(pkt: PacketBuffer, options: number): boolean {
     const iface = this.#if;
     const b = pkt.bytes;
@@ -125,6 +128,7 @@ export class Ndp {
     return true;
   }
 
+  // @rfc 7527 4
   #isOurNonce(pkt: PacketBuffer, options: number, tentative: TentativeAddress): boolean {
     const at = findNdpOption(pkt.bytes, options, pkt.end, OPTION_NONCE, 2 + NONCE_BYTES);
     if (at < 0) return false;
@@ -134,6 +138,8 @@ export class Ndp {
     return true;
   }
 
+  // @rfc 4862 5.4.4
+  // @rfc 4861 7.1.2
   #onAdvert(pkt: PacketBuffer, options: number): boolean {
     const iface = this.#if;
     const b = pkt.bytes;
@@ -158,6 +164,7 @@ export class Ndp {
     return true;
   }
 
+  // @rfc 4861 6.1.2
   #onRouterAdvert(pkt: PacketBuffer, options: number): boolean {
     const iface = this.#if;
     if (!isLinkLocal(pkt.src)) return false;
@@ -217,6 +224,7 @@ export class Ndp {
     this.#if.sendNdp(pkt, src, allRouters, null);
   }
 
+  // @rfc 4861 7.2.4
   #advertise(target: IpAddr, dst: IpAddr, mac: Uint8Array | null, flags: number): void {
     const pkt = this.#message(NDP_NEIGHBOR_ADVERT, flags, target);
     this.#linkOption(pkt, OPTION_TARGET_LINK);

@@ -182,6 +182,7 @@ export class NeighborTable {
     return all;
   }
 
+  // @rfc 4861 7.3
   /** True: entry.mac may be used now. False: the packet was copied to wait (or dropped, counted). */
   use(entry: NeighborEntry, pkt: PacketBuffer): boolean {
     switch (entry.state) {
@@ -242,6 +243,7 @@ export class NeighborTable {
     if (!known) this.#flush(entry);
   }
 
+  // @rfc 4861 7.2.3
   /** NDP: a message of addr's own told its MAC (RFC 4861 7.2.3, 6.3.4, 8.3): no proof that it hears us. */
   heardFrom(addr: IpAddr, bytes: Uint8Array, macOffset: number, create: boolean): void {
     const entry = create ? this.obtain(addr) : this.find(addr);
@@ -254,6 +256,7 @@ export class NeighborTable {
     if (!known) this.#flush(entry);
   }
 
+  // @rfc 4861 7.2.5a 7.2.5b
   /**
    * A neighbour advertisement (RFC 4861 7.2.5); macOffset -1: it names no MAC. True when addr was a router
    * and says that it is none any more.
@@ -316,6 +319,7 @@ export class NeighborTable {
     this.#timers.arm(entry.timer, this.#clock.monotonicNs() + afterNs);
   }
 
+  // @rfc 1122 2.3.2.1a
   #expire(entry: NeighborEntry, _nowNs: number): void {
     switch (entry.state) {
       case S.Reachable:
@@ -337,6 +341,8 @@ export class NeighborTable {
     }
   }
 
+  // @rfc 4861 7.2.2b
+  // @rfc 1122 2.3.2.1b
   #retransmit(entry: NeighborEntry): void {
     const unicast = entry.state === S.Probe;
     if (entry.probes < (unicast ? UNICAST_PROBES : MULTICAST_PROBES)) {
@@ -350,6 +356,7 @@ export class NeighborTable {
     this.#failQueue(entry);
   }
 
+  // @rfc 4861 7.2.2a
   #park(entry: NeighborEntry, pkt: PacketBuffer): void {
     const bytes = pkt.length + 512;
     if (this.#parkedBytes + bytes > PARKED_BYTES_MAX) {

@@ -38,6 +38,8 @@ export class PathMtuCache {
     return this.#entries.size === 0 ? null : (this.#entries.get(dst.toString()) ?? null);
   }
 
+  // @rfc 8201 4a 4b
+  // @rfc 5927 7.2
   /** True when the path's MTU went down. `current` is the MTU in use. */
   lower(dst: IpAddr, mtu: number, current: number): boolean {
     const v4 = dst.isV4;
@@ -72,6 +74,8 @@ export class PathMtuCache {
     this.generation++;
   }
 
+  // @rfc 8201 4c
+  // @rfc 1191 6.3
   #expire(nowNs: number): void {
     let next = Number.POSITIVE_INFINITY;
     for (const [key, entry] of this.#entries) {
@@ -86,6 +90,7 @@ export class PathMtuCache {
 /** RFC 1191 7: common MTUs, for routers that do not say theirs. */
 const PLATEAUS = [32_000, 17_914, 8_166, 4_352, 2_002, 1_492, 1_006, 552];
 
+// @rfc 1191 3
 export function nextLowerPlateau(totalLength: number): number {
   for (const mtu of PLATEAUS) if (mtu < totalLength) return mtu;
   return FLOOR_V4;

@@ -82,6 +82,7 @@ export class Path implements Route {
     if (this.#pmtuGeneration !== this.#pmtu.generation) this.#readMtu();
     return this.#mtuLocked;
   }
+  // @rfc 1122 3.3.3
   get mtu(): number {
     if (this.#pmtuGeneration !== this.#pmtu.generation) this.#readMtu();
     return this.#mtu;

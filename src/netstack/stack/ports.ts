@@ -33,6 +33,7 @@ export class EphemeralPorts {
     this.#bucketHash = new KeyedHash(rng);
   }
 
+  // @rfc 6056 3.3.5
   /** A port for this tuple that probe accepts; 0 when every one is taken. */
   pick(local: IpAddr, remote: IpAddr, remotePort: number, probe: PortProbe): number {
     const range = this.last - this.first + 1;

@@ -83,6 +83,7 @@ export class RouterDiscovery {
     const { timers, clock } = this.#if.stack;
     timers.arm(this.#timer, clock.monotonicNs() + afterNs);
   }
+  // @rfc 4861 6.3.7
   #solicit(): void {
     const src = this.#if.linkLocal;
     if (src === null || this.#solicitsLeft <= 0) return;
@@ -91,6 +92,7 @@ export class RouterDiscovery {
     if (this.#solicitsLeft > 0) this.#armSolicit(SOLICIT_INTERVAL_NS);
   }
 
+  // @rfc 4861 6.3.4b
   /** A checked advertisement at pkt.l4; its options from `options` on. */
   onAdvertisement(pkt: PacketBuffer, options: number): void {
     const iface = this.#if;
@@ -117,6 +119,7 @@ export class RouterDiscovery {
     iface.stack.pathMtu.generation++;
   }
 
+  // @rfc 4861 6.3.4a
   #router(addr: IpAddr, lifetimeS: number, nowNs: number): void {
     const known = this.routers.find((r) => r.addr.equals(addr));
     if (lifetimeS === 0) {
@@ -151,6 +154,7 @@ export class RouterDiscovery {
     if (what.route !== null) this.#if.stack.routes.remove(what.route);
   }
 
+  // @rfc 4862 5.5.3b
   #prefix(b: Uint8Array, at: number, nowNs: number): void {
     const bits = b[at + 2];
     const flags = b[at + 3];
@@ -199,6 +203,7 @@ export class RouterDiscovery {
     if (typeof route !== "number") prefix.route = route;
   }
 
+  // @rfc 4862 5.5.3a
   /** RFC 4862 5.5.3: new addresses, or new lifetimes for those there are. */
   #addresses(prefix: Prefix, validS: number, preferredS: number, nowNs: number): void {
     const iface = this.#if;
@@ -225,6 +230,7 @@ export class RouterDiscovery {
     if (iface.temporaryAddresses) this.#temporary(prefix, nowNs);
   }
 
+  // @rfc 8981 3.4
   /** RFC 8981 3.4: another temporary address, and the time for the one after it. */
   #temporary(prefix: Prefix, nowNs: number): void {
     const { ids, stack } = this.#if;
@@ -264,6 +270,7 @@ export class RouterDiscovery {
     }
   }
 
+  // @rfc 4861 8.1
   /** True when followed: `from` is the router in use for dst. gateway null: dst is on the link. */
   redirect(from: IpAddr, dst: IpAddr, gateway: IpAddr | null): boolean {
     const { stack, nic } = this.#if;
@@ -310,6 +317,7 @@ export class RouterDiscovery {
 const after = (nowNs: number, seconds: number): number =>
   seconds === FOREVER_S ? Number.POSITIVE_INFINITY : nowNs + seconds * SECOND;
 
+// @rfc 4862 5.5.3c
 /** RFC 4862 5.5.3 e: no stranger may end a valid lifetime within two hours. */
 function refresh(a: NicAddress, validS: number, preferredUntilNs: number, nowNs: number): void {
   a.preferredUntilNs = Math.min(preferredUntilNs, a.preferredCapNs);

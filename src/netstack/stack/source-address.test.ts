@@ -14,6 +14,8 @@ function nicAddress(text: string): NicAddress {
   return a;
 }
 
+// @rfc 6724 5
+// @rfc 4862 5.5.4
 describe("source address selection", () => {
   // RFC 6724 10.1; those that need a home address are left out.
   it.each([

@@ -67,6 +67,8 @@ function isBetter(a: NicAddress, b: NicAddress, dst: IpAddr, policy: SelectionPo
   return ca > commonPrefixBits(b.addr, dst, b.prefixBits);
 }
 
+// @rfc 6724 5
+// @rfc 4862 5.5.4
 /** The best of the IPv6 addresses among `candidates` (those of the outgoing interface), or null. */
 export function selectSource(
   candidates: readonly NicAddress[],

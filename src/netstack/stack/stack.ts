@@ -180,6 +180,7 @@ export class Stack implements NetworkLayer {
     return nic;
   }
 
+  // @rfc 8200 5
   /** From here on the NIC speaks IPv6: a link-local address first. Once per NIC. */
   enableIpv6(nic: Nic, config: Ipv6Config): void {
     if (config.mode === "off" || nic.isLoopback || nic.ipv6 !== null) return;
@@ -337,6 +338,7 @@ export class Stack implements NetworkLayer {
     return path;
   }
 
+  // @rfc 1122 3.3.6
   #makePath(src: IpAddr | null, dst: IpAddr, nicId: number): Path | NetError {
     const fixed = src === null || src.isUnspecified ? null : src;
     // Linux: a connection to 0.0.0.0 goes to this host.

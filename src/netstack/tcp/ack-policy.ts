@@ -9,6 +9,8 @@ import { ackSeq, transmit } from "./transmit.ts";
 
 const NEVER = Number.POSITIVE_INFINITY;
 
+// @rfc 5681 4.2a
+// @rfc 9293 MUST-40
 /** Data has been accepted: an ACK is due now or soon. */
 export function scheduleAck(tcb: Tcb): void {
   const rcv = tcb.rcv;

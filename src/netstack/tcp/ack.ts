@@ -42,6 +42,7 @@ import { onProbeAck, scheduleProbe } from "./tlp.ts";
 
 const NEVER = Number.POSITIVE_INFINITY;
 
+// @rfc 5961 5.2
 /** False: the segment is to be dropped. Precondition: the ACK flag is set, the state is synchronised. */
 export function processAck(tcb: Tcb, seg: Segment): boolean {
   const { snd, ctx } = tcb;
@@ -78,6 +79,7 @@ export function processAck(tcb: Tcb, seg: Segment): boolean {
     onAckWhileIdle(tcb, seg);
     return true;
   }
+  // @rfc 2018 8a
   removeAcked(tcb);
   if (tcb.accEcn !== null) receiveAce(tcb, seg, tcb.delivered - $ack.priorDelivered, isTsNewer);
   if (tcb.notices !== null) tcb.notices.acked();
@@ -293,6 +295,9 @@ export function isWritable(tcb: Tcb): boolean {
   return 2 * seqDiff(tcb.snd.end, tcb.snd.nxt) < notsentLowat(tcb);
 }
 
+// @rfc 6298 3
+// @rfc 7323 4.1
+// @rfc 9293 MUST-18
 /**
  * Karn: retransmitted data gives no sample, unless timestamps say which sending was answered. Sets
  * $ack.rttUs; true when a sample was taken.
@@ -332,6 +337,8 @@ function sampleRtt(tcb: Tcb): boolean {
   return sent.head !== null;
 }
 
+// @rfc 7323 2.2b 2.3a
+// @rfc 9293 MUST-1
 /** RFC 9293 3.10.7.4: SND.WL1/WL2 keep old segments from setting the window. True: it is news. */
 export function updateWindow(tcb: Tcb, seg: Segment): boolean {
   const snd = tcb.snd;

@@ -95,6 +95,7 @@ export class TcpContext {
     this.wrapChild = wrapChild;
   }
 
+  // @rfc 7323 5.4
   /** At the start of every event: packet, timer, call of the user. */
   enter(): void {
     const now = this.clock.monotonicNs();

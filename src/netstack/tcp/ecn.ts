@@ -26,6 +26,7 @@ export const asksForEcn = (tcb: Tcb): boolean => {
   return ecnFallback === 0 || tcb.retransmits < ecnFallback;
 };
 
+// @rfc 3168 6.1.1a 6.1.1c
 /** 6.1.1: the peer's SYN asks with ECE and CWR both. */
 export function acceptEcnSyn(tcb: Tcb, seg: Segment): void {
   if (tcb.ctx.settings.ecn >= ACCECN_ANSWERED && asksForAccEcn(seg)) {
@@ -67,6 +68,7 @@ export function sendEcnFlags(tcb: Tcb, seq: number, length: number): number {
   return flags;
 }
 
+// @rfc 3168 6.1.2a
 /** 6.1.2: the peer saw a mark. */
 export function receiveEcnEcho(tcb: Tcb, seg: Segment): void {
   if ((seg.flags & (ECE | SYN | ACK)) === (ECE | ACK)) $ack.flags |= F_ECE;
@@ -77,6 +79,7 @@ export function receiveEcnEcho(tcb: Tcb, seg: Segment): void {
   }
 }
 
+// @rfc 3168 6.1.3
 /** 6.1.3: data arrived; a mark is echoed in every ACK until CWR comes. */
 export function receiveEcnMark(tcb: Tcb, seg: Segment): void {
   const mark = seg.pkt === null ? 0 : seg.pkt.tos & ECN_MASK;

@@ -175,6 +175,7 @@ export class Endpoint implements TcpEndpoint, TcbOwner {
     return ports.endpoints.add(this, chosen);
   }
 
+  // @rfc 9293 MUST-44 MUST-45 MUST-46
   connect(addr: IpAddr, port: number): NetError | 0 {
     return this.#connect(addr, port, null, 0, 0) as NetError | 0;
   }

@@ -31,6 +31,7 @@ export function serverKeys(settings: TcpSettings, rng: Rng): Int32Array {
   return settings.fastopenKey.subarray(0, 4 * settings.fastopenKeys);
 }
 
+// @rfc 7413 4.1.2
 /** Writes the 8 bytes of the cookie of `client` under the key at keys[at..]. */
 export function makeCookie(
   out: Uint8Array,
@@ -83,6 +84,7 @@ export class FastOpenPeer {
 
 const PEERS_MAX = 1_024;
 
+// @rfc 7413 4.1.3
 export class FastOpenCache {
   readonly #peers = new Map<string, FastOpenPeer>();
 

@@ -13,6 +13,7 @@ import { Harness, listening, REMOTE, text } from "./testing.ts";
 const hex = (b: Uint8Array): string => [...b].map((x) => x.toString(16).padStart(2, "0")).join("");
 
 describe("cookie (4.1.2)", () => {
+  // @rfc 7413 4.1.2
   it("is SipHash of both addresses, as Linux makes it", () => {
     const keys = Int32Array.of(0xa1a1a1a1, 0xb2b2b2b2, 0xc3c3c3c3, 0xd4d4d4d4);
     const out = new Uint8Array(8);
@@ -39,6 +40,7 @@ describe("cookie (4.1.2)", () => {
     expect(serverKeys(settings, new SeededRng(2))).toEqual(keys);
   });
 
+  // @rfc 7413 4.1.3
   it("a client remembers a bounded number of servers, the oldest forgotten", () => {
     const cache = new FastOpenCache();
     for (let i = 0; i < 1_100; i++) cache.obtain(IpAddr.v4(10, 0, i >> 8, i & 255));
@@ -56,6 +58,7 @@ describe("client (4.2.1)", () => {
   }
   const data = text("GET /");
 
+  // @rfc 7413 4.2.1a
   it("without a cookie the SYN asks for one and carries nothing", () => {
     const h = client(1);
     expect(h.ep.connectWithData(REMOTE, 4000, data, 0, 5)).toBe(NetErr.InProgress);
@@ -77,6 +80,7 @@ describe("client (4.2.1)", () => {
     expect(h.take()).toMatchObject([{ flags: ".", seq: 6, ack: 1, data: "" }]);
   });
 
+  // @rfc 7413 4.2.1b
   it("data that the SYN-ACK leaves out goes again at once, with no cut of the window", () => {
     const h = client(5);
     h.ep.connectWithData(REMOTE, 4000, data, 0, 5);
@@ -86,6 +90,7 @@ describe("client (4.2.1)", () => {
     expect(h.tcb.cwnd).toBe(10);
   });
 
+  // @rfc 7413 4.2.1c
   it("a lost SYN is repeated without data", () => {
     const h = client(5);
     h.ep.connectWithData(REMOTE, 4000, data, 0, 5);
@@ -96,6 +101,7 @@ describe("client (4.2.1)", () => {
 });
 
 describe("server (4.2.2)", () => {
+  // @rfc 7413 4.2.2a
   it("with data in a SYN it accepts at once, answers, and goes on when the handshake ends", () => {
     const h = listening(4);
     h.tcp.settings.fastopen = 0x602;
@@ -114,6 +120,7 @@ describe("server (4.2.2)", () => {
     expect(h.tcp.context.connectionCount).toBe(0);
   });
 
+  // @rfc 7413 4.2.2b 5.1
   it("no more early children than the queue allows: then the handshake is ordinary", () => {
     const h = listening(4);
     h.tcp.settings.fastopen = 0x202;

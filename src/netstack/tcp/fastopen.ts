@@ -61,6 +61,7 @@ export function maySendSynData(
   return peer !== null && peer.cookieLength > 0;
 }
 
+// @rfc 7413 4.2.1a
 /** 4.2.1: chooses the option of our SYN; returns how many bytes of data may ride in it. */
 export function prepareClient(tcb: Tcb): number {
   const { ctx, options } = tcb;
@@ -87,11 +88,13 @@ export function prepareClient(tcb: Tcb): number {
   return Math.max(0, mss - OPTION_SPACE_MAX);
 }
 
+// @rfc 7413 4.2.1c
 /** The SYN timed out: it is repeated without data and without the option (4.2.1). */
 export function dropOption(tcb: Tcb): void {
   if (tcb.fastOpen !== null && !tcb.fastOpen.isChild) tcb.fastOpen.length = FAST_OPEN_NONE;
 }
 
+// @rfc 7413 4.2.1b
 /** The SYN-ACK has been acknowledged into the list. True: the data must go again. */
 export function onSynAck(tcb: Tcb, seg: Segment): boolean {
   const { ctx, sent } = tcb;
@@ -141,6 +144,7 @@ function resendData(tcb: Tcb): void {
 
 const $made = new Uint8Array(COOKIE_BYTES);
 
+// @rfc 7413 4.2.2b 5.1
 /** 4.2.2: judges a SYN's option. Sets tcb.fastOpen; true: the data is taken and the child is accepted now. */
 export function judgeSyn(tcb: Tcb, seg: Segment, listener: Listener): boolean {
   const { ctx } = tcb;

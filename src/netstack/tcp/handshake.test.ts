@@ -15,6 +15,8 @@ function connecting(): Harness {
 }
 
 describe("active open", () => {
+  // @rfc 2018 2
+  // @rfc 9293 MUST-14 MUST-67
   it("offers MSS, SACK, timestamps and scaling as Linux does", () => {
     const h = connecting();
     const [syn] = h.take();
@@ -30,6 +32,7 @@ describe("active open", () => {
     expect(h.state).toBe(SYN_SENT);
   });
 
+  // @rfc 9293 MUST-22
   it("repeats the SYN each second four times, then six times doubling, and reports a timeout after 131 s", () => {
     const h = connecting();
     h.take();
@@ -63,6 +66,9 @@ describe("active open", () => {
     expect(h.state).toBe(SYN_SENT);
   });
 
+  // @rfc 7323 2.2a
+  // @rfc 9293 MUST-15
+  // @rfc 7323 3.2b
   it("uses only the options that both sides sent", () => {
     const h = established({ syn: { mss: 0, ts: null, wscale: -1, sackOk: false } });
     const { tcb } = h;
@@ -75,12 +81,14 @@ describe("active open", () => {
     ]);
   });
 
+  // @rfc 7323 2.3b
   it("takes a scale above 14 as 14 and an MSS below the floor as the floor", () => {
     const h = established({ syn: { mss: 8, wscale: 200 } });
     expect(h.tcb.snd.wscale).toBe(14);
     expect(h.tcb.snd.mss).toBe(48);
   });
 
+  // @rfc 9293 MUST-10
   it("opens simultaneously (RFC 9293 figure 7)", () => {
     const h = connecting();
     h.take();
@@ -207,6 +215,7 @@ describe("passive open", () => {
     expect(h.ep.accept()?.remotePort).toBe(9_999);
   });
 
+  // @rfc 9293 MUST-57 MUST-63
   it("does not answer LAND, SYN+FIN, or SYNs to broadcast and multicast", () => {
     const h = listening();
     h.inject({ flags: "SF", seq: 0 });

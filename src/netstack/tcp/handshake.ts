@@ -41,6 +41,7 @@ import { enterEstablished, onReset, startTransfer } from "./transitions.ts";
 import { advertisedMss, replyReset, syncMss, transmitSyn } from "./transmit.ts";
 import { initialScale, initialWindow } from "./window.ts";
 
+// @rfc 5681 3.1a
 export function newTcb(ctx: TcpContext, options: TcpEndpointOptions, route: Route): Tcb {
   const tcb = new Tcb(
     ctx,
@@ -120,6 +121,7 @@ export function startActive(tcb: Tcb, dataBytes: number): void {
   transmitSyn(tcb, dataBytes);
 }
 
+// @rfc 9293 MUST-41 MUST-57 MUST-63
 /** A segment for no TCB. Third part of RFC 9293 3.10.7.1 and all of 3.10.7.2. */
 export function onListen(ctx: TcpContext, seg: Segment, issFloor: number | null): void {
   const pkt = seg.pkt as PacketBuffer;
@@ -156,6 +158,8 @@ export function onListen(ctx: TcpContext, seg: Segment, issFloor: number | null)
   tcb.remote.set(pkt.src);
   tcb.ports = (seg.dstPort << 16) | seg.srcPort;
   install(tcb, issFloor);
+  // @rfc 7323 3.2b
+  // @rfc 9293 MUST-15
   acceptSyn(tcb, seg);
   acceptEcnSyn(tcb, seg);
   tcb.isPassive = tcb.isHalfOpen = true;
@@ -184,6 +188,7 @@ export const isSynFinDropped = (ctx: TcpContext, seg: Segment): boolean =>
 const isBlackHole = (ctx: TcpContext, seg: Segment): boolean =>
   ctx.settings.blackhole >= 2 || (ctx.settings.blackhole === 1 && (seg.flags & SYN) !== 0);
 
+// @rfc 7413 4.2.2a
 /** RFC 7413 4.2.2: the SYN's data is taken and the child accepted at once. */
 function openEarlyChild(tcb: Tcb, seg: Segment, listener: Listener): void {
   const { ctx } = tcb;
@@ -262,6 +267,7 @@ export function acceptSyn(tcb: Tcb, seg: Segment): void {
   }
 }
 
+// @rfc 9293 MUST-10
 /** RFC 9293 3.10.7.3. */
 export function onSynSent(tcb: Tcb, seg: Segment): void {
   const { snd, ctx } = tcb;

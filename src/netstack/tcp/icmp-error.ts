@@ -28,6 +28,7 @@ import type { Tcb } from "./tcb.ts";
 import { closeTcb } from "./transitions.ts";
 import { syncMss, transmitSyn } from "./transmit.ts";
 
+// @rfc 5927 4.1
 /** The connection whose segment in flight the error quotes, or null: then it changes nothing (RFC 5927 4.1). */
 export function quotedSender(ctx: TcpContext, error: IcmpError): Tcb | null {
   if (error.end - error.l4 < 8) return null;
@@ -45,6 +46,8 @@ export function quotedSender(ctx: TcpContext, error: IcmpError): Tcb | null {
   return tcb;
 }
 
+// @rfc 5927 5.2
+// @rfc 9293 MUST-47 MUST-54 MUST-56
 export function handleIcmpError(ctx: TcpContext, error: IcmpError): void {
   const tcb = quotedSender(ctx, error);
   if (tcb === null) return;
@@ -125,6 +128,8 @@ function errorOf(kind: number): NetError | 0 {
   }
 }
 
+// @rfc 8201 5.4
+// @rfc 1191 6.5
 /** The network layer has judged the new path MTU; what was sent too large goes again, cut smaller. */
 function lowerMss(tcb: Tcb): void {
   const { route, sent } = tcb;

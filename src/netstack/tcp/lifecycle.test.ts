@@ -16,6 +16,7 @@ import {
 import { established, Harness, handshake, LOCAL, listening, REMOTE } from "./testing.ts";
 
 describe("closing", () => {
+  // @rfc 9293 MUST-13
   it("first: FIN-WAIT-1, FIN-WAIT-2, TIME-WAIT, gone after 60 s", () => {
     const h = established();
     const { tcb } = h;
@@ -118,6 +119,7 @@ describe("TIME-WAIT", () => {
     return h;
   }
 
+  // @rfc 1337 3
   it("ignores a RST (RFC 1337), answers a repeated FIN and starts over", () => {
     const h = timeWait();
     h.inject({ flags: "R", seq: 2 });
@@ -129,6 +131,7 @@ describe("TIME-WAIT", () => {
     expect(h.tcp.context.timeWaits.count).toBe(1);
   });
 
+  // @rfc 6191 2
   it("yields to a newer SYN when someone listens (RFC 6191), not to an older one", () => {
     const h = timeWait();
     const listener = h.tcp.newEndpoint(IPV4) as Endpoint;
@@ -216,6 +219,7 @@ describe("TIME-WAIT", () => {
 });
 
 describe("keepalive", () => {
+  // @rfc 9293 MUST-24 MUST-26 MUST-27 MUST-29
   it("probes after the idle time, is satisfied by any answer, gives up after the count", () => {
     const h = established({
       setup: (ep) => {
@@ -242,6 +246,7 @@ describe("ports", () => {
   const make = (h: Harness): Endpoint => h.tcp.newEndpoint(IPV4) as Endpoint;
   const ANY = new IpAddr().setV4(0);
 
+  // @rfc 9293 MUST-43
   it("binds by Linux's rules", () => {
     const h = new Harness();
     const a = make(h);

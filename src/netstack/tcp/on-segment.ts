@@ -55,6 +55,8 @@ export function onSegment(tcb: Tcb, seg: Segment): void {
     default:
       onSynchronized(tcb, seg);
   }
+  // @rfc 5681 4.2b
+  // @rfc 9293 MUST-58 MUST-59
   finish(tcb);
 }
 
@@ -130,6 +132,9 @@ function checkRepeatedSyn(tcb: Tcb, seg: Segment): boolean {
   return false;
 }
 
+// @rfc 5961 3.2a
+// @rfc 7323 5.3a 5.3b
+// @rfc 9293 MUST-66
 /** First: PAWS (RFC 7323 5.3), then the window. */
 function checkSequence(tcb: Tcb, seg: Segment): boolean {
   const { rcv, ctx } = tcb;
@@ -154,6 +159,7 @@ function checkSequence(tcb: Tcb, seg: Segment): boolean {
   return false;
 }
 
+// @rfc 7323 5.5
 function isOldByTimestamp(tcb: Tcb, seg: Segment): boolean {
   if (!tcb.tsOk || !seg.options.hasTimestamps) return false;
   if (!seqLt(seg.options.tsVal, tcb.tsRecent)) return false;
@@ -161,11 +167,13 @@ function isOldByTimestamp(tcb: Tcb, seg: Segment): boolean {
   return age >= 0 && age < PAWS_24_DAYS_MS;
 }
 
+// @rfc 7323 4.3
 function noteTsRecent(tcb: Tcb, seg: Segment): void {
   tcb.tsRecent = seg.options.tsVal;
   tcb.tsRecentMs = tcb.ctx.nowMs;
 }
 
+// @rfc 5961 3.2b 3.2c
 /** Second: only the exact next number resets (RFC 5961 3.2). */
 function checkRst(tcb: Tcb, seg: Segment): boolean {
   if ((seg.flags & RST) === 0) return true;
@@ -177,6 +185,7 @@ function checkRst(tcb: Tcb, seg: Segment): boolean {
   return false;
 }
 
+// @rfc 5961 4.2
 /** Fourth: a SYN in a synchronised state is never obeyed (RFC 5961 4.2). */
 function checkSyn(tcb: Tcb, seg: Segment): boolean {
   if ((seg.flags & SYN) === 0) return true;

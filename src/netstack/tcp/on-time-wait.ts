@@ -46,6 +46,8 @@ export function keepTimeWait(tcb: Tcb): boolean {
   return true;
 }
 
+// @rfc 1337 3
+// @rfc 6191 2
 export function onTimeWait(ctx: TcpContext, tw: TimeWait, seg: Segment): void {
   if (isSynFinDropped(ctx, seg)) return;
   const isRst = (seg.flags & RST) !== 0;

@@ -5,6 +5,7 @@ import type { TcpSettings } from "./settings.ts";
 
 const SECOND = 1_000_000_000;
 
+// @rfc 9293 MUST-25 MUST-28
 export function defaultOptions(settings: TcpSettings): TcpEndpointOptions {
   return {
     reuseAddress: false,

@@ -99,6 +99,7 @@ describe("TCP options", () => {
     expect([o.mss, o.windowScale, o.sackPermitted]).toEqual([1400, 9, false]);
   });
 
+  // @rfc 9293 MUST-7
   it("survives every kind with every length, and stops at a broken one", () => {
     const o = new TcpOptions();
     for (let kind = 0; kind < 256; kind++) {
@@ -117,6 +118,7 @@ describe("TCP options", () => {
 });
 
 describe("RttEstimator", () => {
+  // @rfc 6298 2.2 2.3 2.5 4
   it("settles near the samples, never below SRTT + 200 ms, never above 120 s", () => {
     const rtt = new RttEstimator();
     expect(rtt.rtoUs).toBe(1_000_000);

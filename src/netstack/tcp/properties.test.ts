@@ -30,6 +30,7 @@ const world = fc.record({
 });
 
 describe("two TCPs over a bad wire", () => {
+  // @rfc 6675 4
   it("deliver the stream exactly, and every promise holds at every step", () => {
     fc.assert(
       fc.property(world, (w) => {

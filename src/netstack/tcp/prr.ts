@@ -8,6 +8,7 @@ import type { Tcb } from "./tcb.ts";
 export const isInReduction = (tcb: Tcb): boolean =>
   tcb.caState === CA_CWR || tcb.caState === CA_RECOVERY;
 
+// @rfc 9937 6a
 /** RFC 9937 6, upon beginning. */
 export function initReduction(tcb: Tcb): void {
   const { loss } = tcb;
@@ -21,6 +22,7 @@ export function initReduction(tcb: Tcb): void {
   if (tcb.ecnOk) tcb.isCwrWanted = true;
 }
 
+// @rfc 9937 6b
 /** RFC 9937 6, on every ACK; SafeACK is one that advances without showing a new loss. */
 export function reduce(tcb: Tcb, delivered: number, newlyLost: number): void {
   const { loss, sent } = tcb;
@@ -42,6 +44,7 @@ export function reduce(tcb: Tcb, delivered: number, newlyLost: number): void {
   tcb.cwnd = sent.inFlight + count;
 }
 
+// @rfc 9937 6c
 /** RFC 9937 6, at the end: cwnd is ssthresh, unless the reduction was undone. */
 export function endReduction(tcb: Tcb): void {
   if (tcb.ssthresh >= SSTHRESH_INFINITE || tcb.congestion.control !== undefined) return;

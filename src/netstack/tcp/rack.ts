@@ -21,6 +21,7 @@ function isSentAfter(us1: number, end1: number, us2: number, end2: number): bool
   return seqGt(us1, us2) || (us1 === us2 && seqGt(end1, end2));
 }
 
+// @rfc 8985 6.2.1
 /** RFC 8985 6.2 steps 1 and 2: `record` has just been delivered. */
 export function rackAdvance(tcb: Tcb, record: SentRecord): void {
   const { loss } = tcb;
@@ -52,6 +53,7 @@ export function rackRemainingUs(tcb: Tcb, record: SentRecord, reoWndUs: number):
   return tcb.loss.rackRttUs + reoWndUs - seqDiff(tcb.ctx.nowUs, record.sentUs);
 }
 
+// @rfc 8985 6.2.5
 /** RFC 8985 6.2 step 5: marks what is lost; returns after how long the next one would be (0: none). */
 export function rackDetectLoss(tcb: Tcb): number {
   const { loss, sent } = tcb;
@@ -92,6 +94,7 @@ export function rackMarkLost(tcb: Tcb): boolean {
   return true;
 }
 
+// @rfc 8985 6.2.4
 /** RFC 8985 6.2 step 4: DSACKs widen the window by a quarter of the least RTT, once per round trip. */
 export function rackUpdateReorderWindow(tcb: Tcb): void {
   const { loss } = tcb;
@@ -107,6 +110,7 @@ export function rackUpdateReorderWindow(tcb: Tcb): void {
   }
 }
 
+// @rfc 8985 6.2.3
 /** Data below what was SACKed arrived without being retransmitted: the path reorders (RFC 8985 6.2 step 3). */
 export function noteReordering(tcb: Tcb, lowSeq: number, byTimestamp: boolean): void {
   const { ctx, loss, sent } = tcb;

@@ -62,6 +62,7 @@ export class SeqRanges {
     if (this.count === 0) this.recentCount = 0;
   }
 
+  // @rfc 2018 4b
   /** Index of the range holding recent[i], or -1 when it is gone. */
   recentRange(i: number): number {
     const seq = this.recent[i];
@@ -75,6 +76,7 @@ export class SeqRanges {
     return this.end[this.count - 1];
   }
 
+  // @rfc 2018 4a
   #remember(start: number, end: number): void {
     if (this.recent.length === 0) this.recent = new Int32Array(RECENT);
     let n = 0;

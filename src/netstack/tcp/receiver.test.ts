@@ -13,6 +13,8 @@ function settled(syn = {}): Harness {
 }
 
 describe("acknowledging", () => {
+  // @rfc 5681 4.2a
+  // @rfc 9293 MUST-40
   it("at once at the beginning, then every second full segment, else after 40 ms", () => {
     const h = established();
     h.inject({ flags: "P.", seq: 1, ack: 1, data: "a" });
@@ -31,6 +33,7 @@ describe("acknowledging", () => {
     expect(h.tcp.stats.DelayedACKs).toBe(1);
   });
 
+  // @rfc 9293 MUST-58 MUST-59
   it("lets data carry the ACK", () => {
     const h = settled();
     h.inject({ flags: "P.", seq: 1, ack: 1, data: "ping" });
@@ -40,6 +43,8 @@ describe("acknowledging", () => {
     expect(h.take()).toEqual([]);
   });
 
+  // @rfc 5681 4.2c
+  // @rfc 2018 4a 4b
   it("disorder is acknowledged at once, with SACK blocks newest first", () => {
     const h = settled({ sackOk: true });
     h.inject({ flags: ".", seq: 11, ack: 1, data: "bbbbb" });
@@ -62,6 +67,7 @@ describe("acknowledging", () => {
     expect(h.read()).toBe("aaaaaaaaaabbbbb");
   });
 
+  // @rfc 2883 4
   it("reports duplicates by DSACK (RFC 2883)", () => {
     const h = settled({ sackOk: true });
     h.inject({ flags: ".", seq: 1, ack: 1, data: "abc" });
@@ -81,6 +87,7 @@ describe("acknowledging", () => {
 });
 
 describe("window", () => {
+  // @rfc 7323 2.4
   it("closes as data waits unread, never takes the right edge back, reopens by an update", () => {
     const h = settled({ wscale: 0 });
     let edge = 0;
@@ -107,6 +114,7 @@ describe("window", () => {
     expect(update.ack + (update.wnd << shift)).toBeGreaterThan(edge + 20_000);
   });
 
+  // @rfc 9293 MUST-39
   it("receiver's SWS avoidance: reading a little announces nothing", () => {
     const h = settled();
     let seq = 1;

@@ -158,6 +158,7 @@ export function keepSynData(tcb: Tcb, seg: Segment): void {
 /** The connection is there: what waited is in order. */
 export function takeSynData(tcb: Tcb): void {
   if (tcb.outOfOrder.count === 0) return;
+  // @rfc 5681 4.2c
   absorb(tcb);
   tcb.isAckNow = false;
   tcb.events |= Ready.Read;
@@ -184,6 +185,7 @@ function onDuplicate(tcb: Tcb, start: number, end: number): void {
 
 function noteDsack(tcb: Tcb, start: number, end: number): void {
   tcb.ctx.stats.TCPDSACKOldSent++;
+  // @rfc 2883 4
   setDsack(tcb, start, end);
 }
 
@@ -236,6 +238,7 @@ function processFin(tcb: Tcb): void {
   }
 }
 
+// @rfc 9293 MUST-30 MUST-31 MUST-62
 /**
  * Sixth step, as Linux: the pointer names the byte behind the urgent one, and only a pointer that moves
  * forward counts. Nothing is read through it: it is a mark in sequence space, wherever it may lie.
@@ -253,6 +256,7 @@ function processUrgent(tcb: Tcb, seg: Segment): void {
   if (seqGe(urgentSeq, rcv.copied) && seqLt(urgentSeq, rcv.nxt)) takeUrgent(tcb);
 }
 
+// @rfc 9293 MUST-32
 function takeUrgent(tcb: Tcb): void {
   const { rcv } = tcb;
   if (!seqLt(rcv.urgentSeq, rcv.nxt) || seqLt(rcv.urgentSeq, rcv.copied)) return;
@@ -263,6 +267,7 @@ function takeUrgent(tcb: Tcb): void {
   tcb.events |= Ready.Urgent;
 }
 
+// @rfc 9293 MUST-33
 /** The stream has been read up to rcv.copied: a mark passed means nothing any more. */
 export function forgetUrgent(tcb: Tcb): void {
   const { rcv } = tcb;

@@ -28,6 +28,7 @@ function flight(total = 30): Harness {
 }
 
 describe("RACK (RFC 8985 6.2)", () => {
+  // @rfc 8985 3 6.2.4 6.2.5
   it("one SACK above a hole: lost a quarter of the least RTT after the RTT has passed", () => {
     const h = flight(4);
     h.advanceMs(100);
@@ -40,6 +41,7 @@ describe("RACK (RFC 8985 6.2)", () => {
     expect(segs(h)[0]).toBe(0);
   });
 
+  // @rfc 8985 6.2.5
   it("three SACKed: at once, and everything sent before them is lost", () => {
     const h = flight();
     h.advanceMs(100);
@@ -48,6 +50,7 @@ describe("RACK (RFC 8985 6.2)", () => {
     expect(segs(h)[0]).toBe(0);
   });
 
+  // @rfc 8985 6.2.3
   it("a hole that fills by itself is reordering: the degree is learned, nothing was sent again", () => {
     const h = flight();
     h.advanceMs(100);
@@ -58,6 +61,7 @@ describe("RACK (RFC 8985 6.2)", () => {
     expect(h.tcp.stats.RetransSegs).toBe(0);
   });
 
+  // @rfc 8985 6.2.1
   it("a retransmission that is lost is sent again without a timeout", () => {
     const h = flight();
     h.advanceMs(100);
@@ -76,6 +80,7 @@ describe("RACK (RFC 8985 6.2)", () => {
 });
 
 describe("tail loss probe (RFC 8985 7)", () => {
+  // @rfc 8985 7.2
   it("after two round trips the last segment goes again; a DSACK shows it was needless", () => {
     const h = flight(4);
     h.advanceMs(201);
@@ -87,12 +92,14 @@ describe("tail loss probe (RFC 8985 7)", () => {
     expect([h.tcb.cwnd >= cwnd, h.tcb.caState]).toEqual([true, CA_OPEN]);
   });
 
+  // @rfc 8985 7.3
   it("new data goes first, beyond cwnd", () => {
     const h = flight();
     h.advanceMs(203);
     expect(segs(h)).toEqual([10]);
   });
 
+  // @rfc 8985 7.4
   it("an ACK beyond the probe without a DSACK: the probe repaired a loss, the window is cut", () => {
     const h = flight(4);
     h.advanceMs(203);
@@ -103,6 +110,7 @@ describe("tail loss probe (RFC 8985 7)", () => {
     expect(h.tcb.cwnd).toBe(7);
   });
 
+  // @rfc 8985 7.3
   it("one probe per episode, then the retransmission timeout", () => {
     const h = flight(4);
     h.advanceMs(203);
@@ -114,6 +122,7 @@ describe("tail loss probe (RFC 8985 7)", () => {
 });
 
 describe("PRR (RFC 9937)", () => {
+  // @rfc 9937 6a 6b 6c
   it("leads the flight to ssthresh in proportion and ends there", () => {
     const h = flight();
     h.advanceMs(100);
@@ -132,6 +141,7 @@ describe("PRR (RFC 9937)", () => {
 });
 
 describe("undo", () => {
+  // @rfc 5682 3.1
   it("F-RTO: data never sent again is SACKed after a timeout, so it was spurious (RFC 5682 3.1)", () => {
     const h = flight();
     h.advanceMs(520);
@@ -157,6 +167,7 @@ describe("undo", () => {
     expect(segs(h)).toContain(1);
   });
 
+  // @rfc 3522 3.2
   it("Eifel: the ACK echoes a timestamp from before the retransmission (RFC 3522)", () => {
     const h = established({ syn: { sackOk: true, ts: [1, 0] }, rttMs: 100 });
     h.tsVal = 2;
@@ -191,6 +202,8 @@ describe("ECN (RFC 3168)", () => {
     return h;
   }
 
+  // @rfc 9438 4.6
+  // @rfc 3168 6.1.2a 6.1.2b
   it("an echo reduces once per window, without a retransmission; CWR goes with new data", () => {
     const h = marked();
     h.advanceMs(100);
@@ -206,6 +219,7 @@ describe("ECN (RFC 3168)", () => {
     expect(h.take().filter((s) => s.flags.includes("W")).length).toBe(1);
   });
 
+  // @rfc 3168 6.1.1a 6.1.1b
   it("asks in its SYN when told to, agrees by ECE alone, and marks new data only", () => {
     const h = new Harness();
     h.tcp.settings.ecn = 1;
@@ -225,6 +239,7 @@ describe("ECN (RFC 3168)", () => {
     expect(marks.slice(0, 2)).toEqual([2, 0]);
   });
 
+  // @rfc 3168 6.1.1c
   it("a SYN with the flags that is lost is repeated without them", () => {
     const h = new Harness();
     h.tcp.settings.ecn = 1;

@@ -48,6 +48,9 @@ import {
   tryUndoRecovery,
 } from "./undo.ts";
 
+// @rfc 6582 3.2.3
+// @rfc 3042 2
+// @rfc 5681 3.2b
 /** An ACK that is a duplicate, tells of SACKs or marks, or comes while the state is not Open. */
 export function onDubiousAck(tcb: Tcb, isDuplicate: boolean): void {
   const { sent, loss } = tcb;
@@ -209,6 +212,10 @@ function enterRecovery(tcb: Tcb, byEcn: boolean): void {
   tcb.caState = CA_RECOVERY;
 }
 
+// @rfc 6675 5.1
+// @rfc 6582 4.1
+// @rfc 5681 3.1e
+// @rfc 2018 8b
 /** RFC 5681 3.1, 4.3; RFC 6298 5.4-5.6: one segment, and what RACK does not trust is taken for lost. */
 export function enterLoss(tcb: Tcb): void {
   const { sent, ctx, loss } = tcb;

@@ -11,6 +11,7 @@ import type { Tcb } from "./tcb.ts";
 import { burstBytesMax, currentMss, transmit } from "./transmit.ts";
 import { noteRetransmission } from "./undo.ts";
 
+// @rfc 6675 5b
 export function retransmitLost(tcb: Tcb): void {
   const sent = tcb.sent;
   let record = sent.retransmitHint ?? sent.head;

@@ -6,6 +6,7 @@ import { RTO_INITIAL_US, RTO_MAX_US, RTO_MIN_US } from "./state.ts";
 
 const MIN_RTT_WINDOW_MS = 300_000;
 
+// @rfc 6298 2.1
 export class RttEstimator {
   /** 0: no sample yet. */
   srttUs = 0;
@@ -20,6 +21,7 @@ export class RttEstimator {
   minRttUs = 0;
   #minRttMs = 0;
 
+  // @rfc 6298 2.2 2.3 4
   /** Karn's rule is the caller's: no sample from a retransmitted segment unless timestamps prove it. */
   sample(rttUs: number, una: number, nxt: number): void {
     const m = rttUs < 1 ? 1 : rttUs;
@@ -66,6 +68,7 @@ export class RttEstimator {
     }
   }
 
+  // @rfc 6298 5.7
   /** RFC 6298 5.7: the SYN was lost and no sample exists yet: data begins with 3 s. */
   afterSynLoss(): void {
     if (this.srttUs === 0) this.rtoUs = 3_000_000;

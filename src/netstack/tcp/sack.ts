@@ -10,6 +10,7 @@ import { EVER_RETRANS, RETRANS, SACKED, type SentRecord } from "./sent-list.ts";
 import { CA_LOSS, SENT_RECORDS_MAX } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
 
+// @rfc 2018 5
 /** Precondition: snd.una already covers seg.ack. */
 export function tagSacks(tcb: Tcb, seg: Segment): void {
   const { options } = seg;

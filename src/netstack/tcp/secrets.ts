@@ -14,6 +14,8 @@ export class Secrets {
     this.#isnKey = new SipKey(rng);
   }
 
+  // @rfc 6528 3
+  // @rfc 9293 MUST-8 MUST-9
   /** ISN = M + F(4-tuple, secret), M ticking every 4 us (Linux: 64 ns; RFC 9293 3.4.1 names 4 us). */
   isn(local: IpAddr, remote: IpAddr, ports: number, nowUs: number): number {
     return (this.#tuple(this.#isnKey, local, remote, ports) + (nowUs >>> 2)) | 0;

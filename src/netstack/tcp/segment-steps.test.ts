@@ -38,6 +38,7 @@ describe("first, sequence number", () => {
     expect(h.read()).toBe("abcde");
   });
 
+  // @rfc 7323 5.3a 5.5
   it("PAWS: drops a segment older than TS.Recent, but not one after 24 days of silence", () => {
     const h = withTs();
     h.inject({ flags: ".", seq: 1, ack: 1, data: "no", ts: [999, 0] });
@@ -59,6 +60,8 @@ describe("first, sequence number", () => {
 });
 
 describe("second, RST (RFC 5961 3)", () => {
+  // @rfc 5961 3.2b
+  // @rfc 9293 MUST-12
   it("resets at exactly RCV.NXT", () => {
     const h = established();
     h.inject({ flags: "R", seq: 1 });
@@ -88,6 +91,7 @@ describe("second, RST (RFC 5961 3)", () => {
 });
 
 describe("fourth, SYN (RFC 5961 4)", () => {
+  // @rfc 5961 4.2
   it("challenges and stays, in the window or out of it", () => {
     const h = established();
     h.inject({ flags: "S", seq: 10 });
@@ -117,6 +121,7 @@ describe("fifth, ACK", () => {
     expect(h.read()).toBe(NetErr.WouldBlock);
   });
 
+  // @rfc 5961 5.2
   it("blind data: an ACK older than SND.UNA - MAX.SND.WND is refused (RFC 5961 5.2)", () => {
     const h = established();
     h.inject({ flags: ".", seq: 1, ack: 1 - 70_000, data: "evil" });
@@ -189,6 +194,7 @@ describe("fifth, ACK", () => {
 });
 
 describe("sixth, URG", () => {
+  // @rfc 9293 MUST-30 MUST-33 MUST-62
   it("takes the byte out of the stream and stops a read at the mark", () => {
     const h = established();
     h.inject({ flags: "PU.", seq: 1, ack: 1, data: "abXcd", urg: 3 });
@@ -207,6 +213,7 @@ describe("sixth, URG", () => {
     expect(h.read()).toBe("abXcd");
   });
 
+  // @rfc 9293 MUST-31
   it("survives pointers to 0, beyond the data, backwards, and changed by a retransmission", () => {
     const h = established();
     h.inject({ flags: "U.", seq: 1, ack: 1, urg: 0 });

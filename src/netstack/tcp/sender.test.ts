@@ -18,6 +18,8 @@ function tenOut(syn: Partial<Seg> = { sackOk: true }, rttMs = 0): Harness {
 }
 
 describe("what may go", () => {
+  // @rfc 5681 3.1a
+  // @rfc 9293 MUST-19 MUST-61
   it("IW10, then two for each ACK in slow start; PSH on the last", () => {
     const h = tenOut();
     h.inject({ flags: ".", seq: 1, ack: 1 + 2 * MSS });
@@ -29,6 +31,7 @@ describe("what may go", () => {
     expect(small.take()).toMatchObject([{ flags: "P.", data: "bye" }]);
   });
 
+  // @rfc 9293 MUST-17
   it("Nagle holds a second small segment until the first is acknowledged", () => {
     const h = established();
     h.write("a");
@@ -42,6 +45,7 @@ describe("what may go", () => {
     expect(h.take().map((s) => s.data)).toEqual(["d"]);
   });
 
+  // @rfc 9293 MUST-60
   it("TCP_CORK holds what is small for 200 ms, and lets go when it is pulled", () => {
     const h = established();
     h.ep.options.cork = true;
@@ -66,6 +70,7 @@ describe("what may go", () => {
     expect(h.take().map((s) => s.data)).toEqual(["head body"]);
   });
 
+  // @rfc 9293 MUST-38
   it("sender's SWS avoidance: no dribbling into a small window, until the persist timer", () => {
     const h = established({ syn: { wnd: 2_000 } });
     h.write(big(5_000));
@@ -77,6 +82,7 @@ describe("what may go", () => {
     expect(lengths(h.take())).toEqual([100]);
   });
 
+  // @rfc 9293 MUST-35 MUST-36
   it("zero window: probes without data, backed off, for ever while they are answered", () => {
     const h = established();
     h.write("abc");
@@ -105,6 +111,8 @@ describe("what may go", () => {
     expect(h.ep.takeError()).toBe(NetErr.TimedOut);
   });
 
+  // @rfc 9293 MUST-34
+  // @rfc 7323 2.4
   it("tolerates a window that is taken back", () => {
     const h = tenOut();
     h.inject({ flags: ".", seq: 1, ack: 1 + MSS, wnd: 100 });
@@ -141,6 +149,7 @@ describe("what may go", () => {
     expect(masks).toEqual([Ready.Write]);
   });
 
+  // @rfc 5681 4.1
   it("restarts from the initial window after an idle time (RFC 5681 4.1)", () => {
     const h = established();
     h.tcb.cwnd = 100;
@@ -153,6 +162,7 @@ describe("what may go", () => {
 });
 
 describe("loss", () => {
+  // @rfc 6675 5a
   it("SACK: three segments SACKed above a hole retransmit it at once and cut the window once", () => {
     const h = tenOut({ sackOk: true }, 100);
     const sack = (to: number): void =>
@@ -174,6 +184,8 @@ describe("loss", () => {
     expect(h.tcb.sent.sackedOut).toBe(0);
   });
 
+  // @rfc 6675 5b
+  // @rfc 2018 5
   it("SACK: retransmits each of several holes, and only holes", () => {
     const h = tenOut();
     h.inject({
@@ -191,6 +203,8 @@ describe("loss", () => {
     expect(again.filter((n) => n < 8)).toEqual([0, 3]);
   });
 
+  // @rfc 6582 3.2.2 3.2.3
+  // @rfc 5681 3.2a
   it("NewReno: three duplicate ACKs, then a partial ACK retransmits the next hole (RFC 6582)", () => {
     const h = tenOut({ sackOk: false });
     // The first ACK with data's sequence number counts as a window update.
@@ -205,6 +219,9 @@ describe("loss", () => {
     expect(h.tcb.caState).toBe(CA_RECOVERY);
   });
 
+  // @rfc 5681 3.1e
+  // @rfc 6298 2.1 3 5.5
+  // @rfc 9293 MUST-18 MUST-19
   it("RTO: at 1 s before a sample could shorten it, doubling, one segment; Karn takes no sample", () => {
     const h = established({ syn: { sackOk: true } });
     h.tcp.settings.earlyRetrans = 0;
@@ -225,6 +242,8 @@ describe("loss", () => {
     expect(h.take().map((s) => s.seq)).toEqual([1 + 10 * MSS, 1 + 11 * MSS]);
   });
 
+  // @rfc 6675 5.1
+  // @rfc 2018 8a 8b
   it("RTO with a SACKed head: the peer reneged, its SACKs are forgotten (RFC 2018 8)", () => {
     const h = tenOut();
     h.inject({ flags: ".", seq: 1, ack: 1, sack: [[1 + MSS, 1 + 3 * MSS]] });
@@ -237,6 +256,8 @@ describe("loss", () => {
     expect(h.take()[0].seq).toBe(1 + MSS);
   });
 
+  // @rfc 5482 3
+  // @rfc 9293 MUST-20 MUST-21
   it("gives up after about 15 minutes; a user timeout cuts that short", () => {
     const h = tenOut();
     h.advanceMs(900_000);
@@ -250,6 +271,7 @@ describe("loss", () => {
     expect(u.ep.takeError()).toBe(NetErr.TimedOut);
   });
 
+  // @rfc 1191 6.5
   it("cuts what is in flight smaller when the path MTU falls", () => {
     const h = tenOut();
     Object.assign(h.tcb.route as object, { mtu: 1_000 });
@@ -290,6 +312,7 @@ describe("loss", () => {
     expect(h.take()[0]).toMatchObject({ data: "x" });
   });
 
+  // @rfc 9293 MUST-47 MUST-54
   it("ICMP errors: out of flight ignored, soft until the connection times out", () => {
     const h = established();
     h.write("x");

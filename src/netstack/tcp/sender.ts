@@ -182,6 +182,7 @@ function allowed(
   return length >= tcb.snd.maxWnd >> 1 ? length : 0;
 }
 
+// @rfc 9293 MUST-17
 /** Nagle as modified by Minshall: a small segment waits only while another small one is unacknowledged. */
 function mayBeSmall(tcb: Tcb, isMoreComing: boolean): boolean {
   const snd = tcb.snd;
@@ -274,6 +275,7 @@ export function rearmRetransmit(tcb: Tcb): void {
   schedule(tcb, tcb.rtxNs);
 }
 
+// @rfc 9293 MUST-36 MUST-60
 /** Nothing is in flight to bring an ACK, yet data waits: for a window (RFC 9293 3.8.6.1) or a cork. */
 export function armPersist(tcb: Tcb, isMoreComing: boolean): void {
   const snd = tcb.snd;
@@ -288,6 +290,7 @@ export function armPersist(tcb: Tcb, isMoreComing: boolean): void {
   schedule(tcb, tcb.rtxNs);
 }
 
+// @rfc 5681 4.1
 /** RFC 5681 4.1 and Linux's tcp_slow_start_after_idle: the window decays by half per RTO of silence. */
 export function restartAfterIdle(tcb: Tcb): void {
   const idleUs = seqDiff(tcb.ctx.nowMs, tcb.lastSentMs) * 1_000;

@@ -16,6 +16,7 @@ export const HAS_FIN = 32;
 /** It carried PSH, and carries it again. */
 export const PUSHED = 64;
 
+// @rfc 8985 3
 export class SentRecord {
   seq = 0;
   end = 0;
@@ -56,6 +57,7 @@ export class SentRecordPool {
   }
 }
 
+// @rfc 6675 4
 export class SentList {
   head: SentRecord | null = null;
   tail: SentRecord | null = null;

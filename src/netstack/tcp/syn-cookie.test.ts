@@ -82,6 +82,7 @@ describe("a cookie", () => {
 });
 
 describe("a listener with cookies", () => {
+  // @rfc 4987 3.6
   it("sends none while there is room, and drops where they are off", () => {
     const h = listening(4);
     h.inject({ flags: "S", seq: 0, mss: 1460 });
@@ -164,6 +165,7 @@ describe("a listener with cookies", () => {
     expect(h.tcp.stats.ListenOverflows).toBe(1);
   });
 
+  // @rfc 4987 3.6
   it("stands a million spoofed SYNs in fixed memory while an honest client connects", () => {
     const h = listening(64);
     const route = new FakeRoute();

@@ -1,6 +1,7 @@
 // SYN cookies (RFC 4987 3.6, D. J. Bernstein): the initial sequence number of a SYN-ACK that remembers, instead
 // of memory, when the SYN came and which MSS it named; the other options sit in the low bits of the SYN-ACK's
 // timestamp. Layout and tables as Linux's syncookies.c. When cookies are sent and taken: cookie-open.ts.
+// @rfc 4987 3.6
 
 import type { Rng } from "../../base/rng.ts";
 import { seqAdd } from "../../base/seqnum.ts";

@@ -53,6 +53,7 @@ export class TcpPorts {
     holder.portPrev = holder.portNext = null;
   }
 
+  // @rfc 9293 MUST-42
   mayBind(who: Endpoint, addr: IpAddr, port: number): boolean {
     if (!this.endpoints.mayBind(who, addr, port)) return false;
     const o = who.options;

@@ -113,6 +113,7 @@ export class TcpProtocol implements TransportProtocol {
   }
 }
 
+// @rfc 9293 MUST-3
 function isChecksumRight(pkt: PacketBuffer): boolean {
   const length = pkt.end - pkt.l4;
   const seed = pseudoSum(pkt.src, pkt.dst, TCP_PROTOCOL, length);

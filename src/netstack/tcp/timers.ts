@@ -87,6 +87,8 @@ function onDelayedAck(tcb: Tcb): void {
   sendAck(tcb);
 }
 
+// @rfc 6298 5.5
+// @rfc 9293 MUST-19
 function onRetransmit(tcb: Tcb): void {
   const isEarly = isEarlyChild(tcb);
   if (tcb.sent.packetsOut === 0 && !isEarly) return;
@@ -160,6 +162,8 @@ function giveUp(tcb: Tcb): void {
   closeTcb(tcb, tcb.softError !== 0 ? tcb.softError : NetErr.TimedOut);
 }
 
+// @rfc 3168 6.1.6
+// @rfc 9293 MUST-35 MUST-37
 /** Nothing in flight, data waiting: for the user's cork, or for the peer's window. */
 function onPersist(tcb: Tcb): void {
   const { snd, ctx } = tcb;
@@ -198,6 +202,7 @@ function forceOutput(tcb: Tcb): void {
   tcb.isPushForced = tcb.isProbing = false;
 }
 
+// @rfc 9293 MUST-24 MUST-26 MUST-27 MUST-29
 function onKeepalive(tcb: Tcb): void {
   const { ctx, options, snd } = tcb;
   tcb.keepNs = NEVER;

@@ -13,6 +13,7 @@ import type { Tcb } from "./tcb.ts";
 import { currentMss } from "./transmit.ts";
 import { keepOpen } from "./undo.ts";
 
+// @rfc 8985 7.2
 /** RFC 8985 7.2 TLP_calc_PTO and the conditions for it. False: none is wanted, or possible. */
 export function scheduleProbe(tcb: Tcb, isRtoAdvancing: boolean): boolean {
   const { sent, ctx, rtt } = tcb;
@@ -40,6 +41,7 @@ export function rtoRemainingUs(tcb: Tcb): number {
   return head === null ? tcb.rtt.rtoUs : tcb.rtt.rtoUs - seqDiff(tcb.ctx.nowUs, head.sentUs);
 }
 
+// @rfc 8985 7.3
 /** The probe timer has fired (RFC 8985 7.3). */
 export function onProbeTimer(tcb: Tcb): void {
   const { loss, sent, snd } = tcb;
@@ -74,6 +76,7 @@ function probe(tcb: Tcb): boolean {
   return true;
 }
 
+// @rfc 8985 7.4
 /** RFC 8985 7.4: what the ACK says about the probe's fate. */
 export function onProbeAck(tcb: Tcb, ack: number): void {
   const { loss, ctx } = tcb;

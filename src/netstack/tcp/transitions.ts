@@ -71,6 +71,7 @@ export function armKeepalive(tcb: Tcb): void {
   schedule(tcb, tcb.keepNs);
 }
 
+// @rfc 9293 MUST-13
 /** Both FINs are acknowledged: a TimeWait stands for the connection; the Tcb only keeps what is to be read. */
 export function enterTimeWait(tcb: Tcb): void {
   if (tcb.isAckNow || tcb.isAckPending) sendAck(tcb);
@@ -144,6 +145,7 @@ export function abortTcb(tcb: Tcb, error: NetError | 0, withReset: boolean): voi
   closeTcb(tcb, error);
 }
 
+// @rfc 9293 MUST-11 MUST-12
 /** A valid RST arrived (RFC 9293 3.10.7.4, second step; the errors are Linux's). */
 export function onReset(tcb: Tcb): void {
   if (isCurrEstab(tcb.state)) tcb.ctx.stats.EstabResets++;

@@ -106,6 +106,7 @@ export function ipMss(tcb: Tcb): number {
   return Math.max(user > 0 && user < mss ? user : mss, MSS_MIN);
 }
 
+// @rfc 9293 MUST-14 MUST-67
 /** What we tell the peer in our SYN. */
 export function advertisedMss(route: Route, options: TcpEndpointOptions): number {
   let mss = route.mtu - ipHeaderBytes(route) - TCP_HEADER_BYTES;
@@ -126,6 +127,7 @@ function writeCounters(tcb: Tcb, b: Uint8Array, start: number, fields: number): 
   return padOptions(b, start, at);
 }
 
+// @rfc 2018 3
 function sackBlockCount(tcb: Tcb): number {
   if (!tcb.sackOk) return 0;
   const count = tcb.outOfOrder.count + (tcb.hasDsack ? 1 : 0);
@@ -199,6 +201,9 @@ export function ackSeq(tcb: Tcb): number {
     : edge;
 }
 
+// @rfc 3168 6.1.1b 6.1.2b 6.1.5
+// @rfc 7323 3.2a
+// @rfc 9293 MUST-61
 /** Sends one segment of a synchronised connection: `length` bytes of the send ring from `seq`. */
 export function transmit(
   tcb: Tcb,
@@ -306,6 +311,9 @@ function writeBlock(tcb: Tcb, b: Uint8Array, at: number, k: number): number {
   return at + 8;
 }
 
+// @rfc 2018 2
+// @rfc 7323 2.2a
+// @rfc 9293 MUST-65
 /** SYN or SYN-ACK, with every option we want or, in an answer, that both want; Fast Open's data behind it. */
 export function transmitSyn(tcb: Tcb, dataBytes = 0): void {
   const route = currentRoute(tcb);
@@ -340,6 +348,7 @@ export function transmitSyn(tcb: Tcb, dataBytes = 0): void {
   if (dataBytes > 0) attachPayload(tcb, pkt, 0, dataBytes);
   tcb.rcv.wup = tcb.rcv.nxt;
   tcb.segsOut++;
+  // @rfc 9293 MUST-2 MUST-48 MUST-49
   send(ctx, route, pkt, tcb.pseudoSum, tcb);
 }
 

@@ -1,5 +1,7 @@
 // Undoing a reduction that was needless: by timestamps (Eifel, RFC 3522, RFC 4015) or by DSACKs for every
 // retransmission (RFC 2883, RFC 3708). Restores cwnd and ssthresh as they were when the recovery began.
+// @rfc 3522 3.2
+// @rfc 5682 3.1
 
 import { seqLt } from "../../base/seqnum.ts";
 import { $ack } from "./ack-state.ts";

@@ -43,6 +43,7 @@ export function receiveWindow(tcb: Tcb): number {
   return room > open ? room : open;
 }
 
+// @rfc 9293 MUST-39
 /** What could be advertised now, before the rule about the right edge. */
 export function availableWindow(tcb: Tcb): number {
   const rcv = tcb.rcv;
@@ -60,6 +61,7 @@ export function availableWindow(tcb: Tcb): number {
   return free;
 }
 
+// @rfc 7323 2.4
 /** Chooses the window of an outgoing segment and notes it; returns the 16-bit field. */
 export function selectWindow(tcb: Tcb): number {
   const rcv = tcb.rcv;

@@ -50,10 +50,12 @@ export class UdpEndpoint extends DatagramBase implements PortProbe {
     return false;
   }
 
+  // @rfc 1122 4.1.4
   onDatagram(pkt: PacketBuffer, srcPort: number): boolean {
     return this.enqueue(pkt, pkt.payload, pkt.end, srcPort);
   }
 
+  // @rfc 1122 4.1.3.3
   onIcmpError(error: IcmpError): void {
     this.reportIcmp(error, udpDstPort(error.bytes, error.l4), error.l4 + UDP_HEADER);
   }
@@ -62,6 +64,7 @@ export class UdpEndpoint extends DatagramBase implements PortProbe {
     return this.stack.udp.ports.mayBind(this, this.localAddr, port);
   }
 
+  // @rfc 1122 4.1.3.5
   bind(addr: IpAddr, port: number): NetError | 0 {
     if (this.localPort !== 0) return NetErr.InvalidArgument;
     if (port < 0 || port > 0xffff) return NetErr.InvalidArgument;

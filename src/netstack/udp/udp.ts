@@ -52,6 +52,7 @@ export class UdpProtocol implements TransportProtocol {
     this.#forwarder = forwarder;
   }
 
+  // @rfc 1122 4.1.3.1
   onPacket(pkt: PacketBuffer): void {
     const counters = this.#stack.counters;
     const b = pkt.bytes;
@@ -153,6 +154,7 @@ export class UdpProtocol implements TransportProtocol {
     this.#stack.freePacket(pkt);
   }
 
+  // @rfc 1122 4.1.3.4a
   /** Header in front of a payload that stays where it is. Takes the packet. */
   transmit(
     path: Path,
@@ -179,6 +181,8 @@ export class UdpProtocol implements TransportProtocol {
     return this.#stack.sendPacket(path, pkt, dontFragment);
   }
 
+  // @rfc 8200 8.1b
+  // @rfc 1122 4.1.3.4b
   #checksumOk(pkt: PacketBuffer, length: number): boolean {
     if (pkt.checksumValid) return true;
     // RFC 768: zero means none, in IPv4 only (RFC 8200 8.1).

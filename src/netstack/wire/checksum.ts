@@ -83,6 +83,7 @@ export function checksum(bytes: Uint8Array, offset: number, length: number, seed
   return ~sum16(bytes, offset, length, seed) & 0xffff;
 }
 
+// @rfc 8200 8.1a
 /** The pseudo header of IPv4 (RFC 9293 3.1) or IPv6 (RFC 8200 8.1): both add up the same words. */
 export function pseudoSum(src: IpAddr, dst: IpAddr, protocol: number, length: number): number {
   let s = protocol + (length & 0xffff) + (length >>> 16);

@@ -50,6 +50,7 @@ export function checkIcmp6(
   return sum16(b, o, length, pseudoSum(src, dst, PROTO_ICMPV6, length)) === 0xffff;
 }
 
+// @rfc 4443 2.3
 /** Fills the checksum of the message [o, o + length). */
 export function finishIcmp6(
   b: Uint8Array,

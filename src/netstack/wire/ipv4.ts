@@ -29,11 +29,13 @@ export const PROTO_TCP = 6;
 export const PROTO_UDP = 17;
 export const PROTO_ICMPV6 = 58;
 
+// @rfc 1122 3.2.1.2
 /** Version, lengths that agree with each other and the frame, and the header checksum. */
 export function checkIpv4(b: Uint8Array, o: number, length: number): boolean {
   return checkIpv4Form(b, o, length) && sum16(b, o, ipv4HeaderBytes(b, o)) === 0xffff;
 }
 
+// @rfc 1122 3.2.1.1
 /** As checkIpv4 without the checksum: for headers quoted in ICMP, which a router may have touched. */
 export function checkIpv4Form(b: Uint8Array, o: number, length: number): boolean {
   if (length < IPV4_HEADER || b[o] >>> 4 !== 4) return false;
@@ -110,6 +112,7 @@ export const OPTIONS_OK = -1;
 /** A source route asks to be forwarded, which is refused. */
 export const OPTIONS_SOURCE_ROUTE = -2;
 
+// @rfc 1122 3.2.1.8a
 /**
  * Walks the options between the fixed header and ihl (RFC 1122 3.2.1.8: unknown ones are ignored).
  * OPTIONS_OK, OPTIONS_SOURCE_ROUTE, or the offset in the header of the byte that is wrong.

@@ -37,6 +37,7 @@ export const raLifetime = (b: Uint8Array, o: number): number => u16(b, o + 6);
 export const raReachableMs = (b: Uint8Array, o: number): number => u32(b, o + 8);
 export const raRetransmitMs = (b: Uint8Array, o: number): number => u32(b, o + 12);
 
+// @rfc 4861 4.6
 /** Options that fill [from, end) exactly, none of length 0: otherwise the whole message is void. */
 export function checkNdpOptions(b: Uint8Array, from: number, end: number): boolean {
   let at = from;

@@ -225,6 +225,7 @@ describe("written and read back", () => {
     );
   });
 
+  // @rfc 9293 MUST-4 MUST-68 MUST-69
   it("TCP's options in any order and company", () => {
     const each = fc.record({
       mss: fc.option(fc.integer({ min: 1, max: 65_535 }), { nil: 0 }),
@@ -289,6 +290,7 @@ describe("written and read back", () => {
     );
   });
 
+  // @rfc 4443 2.3
   it("ICMP and ICMPv6", () => {
     check(
       fc.property(
@@ -328,6 +330,7 @@ describe("written and read back", () => {
     );
   });
 
+  // @rfc 8200 8.1a
   it("a checksum proves itself, and an incremental update equals a new sum", () => {
     check(
       fc.property(

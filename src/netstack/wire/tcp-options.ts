@@ -64,6 +64,7 @@ export class TcpOptions {
   }
 }
 
+// @rfc 9293 MUST-4 MUST-5 MUST-7 MUST-64
 /** Precondition: checkTcp(b, off, end). MSS, scale and SACK-permitted count only on a SYN. */
 export function parseTcpOptions(out: TcpOptions, b: Uint8Array, off: number, isSyn: boolean): void {
   const end = off + tcpHeaderBytes(b, off);
@@ -93,6 +94,8 @@ export function parseTcpOptions(out: TcpOptions, b: Uint8Array, off: number, isS
   }
 }
 
+// @rfc 7323 2.3b
+// @rfc 9293 MUST-6
 function parseOption(
   out: TcpOptions,
   b: Uint8Array,
@@ -181,6 +184,7 @@ export function padOptions(b: Uint8Array, start: number, end: number): number {
   return to - start;
 }
 
+// @rfc 9293 MUST-68
 /** Padded with NOPs to a multiple of four. */
 export function writeFastOpen(
   b: Uint8Array,
@@ -201,6 +205,7 @@ export function writeFastOpen(
   return to - at;
 }
 
+// @rfc 9293 MUST-69
 /** Each writer returns the bytes written, always a multiple of four. */
 export function writeMss(b: Uint8Array, at: number, mss: number): number {
   b[at] = KIND_MSS;

@@ -11,6 +11,7 @@ const LENGTH = 4;
 export const UDP_CHECKSUM = 6;
 export const UDP_HEADER = 8;
 
+// @rfc 768 1
 /** Lengths only; the checksum needs the pseudo header. Bytes past UDP's length are padding. */
 export function checkUdp(b: Uint8Array, o: number, length: number): boolean {
   if (length < UDP_HEADER) return false;

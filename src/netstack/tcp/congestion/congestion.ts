@@ -45,6 +45,7 @@ export function makeCongestionControl(name: string): CongestionControl | null {
 
 export const CONGESTION_CONTROLS: readonly string[] = ["reno", "cubic", "bbr"];
 
+// @rfc 5681 3.1c
 /** Slow start: one segment more per segment acknowledged; returns what is left over at ssthresh. */
 export function slowStart(tcb: Tcb, segs: number): number {
   const cwnd = Math.min(tcb.cwnd + segs, tcb.ssthresh, CWND_MAX);

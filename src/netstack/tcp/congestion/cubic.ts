@@ -1,5 +1,6 @@
 // CUBIC (RFC 9438): the window as a cubic function of the time since the last loss, never slower than
 // Reno would be. Windows in segments, times in seconds. Slow start is Reno's, left early by HyStart.
+// @rfc 9438 4.6
 
 import { seqDiff } from "../../../base/seqnum.ts";
 import type { Tcb } from "../tcb.ts";

@@ -4,6 +4,7 @@
 import type { CongestionControl } from "./congestion.ts";
 import { increase, slowStart } from "./congestion.ts";
 
+// @rfc 5681 3.1d
 export const RENO: CongestionControl = {
   name: "reno",
   onAck(tcb, segs) {
