@@ -112,6 +112,8 @@ describe("states", () => {
       "SYN_RECEIVED -> CLOSE_WAIT",
       // One segment with both ACK and FIN goes by way of FIN-WAIT-2 here.
       "FIN_WAIT_1 -> TIME_WAIT",
+      // In TIME-WAIT a small object stands for the connection; the Tcb is not asked again.
+      "TIME_WAIT -> CLOSED",
       // A connection is looked at only once it is there: these two begin before that.
       "CLOSED -> SYN_SENT",
       "CLOSED -> SYN_RECEIVED",

@@ -251,8 +251,8 @@ function finish(pair: Pair, a: Endpoint, b: Endpoint): void {
   pair.mangle = (bytes) => bytes;
   pair.run(400_000);
   const contexts = [pair.a.context, pair.b.context];
-  for (const { demux, rings, orphanCount, connectionCount, timeWaitCount } of contexts) {
-    const left = demux.count + rings.usedBytes + orphanCount + connectionCount + timeWaitCount;
+  for (const { demux, rings, orphanCount, connectionCount, timeWaits } of contexts) {
+    const left = demux.count + rings.usedBytes + orphanCount + connectionCount + timeWaits.count;
     if (left !== 0) throw new Error("something is left of the connection");
   }
   if (pair.timers.size !== 0) throw new Error("a timer is left");
