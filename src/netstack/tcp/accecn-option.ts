@@ -93,6 +93,7 @@ function takeCounters(state: AccEcnState, seg: Segment): boolean {
   return isSure || o.accEcnFields === FIELDS_MAX;
 }
 
+// @rfc 9768 3.2.3
 /** Counters that the option of the next segment has; -1: no option. `used`: bytes of the others. */
 export function optionFields(tcb: Tcb, used: number): number {
   const state = tcb.accEcn as AccEcnState;

@@ -15,6 +15,7 @@ function accEcnPair(): Pair {
 }
 
 describe("negotiation", () => {
+  // @rfc 9768 3.1.3
   it("takes every SYN with a bit that RFC 3168 does not use for a request (3.1.3)", () => {
     const seg = new Segment();
     const asks = [0, 1, 2, 3, 4, 5, 6, 7].filter((ace) => {
@@ -24,6 +25,7 @@ describe("negotiation", () => {
     expect(asks).toEqual([1, 2, 4, 5, 6, 7]);
   });
 
+  // @rfc 9768 3.1.1
   it("is agreed between two stacks that both want it, and counts nothing on a clean path", () => {
     const pair = accEcnPair();
     const [a, b] = pair.connect();
@@ -38,6 +40,7 @@ describe("negotiation", () => {
   });
 });
 
+// @rfc 9768 3.2.2
 it("the ACE field is the count of marks plus five, modulo eight", () => {
   const state = new AccEcnState();
   const seen = [];
@@ -46,6 +49,7 @@ it("the ACE field is the count of marks plus five, modulo eight", () => {
   expect(seen).toEqual([5, 6, 7, 0, 1, 2, 3, 4, 5]);
 });
 
+// @rfc 9768 3.2.3
 it("the option gives up counters for want of space, but none that has changed", () => {
   const { tcb } = established();
   const state = new AccEcnState();
@@ -59,6 +63,7 @@ it("the option gives up counters for want of space, but none that has changed", 
   expect(fields(0)).toBe(-1);
 });
 
+// @rfc 9768 3.2.2.5
 it("the sender knows exactly how many of its packets were marked, whatever is marked and lost", () => {
   const patterns = fc.array(fc.constantFrom("ok", "ok", "ok", "mark", "mark", "lose"), {
     minLength: 20,
@@ -94,6 +99,7 @@ it("the sender knows exactly how many of its packets were marked, whatever is ma
   );
 });
 
+// @rfc 9768 3.3
 it("a mark reduces the window once a round trip, and no CWR is said", () => {
   const pair = accEcnPair();
   const [a, b] = pair.connect((ep) => {

@@ -30,12 +30,14 @@ const markOf = (seg: Segment): number => (seg.pkt === null ? 0 : seg.pkt.tos & E
 const reflectorAce = (mark: number): number => (mark === CE ? 6 : mark + 2);
 const reflectedMark = (ace: number): number => (ace === 6 ? CE : ace - 2);
 
+// @rfc 9768 3.1.3
 /** 3.1.2: anything but "no ECN" and classic ECN asks for AccECN, as far as it is known today. */
 export function asksForAccEcn(seg: Segment): boolean {
   const ace = aceOf(seg.flags);
   return ace !== 0 && ace !== ACE_CLASSIC;
 }
 
+// @rfc 9768 3.1.1 3.1.4
 /** The peer's SYN asked for it and we agree. */
 export function acceptAccEcnSyn(tcb: Tcb, seg: Segment): void {
   const state = new AccEcnState();
@@ -47,6 +49,7 @@ export function acceptAccEcnSyn(tcb: Tcb, seg: Segment): void {
 export const synAckAce = (tcb: Tcb): number =>
   tcb.accEcn === null || tcb.retransmits > 1 ? 0 : reflectorAce(tcb.accEcn.synMark) << ACE_SHIFT;
 
+// @rfc 9768 3.1.2
 /** 3.1.2, client: what the SYN-ACK makes of our request. True: classic ECN is agreed. */
 export function acceptAccEcnSynAck(tcb: Tcb, seg: Segment): boolean {
   const ace = aceOf(seg.flags);
@@ -87,6 +90,7 @@ export function acceptThirdAck(tcb: Tcb, seg: Segment): void {
   else if (mark === CE) state.deliveredCe = 1;
 }
 
+// @rfc 9768 3.2.2.4
 /** 3.2.2.3: no honest network makes this of the mark that we sent. */
 function isMangled(tcb: Tcb, received: number): boolean {
   const sent = (tcb.accEcn as AccEcnState).sentSynMark;
@@ -129,6 +133,7 @@ function countBytes(state: AccEcnState, counter: number, length: number): void {
   }
 }
 
+// @rfc 9768 3.2.2
 /** The ACE bits of an outgoing segment. */
 export function sendAce(state: AccEcnState): number {
   if (state.reflects) {
@@ -141,6 +146,7 @@ export function sendAce(state: AccEcnState): number {
 
 export const maySendEct = (state: AccEcnState): boolean => !state.failReceive && !state.failSend;
 
+// @rfc 9768 3.3
 /** 3.2.2.5.2: how many of the segments just acknowledged were marked. Sets F_ECE. */
 export function receiveAce(tcb: Tcb, seg: Segment, delivered: number, isTsNewer: boolean): void {
   const state = tcb.accEcn as AccEcnState;
@@ -168,6 +174,7 @@ function noteAcked(state: AccEcnState, delivered: number): void {
   else state.ackedEwma = Math.min(0xffff, state.ackedEwma + ((scaled - state.ackedEwma) >> 6));
 }
 
+// @rfc 9768 3.2.2.5
 /** A.1, A.2: three bits may have wrapped when more than seven segments are acknowledged at once. */
 function marksOf(
   tcb: Tcb,
