@@ -37,3 +37,4 @@ export { Segmenter } from "./segment.ts";
 export { SoftwareOffload } from "./software-offload.ts";
 export { Switch } from "./switch.ts";
 export { FRAME_MAX, readVirtioNet, VNET_HEADER, writeVirtioNet } from "./virtio-net.ts";
+export { VlanTrunk } from "./vlan.ts";
