@@ -109,7 +109,7 @@ describe("SACK slowness (CVE-2019-11478)", () => {
 
   it("fragmenting the list by odd blocks stops at a cap; the stream is still acknowledged", () => {
     const h = crowded();
-    for (let k = 0; k < 3_000; k++) {
+    for (let k = 0; k < 1_500; k++) {
       const from = 1 + ((k * 7_919) % 380_000);
       h.inject({ flags: ".", seq: 1, ack: 1, wnd: 65_535, sack: [[from, from + 3]] });
     }
@@ -123,11 +123,11 @@ describe("SACK slowness (CVE-2019-11478)", () => {
 describe("SegmentSmack (CVE-2018-5390)", () => {
   it("one-byte islands: a bounded list, whose every range is found in few steps", () => {
     const h = established({ syn: { sackOk: true } });
-    for (let i = 0; i < 30_000; i++) {
+    for (let i = 0; i < 12_000; i++) {
       h.inject({ flags: ".", seq: 3 + 2 * ((i * 7_919) % 30_000), ack: 1, data: "z" });
     }
     expect(h.tcb.outOfOrder.count).toBeLessThanOrEqual(OUT_OF_ORDER_RANGES_MAX);
-    expect(h.tcp.stats.TCPOFODrop).toBeGreaterThan(20_000);
+    expect(h.tcp.stats.TCPOFODrop).toBeGreaterThan(6_000);
     // Memory is the window's, not the segments'.
     expect(h.tcp.context.rings.usedBytes).toBeLessThanOrEqual(131_072);
     h.take();
@@ -138,7 +138,7 @@ describe("SegmentSmack (CVE-2018-5390)", () => {
 
   it("the same bytes over and over, shifted by one, are held once", () => {
     const h = established({ syn: { sackOk: true } });
-    for (let i = 0; i < 5_000; i++) {
+    for (let i = 0; i < 2_000; i++) {
       h.inject({ flags: ".", seq: 100 + (i % 200), ack: 1, data: "abcdefgh".repeat(20) });
     }
     expect(h.tcb.outOfOrder.count).toBe(1);
