@@ -31,6 +31,7 @@ type SkipCounter =
   | "TCPACKSkippedSeq"
   | "TCPACKSkippedSynRecv";
 
+// @rfc 5961 7
 export function isLimited(tcb: Tcb, skipped: SkipCounter): boolean {
   const now = tcb.ctx.nowMs;
   const elapsed = seqDiff(now, tcb.lastInvalidAckMs);

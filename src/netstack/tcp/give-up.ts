@@ -30,6 +30,8 @@ export const isLongTrouble = (tcb: Tcb): boolean =>
   tcb.retransmits > 0 &&
   tcb.ctx.nowNs - tcb.troubleNs >= modelTimeoutNs(tcb, tcb.ctx.settings.retries1);
 
+// @rfc 5482 3
+// @rfc 9293 MUST-20 MUST-21
 /** tcp_retries2, tcp_orphan_retries, or the user's time-out. */
 export function isHopeless(tcb: Tcb): boolean {
   const elapsedNs = tcb.ctx.nowNs - tcb.troubleNs;

@@ -92,6 +92,9 @@ function inOpen(tcb: Tcb, isDuplicate: boolean): void {
     return;
   }
   if (tcb.mtuProbe !== null && failProbe(tcb)) return;
+  // @rfc 6675 5a
+  // @rfc 6582 3.2.2
+  // @rfc 5681 3.2a
   enterRecovery(tcb, ($ack.flags & F_ECE) !== 0);
   $ack.rexmit = REXMIT_LOST;
 }

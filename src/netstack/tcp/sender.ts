@@ -52,6 +52,7 @@ export function output(tcb: Tcb, isMoreComing: boolean): void {
     if (tcb.sent.packetsOut === 0) armPersist(tcb, false);
     return;
   }
+  // @rfc 9293 MUST-34 MUST-38
   // A new route may have a smaller MTU.
   sendNew(tcb, isMoreComing, Math.min(mss, tcb.snd.mss));
 }

@@ -127,6 +127,7 @@ function countFailure(tcb: Tcb): void {
   }
 }
 
+// @rfc 9293 MUST-22
 function onSynTimeout(tcb: Tcb): void {
   const isPassive = tcb.isPassive;
   const { settings } = tcb.ctx;

@@ -72,6 +72,7 @@ export function currentRoute(tcb: Tcb): Route | null {
   return found;
 }
 
+// @rfc 9293 MUST-16
 /** Follows the path MTU: MSS counts neither IP nor TCP options (RFC 9293 3.7.1), snd.mss does. */
 export function syncMss(tcb: Tcb): void {
   const { mtu } = tcb.route as Route;
