@@ -46,6 +46,7 @@ export function setNoCarrier(error: IcmpError): void {
   error.pointer = 0;
 }
 
+// @rfc 8201 4d
 export function dispatchIcmpError(stack: Stack, error: IcmpError): void {
   const protocol = stack.protocols[error.protocol];
   if (error.kind === ICMP_KIND_PACKET_TOO_BIG) {

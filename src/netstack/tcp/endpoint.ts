@@ -151,6 +151,7 @@ export class Endpoint implements TcpEndpoint, TcbOwner {
     return 0;
   }
 
+  // @rfc 9293 MUST-43
   bind(addr: IpAddr, port: number): NetError | 0 {
     if (this.localPort !== 0 || this.#tcb !== null || port < 0 || port > 0xffff) {
       return NetErr.InvalidArgument;
