@@ -186,6 +186,7 @@ export const FREEBSD: Profile = {
     resetsSynAck: 0,
     closeWaitPipe: 0,
     acksRepeatFin: 1,
+    sacksFin: 0,
     timeWaitNeedsAck: 1,
     rfc1337: 1,
     rtoMaxUs: 64_000_000,

@@ -74,7 +74,7 @@ export function processText(tcb: Tcb, seg: Segment): void {
     }
     length = room;
   }
-  const held = seqDiff(tcb.outOfOrder.count > 0 ? tcb.outOfOrder.last : rcv.nxt, rcv.copied);
+  const held = seqDiff(heldEnd(tcb), rcv.copied);
   const position = seqDiff(seq, rcv.copied);
   const { receiveRing } = tcb;
   if (seq !== rcv.nxt && position + length > receiveRing.capacity && ctx.rings.isScarce) {
@@ -112,6 +112,17 @@ export function processText(tcb: Tcb, seg: Segment): void {
   growWindow(tcb, length);
   measure(tcb, seg);
   scheduleAck(tcb);
+}
+
+/** Behind the last byte in the ring. A FIN in the queue has a number, but no byte. */
+function heldEnd(tcb: Tcb): number {
+  const { rcv, outOfOrder } = tcb;
+  const i = outOfOrder.count - 1;
+  if (i < 0) return rcv.nxt;
+  const end = outOfOrder.end[i];
+  if (!rcv.hasEarlyFin || end !== seqAdd(rcv.earlyFinSeq, 1)) return end;
+  if (outOfOrder.start[i] !== rcv.earlyFinSeq) return rcv.earlyFinSeq;
+  return i > 0 ? outOfOrder.end[i - 1] : rcv.nxt;
 }
 
 function storeOutOfOrder(
@@ -168,10 +179,14 @@ export function takeSynData(tcb: Tcb): void {
 /** A hole was filled: what lay behind it is in order now. */
 function absorb(tcb: Tcb): void {
   const { rcv, outOfOrder } = tcb;
+  const before = rcv.nxt;
   while (outOfOrder.count > 0 && seqLe(outOfOrder.start[0], rcv.nxt)) {
     rcv.nxt = seqMax(rcv.nxt, outOfOrder.end[0]);
     outOfOrder.dropBelow(rcv.nxt);
   }
+  // The FIN's number is processFin()'s to take.
+  const isFinReached = rcv.hasEarlyFin && seqLe(before, rcv.earlyFinSeq);
+  if (isFinReached && seqGt(rcv.nxt, rcv.earlyFinSeq)) rcv.nxt = rcv.earlyFinSeq;
   // RFC 5681 4.2: an ACK at once for a segment that fills a gap.
   tcb.isAckNow = true;
 }
@@ -209,10 +224,14 @@ function noteFin(tcb: Tcb, finSeq: number): void {
   const { rcv } = tcb;
   // Cut off by the window: the peer will send it again.
   if (seqLt(finSeq, rcv.nxt) || seqGt(finSeq, seqAdd(rcv.wup, rcv.wnd))) return;
+  // Beyond a hole it is answered as any segment there. A stream has one end: the first FIN names it.
+  if (finSeq !== rcv.nxt) tcb.isAckNow = true;
+  if (rcv.hasEarlyFin && seqGe(rcv.earlyFinSeq, rcv.nxt)) return;
   rcv.hasEarlyFin = true;
   rcv.earlyFinSeq = finSeq;
-  // In order it will be acknowledged as such; out of order it is answered as any segment beyond a hole.
-  if (finSeq !== rcv.nxt) tcb.isAckNow = true;
+  if (finSeq !== rcv.nxt && tcb.ctx.settings.sacksFin !== 0) {
+    tcb.outOfOrder.add(finSeq, seqAdd(finSeq, 1));
+  }
 }
 
 /** Eighth step. */

@@ -121,6 +121,8 @@ export class TcpSettings {
   closeWaitPipe = 1;
   /** An ACK sent while our FIN is not acknowledged carries it again. */
   acksRepeatFin = 0;
+  /** SACK blocks name a FIN beyond a hole, for it has a sequence number. */
+  sacksFin = 1;
   /** In TIME-WAIT a segment without ACK gets no answer; 0: one (RFC 9293 3.10.7.4, first step). */
   timeWaitNeedsAck = 0;
   /** A RST of our own carries the window; 0: none. */
