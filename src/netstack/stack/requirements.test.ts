@@ -69,8 +69,11 @@ describe("IPv4", () => {
     expect(arena.take()).toEqual([]);
   });
 
-  // @rfc 1122 3.2.2.4
-  it("time exceeded reaches the application that wants to hear of it", () => {
+  // @rfc 1122 3.2.2.4 3.2.2.5
+  it.each([
+    ["time exceeded", 11, NetErr.HostUnreachable],
+    ["parameter problem", 12, NetErr.Protocol],
+  ])("%s reaches the application that wants to hear of it", (_name, type, error) => {
     const arena = new Arena();
     const client = arena.victim.endpoints.udp(4);
     if (typeof client === "number") throw new Error("no endpoint");
@@ -82,8 +85,8 @@ describe("IPv4", () => {
     const sent = arena.take().find((f) => f[23] === 17) as Uint8Array;
     // The peer's own answer, port unreachable, is not what is looked for.
     client.takeError();
-    arena.inject(icmp([11, 0, 0, 0, 0, 0, 0, 0, ...quoted(sent)], { src: PEER }));
-    expect(client.takeError()).not.toBe(0);
+    arena.inject(icmp([type, 0, 0, 0, 0, 0, 0, 0, ...quoted(sent)], { src: PEER }));
+    expect(client.takeError()).toBe(error);
   });
 });
 
