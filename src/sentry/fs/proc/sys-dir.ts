@@ -2,9 +2,8 @@
 // say what is true of it; those that only shape behaviour we do not have are left out. Writable ones are
 // kept where that is harmless and checked; the rest is read-only.
 
-import { EINVAL, ENOENT, EPERM } from "../../../abi/errno.ts";
+import { EINVAL, EPERM } from "../../../abi/errno.ts";
 import type { ByteString } from "../../../base/bytes.ts";
-import { CONGESTION_CONTROLS } from "../../../netstack/index.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { PID_MAX } from "../../kernel/pid-table.ts";
 import type { Task } from "../../kernel/task.ts";
@@ -12,9 +11,9 @@ import { UTS_RELEASE, UTS_SYSNAME, UTS_VERSION } from "../../kernel/version.ts";
 import { StaticDir } from "../pseudo/pseudo-dir.ts";
 import { TextFile } from "../pseudo/pseudo-file.ts";
 import type { PseudoFileSystem } from "../pseudo/pseudo-inode.ts";
+import { tcpSysctls } from "./sys-tcp.ts";
 
 const CAP_SYS_ADMIN = 21;
-const CAP_NET_ADMIN = 12;
 
 /** "8-4-4-4-12" of 16 random bytes, version 4 (RFC 9562). */
 export function uuidText(kernel: Kernel): ByteString {
@@ -206,41 +205,12 @@ function networkValues(tree: SysctlTree, kernel: Kernel): void {
   tree.value("net/ipv4/ip_unprivileged_port_start", 1024);
   tree.value("net/ipv4/ping_group_range", "1\t0");
   tree.value("net/ipv4/icmp_echo_ignore_all", 0);
-  tree.custom(
-    "net/ipv4/tcp_congestion_control",
-    () => kernel.stack.tcp.settings.congestion,
-    (t, text) => {
-      const name = text.trim();
-      if (!t.creds.hasCapability(CAP_NET_ADMIN)) return -EPERM;
-      if (!CONGESTION_CONTROLS.includes(name)) return -ENOENT;
-      kernel.stack.tcp.settings.congestion = name;
-      return text.length;
-    },
-  );
-  tree.value("net/ipv4/tcp_available_congestion_control", CONGESTION_CONTROLS.join(" "));
-  tree.value("net/ipv4/tcp_allowed_congestion_control", CONGESTION_CONTROLS.join(" "));
   tree.value("net/ipv4/tcp_rmem", `4096\t131072\t${buffer}`);
   tree.value("net/ipv4/tcp_wmem", `4096\t16384\t${buffer}`);
-  tree.value("net/ipv4/tcp_mem", "65536\t87380\t131072");
-  tree.value("net/ipv4/tcp_sack", 1);
-  tree.value("net/ipv4/tcp_dsack", 1);
-  tree.value("net/ipv4/tcp_timestamps", 1);
-  tree.value("net/ipv4/tcp_window_scaling", 1);
-  tree.value("net/ipv4/tcp_moderate_rcvbuf", 1);
-  tree.value("net/ipv4/tcp_ecn", 2);
-  tree.value("net/ipv4/tcp_fastopen", 0);
-  tree.value("net/ipv4/tcp_syncookies", 1);
-  tree.number("net/ipv4/tcp_fin_timeout", 60, 0, 3600, CAP_NET_ADMIN);
+  tcpSysctls(tree, () => kernel.stack.tcp.settings, kernel.limits);
   tree.value("net/ipv4/tcp_keepalive_time", 7200);
   tree.value("net/ipv4/tcp_keepalive_intvl", 75);
   tree.value("net/ipv4/tcp_keepalive_probes", 9);
-  tree.value("net/ipv4/tcp_retries1", 3);
-  tree.value("net/ipv4/tcp_retries2", 15);
-  tree.value("net/ipv4/tcp_syn_retries", 6);
-  tree.value("net/ipv4/tcp_synack_retries", 5);
-  tree.value("net/ipv4/tcp_max_syn_backlog", limits.halfOpenConnections);
-  tree.value("net/ipv4/tcp_max_tw_buckets", limits.timeWaitConnections);
-  tree.value("net/ipv4/tcp_tw_reuse", 2);
   tree.value("net/ipv6/conf/all/disable_ipv6", 0);
   tree.value("net/ipv6/conf/default/disable_ipv6", 0);
   tree.value("net/ipv6/conf/all/forwarding", 0);
