@@ -9,7 +9,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { CPrograms } from "./support/build-c.ts";
 import { CLI, cell } from "./support/cell.ts";
 import { describeWith, which } from "./support/needs.ts";
-import { allGone, descendants, type HostProcess, until } from "./support/processes.ts";
+import { allEnded, allGone, descendants, type HostProcess, until } from "./support/processes.ts";
 
 let dir = "";
 beforeAll(() => {
@@ -201,7 +201,7 @@ describe("the end of a sandbox", () => {
     const { monitor, all } = await start(BUSY);
     monitor.kill("SIGKILL");
     expect(
-      await allGone(
+      await allEnded(
         all.map((p) => p.pid),
         2000,
       ),

@@ -3,6 +3,7 @@
 import { isatty } from "node:tty";
 import { exitStatusOf, NetcellError } from "../sandbox/errors.ts";
 import type { Refusal } from "../sandbox/options.ts";
+import { adoptOrphans, reapOrphans } from "../sandbox/orphans.ts";
 import { type Process, shellStatus } from "../sandbox/process.ts";
 import { startIn } from "../sandbox/sandbox.ts";
 import type { StartedProcesses } from "../sandbox/start-processes.ts";
@@ -15,6 +16,9 @@ const STDIN = 0;
 const STDOUT = 1;
 /** What a shell adds to a signal's number. */
 const SIGNALLED = 128;
+
+/** Stubs of a Sentry that was killed end by themselves, within a few milliseconds. */
+const ORPHANS_MS = 1000;
 
 function reportRefusal(r: Refusal): void {
   const name = r.name === null ? "" : ` (${r.name})`;
@@ -88,6 +92,7 @@ export async function run(
     options.stdin = "pipe";
     options.stdout = "pipe";
   }
+  adoptOrphans();
   const sandbox = await startIn(early, { ...sandboxOptions(flags), onRefused: reportRefusal });
   const signals = new SignalForwarder(sandbox);
   signals.listen();
@@ -103,5 +108,6 @@ export async function run(
   } finally {
     signals.stop();
     await sandbox.close();
+    await reapOrphans(ORPHANS_MS);
   }
 }

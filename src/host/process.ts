@@ -20,6 +20,7 @@ const PR_SET_DUMPABLE = 4;
 const PR_SET_NAME = 15;
 const PR_SET_NO_NEW_PRIVS = 38;
 const PR_SET_TIMERSLACK = 29;
+const PR_SET_CHILD_SUBREAPER = 36;
 
 export const SIGKILL = 9;
 
@@ -37,6 +38,10 @@ export function setProcessName(name: string): void {
 /** The host sends us this signal when the thread that started us ends. */
 export function setParentDeathSignal(signal: number): number {
   return sys(SYS_prctl, PR_SET_PDEATHSIG, signal, 0, 0, 0, 0);
+}
+/** Orphans among our descendants become our children. */
+export function setChildSubreaper(): number {
+  return sys(SYS_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0, 0);
 }
 export function setNoNewPrivileges(): number {
   return sys(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0);

@@ -53,6 +53,8 @@ interface PendingProcess {
 const STDERR = 2;
 /** A round number of seconds, in 2023: when virtual time starts unless told otherwise. */
 const VIRTUAL_START_MS = 1_700_000_000_000;
+/** A Sentry that has not ended by then is killed. */
+const SENTRY_END_MS = 1000;
 const ENOENT = 2;
 const ENOTDIR = 20;
 
@@ -300,9 +302,10 @@ export class Sandbox implements AsyncDisposable, ProcessHost {
     if (this.#onAbort !== null) this.#signal?.removeEventListener("abort", this.#onAbort);
     for (const answer of this.#pings.values()) answer(false);
     const failure = (this.#failure ??= new NetcellError("ERR_CLOSED", "the sandbox is closed."));
-    const gone = endProcesses(this.#started);
+    // The Sentry ends its stubs and itself when it sees this.
     this.#control.close();
-    await Promise.all([gone, this.#network.close()]);
+    await endProcesses(this.#started, SENTRY_END_MS);
+    await this.#network.close();
     close(this.#nullFd);
     for (const entry of this.#processes.values()) {
       if (entry.timer !== null) clearTimeout(entry.timer);

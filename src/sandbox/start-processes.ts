@@ -87,26 +87,30 @@ export function sendTrees(started: StartedProcesses, config: GoferConfig): void 
 export const isGone = (child: ChildProcess): boolean =>
   child.pid === undefined || child.exitCode !== null || child.signalCode !== null;
 
-/** Ends both; resolves when they are gone. The control socket is not touched. */
-export async function endProcesses(started: StartedProcesses): Promise<void> {
+function gone(child: ChildProcess): Promise<void> {
+  if (isGone(child)) return Promise.resolve();
+  return new Promise((resolve) => child.once("exit", () => resolve()));
+}
+
+/**
+ * Ends both; resolves when they are gone. The control socket is not touched: when it was closed before, the
+ * Sentry has graceMs to end its stubs and itself. Killed, it would leave the stubs to init.
+ */
+export async function endProcesses(started: StartedProcesses, graceMs: number): Promise<void> {
   const { sentry, gofer, goferFd } = started;
   if (goferFd >= 0) close(goferFd);
   started.goferFd = -1;
-  const gone = [sentry, gofer].map(
-    (child) =>
-      new Promise<void>((resolve) => {
-        if (isGone(child)) resolve();
-        else child.once("exit", () => resolve());
-      }),
-  );
-  sentry.kill("SIGKILL");
+  const late = setTimeout(() => sentry.kill("SIGKILL"), graceMs);
+  await gone(sentry);
+  clearTimeout(late);
   gofer.kill("SIGKILL");
-  await Promise.all(gone);
+  await gone(gofer);
 }
 
-/** For processes that perhaps nothing was made of. Safe to call again. */
+/** For processes that nothing was made of: no stubs yet. Safe to call again. */
 export function discardProcesses(started: StartedProcesses): Promise<void> {
   if (started.controlFd >= 0) close(started.controlFd);
   started.controlFd = -1;
-  return endProcesses(started);
+  started.sentry.kill("SIGKILL");
+  return endProcesses(started, 0);
 }

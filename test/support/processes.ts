@@ -6,15 +6,17 @@ export interface HostProcess {
   pid: number;
   parent: number;
   name: string;
+  /** Ended, and not reaped yet. */
+  isZombie: boolean;
 }
 
 function processOf(pid: number): HostProcess | null {
   try {
     const status = readFileSync(`/proc/${pid}/status`, "utf8");
-    if (/^State:\s+[ZX]/m.test(status)) return null;
     const field = (name: string): string =>
       new RegExp(`^${name}:\\s*(.*)$`, "m").exec(status)?.[1] ?? "";
-    return { pid, parent: Number(field("PPid")), name: field("Name") };
+    const isZombie = /^[ZX]/.test(field("State"));
+    return { pid, parent: Number(field("PPid")), name: field("Name"), isZombie };
   } catch {
     return null; // it ended while we looked
   }
@@ -24,7 +26,7 @@ export function hostProcesses(): HostProcess[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .map((name) => processOf(Number(name)))
-    .filter((p) => p !== null);
+    .filter((p) => p !== null && !p.isZombie) as HostProcess[];
 }
 
 /** All below `root`, without itself. Stubs are children of their Sentry. */
@@ -43,11 +45,24 @@ export function descendants(root: number): HostProcess[] {
   return found;
 }
 
-/** Waits until none of these run any more (or are zombies); false after limitMs. */
-export async function allGone(pids: readonly number[], limitMs: number): Promise<boolean> {
+/** Waits until none of these is left, not even as a zombie; false after limitMs. */
+export function allGone(pids: readonly number[], limitMs: number): Promise<boolean> {
+  return noneIs((p) => p !== null, pids, limitMs);
+}
+
+/** As allGone, but zombies count as gone: where nobody of ours lives who could reap them. */
+export function allEnded(pids: readonly number[], limitMs: number): Promise<boolean> {
+  return noneIs((p) => p !== null && !p.isZombie, pids, limitMs);
+}
+
+async function noneIs(
+  isLeft: (p: HostProcess | null) => boolean,
+  pids: readonly number[],
+  limitMs: number,
+): Promise<boolean> {
   const end = performance.now() + limitMs;
   for (;;) {
-    const alive = pids.filter((pid) => processOf(pid) !== null);
+    const alive = pids.filter((pid) => isLeft(processOf(pid)));
     if (alive.length === 0) return true;
     if (performance.now() > end) return false;
     await new Promise((go) => setTimeout(go, 10));

@@ -2,7 +2,7 @@
 // and runs the loop until nothing is left to do or the monitor goes.
 
 import { DEFAULT_LIMITS } from "../../base/limits.ts";
-import { SIGKILL, setParentDeathSignal, setProcessName } from "../../host/process.ts";
+import { exitGroup, SIGKILL, setParentDeathSignal, setProcessName } from "../../host/process.ts";
 import { SENTRY_FD, type SentryConfig } from "../control/protocol.ts";
 import { ControlSocket } from "./control-socket.ts";
 import { closeInherited } from "./lockdown.ts";
@@ -15,22 +15,35 @@ closeInherited([0, 1, 2, ...Object.values(SENTRY_FD)]);
 
 const control = new ControlSocket(SENTRY_FD.control);
 
-function start(config: SentryConfig): void {
+function fail(error: unknown): void {
+  control.send({
+    type: "fatal",
+    message: error instanceof Error ? error.message : String(error),
+  });
+  process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+}
+
+/** The exit status. */
+function serve(config: SentryConfig): number {
   const limits = { ...DEFAULT_LIMITS, ...config.limits };
-  new SentryProcess({ ...config, limits }, control).run();
+  let sentry: SentryProcess | null = null;
+  try {
+    sentry = new SentryProcess({ ...config, limits }, control);
+    sentry.run();
+    return 0;
+  } catch (error) {
+    fail(error);
+    return 1;
+  } finally {
+    sentry?.end();
+  }
 }
 
 const first = control.receiveBlocking();
 if (first?.type === "start") {
-  try {
-    start(first.config);
-  } catch (error) {
-    control.send({
-      type: "fatal",
-      message: error instanceof Error ? error.message : String(error),
-    });
-    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
-    process.exit(1);
-  }
+  const status = serve(first.config);
+  // All that was written is written: Node's own end would only cost time.
+  if (status === 0) exitGroup(0);
+  process.exit(status);
 }
 process.exit(0);

@@ -111,6 +111,7 @@ export class SentryProcess implements KernelDriver {
   readonly #logFd: number;
   readonly #kernel: Kernel;
   readonly #network: Network;
+  readonly #platform: SystrapPlatform;
   readonly #loop: Loop;
   readonly #programs: Programs;
   readonly #files = new DescriptorFiles();
@@ -129,6 +130,7 @@ export class SentryProcess implements KernelDriver {
       maxStubs: limits.tasks + STUBS_EXTRA,
       vdso: clock.vdso,
     });
+    this.#platform = platform;
     const { network, pcapFormat } = config;
     this.#loop = new Loop(platform, clock, network.kind === "none" ? 0 : VIRTUAL_PATIENCE_NS);
     this.#network = new Network({
@@ -178,6 +180,11 @@ export class SentryProcess implements KernelDriver {
     // Spawn requests may have come together with the configuration.
     this.#readControl();
     this.#loop.run(this);
+  }
+
+  /** Leaves no process behind. */
+  end(): void {
+    this.#platform.end();
   }
 
   #readControl(): void {

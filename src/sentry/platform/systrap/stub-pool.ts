@@ -18,6 +18,7 @@ const READY_TARGET = 3;
 const MAP_SHARED_FIXED = host.MAP_SHARED | host.MAP_FIXED;
 const PROBE_DONE = 100;
 const BIRTH_TIMEOUT_MS = 5000;
+const END_STEP_MS = 20;
 
 /** What the zygote found out about the host's signal frames. */
 export interface FrameProbe {
@@ -60,6 +61,11 @@ export class StubPool {
   }
   get count(): number {
     return this.#byPid.size;
+  }
+
+  /** All host processes of ours. */
+  get pids(): number[] {
+    return [this.#zygote.pid, ...this.#byPid.keys()];
   }
 
   #bearZygote(globalOffset: number): void {
@@ -234,10 +240,28 @@ export class StubPool {
     for (let i = 0; i < n; i++) this.#bury(this.#exits.tokenAt(i));
   }
 
-  /** Ends all stubs and the zygote. Only where signals are allowed: tests, and a Sentry not locked down. */
+  /** Ends and reaps all stubs and the zygote, within limitMs; by command, as a Sentry may not send signals. */
+  end(limitMs: number): void {
+    const z = this.#zygote;
+    const end = performance.now() + limitMs;
+    if (z.settle(false)) {
+      this.#confirm();
+      z.opCount = 0;
+      z.push(L.OP_SYSCALL, SYS_exit_group, 0, 0, 0, 0, 0, 0);
+      z.post();
+      z.wakeMapper();
+    }
+    this.onDeath = () => {};
+    for (const stub of this.#byPid.values()) if (!this.#discarded.has(stub)) this.discard(stub);
+    while (this.#byPid.size > 0 && performance.now() < end) this.reapNext(END_STEP_MS);
+    while (performance.now() < end && !z.hasExited()) host.pollOne(z.pidfd, POLLIN, END_STEP_MS);
+    host.waitpid(z.pid, host.WNOHANG);
+  }
+
+  /** Kills all stubs and the zygote. Only where signals are allowed: tests, and a Sentry not locked down. */
   dispose(): void {
     if (this.#zygote.settle(false)) this.#confirm();
-    for (const pid of [...this.#byPid.keys(), this.#zygote.pid]) {
+    for (const pid of this.pids) {
       host.kill(pid, host.SIGKILL);
       host.waitpid(pid, 0);
     }

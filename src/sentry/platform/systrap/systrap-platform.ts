@@ -44,6 +44,8 @@ const MANY_CPUS = 4;
 const CPU_SAMPLE_MASK = 7;
 const AT_HWCAP2 = 26;
 const CHANGES_WAIT_MS = 1000;
+/** The monitor does not wait much longer for the Sentry's own end. */
+const STUBS_END_MS = 2000;
 const CHANGES_STEP_MS = 20;
 const HWCAP2_FSGSBASE = 2;
 
@@ -304,6 +306,11 @@ export class SystrapPlatform implements Platform {
   /** When contexts wait for a runner: makes those that have one stop. */
   preempt(): void {
     for (const space of this.#spaces.values()) space.preempt();
+  }
+
+  /** Ends and reaps all stubs: nothing runs any more. */
+  end(): void {
+    this.pool.end(STUBS_END_MS);
   }
 
   dispose(): void {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ESRCH } from "../../../abi/errno.ts";
 import { REG_RAX, REG_RBX, REG_RDI, REG_RIP, REG_RSI } from "../../../abi/registers.ts";
 import * as host from "../../../host/index.ts";
 import type { AddressSpace, Context } from "../platform.ts";
@@ -399,6 +400,24 @@ describe("a hostile program", () => {
     end(space, c);
     for (let i = 0; i < 200 && find(); i++) m.trap(5);
     expect(find()).toBe(false);
+  });
+});
+
+describe("the end", () => {
+  it("leaves no stub, not even a dead one to be reaped", () => {
+    const other = new ToyMachine();
+    const spaces = Array.from({ length: 5 }, () => other.space() as SystrapAddressSpace);
+    const contexts = spaces.map((space) => {
+      other.loadCode(space, PROGRAMS.spin);
+      return other.context(space);
+    });
+    for (const c of contexts) c.resume();
+    host.kill(spaces[0].stub.pid, host.SIGKILL);
+    const pids = other.platform.pool.pids;
+    expect(pids.length).toBeGreaterThan(5);
+    other.platform.end();
+    for (const pid of pids) expect([pid, host.kill(pid, 0)]).toEqual([pid, -ESRCH]);
+    other.dispose();
   });
 });
 
