@@ -1,5 +1,5 @@
 // TIME-WAIT (RFC 9293 3.3.2): what is kept of a connection when all is said - numbers to recognise and answer
-// stragglers with, a tenth of a Tcb - and the table of them, bounded, all ended by one timer. Answers as
+// stragglers with, 0.4 kB - and the table of them, bounded, all ended by one timer. Answers as
 // Linux's tcp_timewait_state_process; what they mean for a new connection is RFC 6191's.
 
 import { KeyedHash } from "../../base/half-siphash.ts";
