@@ -1,22 +1,31 @@
-// npm run bench [-- NAME...] [--json]: native and netcell side by side. Reports; judges nothing.
+// npm run bench [-- NAME...] [--json]: native and netcell side by side; the stack
+// alone (`stack`, `stack: connect`). Reports; judges nothing.
 
 import { printTable, type Row, workplace } from "./harness.ts";
 import { network } from "./network.ts";
+import { stack } from "./stack.ts";
 import { idle, micro, startUp } from "./system.ts";
 
 const names = process.argv.slice(2).filter((arg) => !arg.startsWith("--"));
 const asJson = process.argv.includes("--json");
 const only = (name: string): boolean => names.length === 0 || names.some((n) => name.includes(n));
 
-const place = workplace();
 const rows: Row[] = [];
-try {
-  rows.push(...(await micro(place, only)));
-  if (only("start")) rows.push(await startUp(place));
-  if (only("idle")) rows.push(...(await idle(place)));
-  rows.push(...(await network(place, only)));
-} finally {
-  place.remove();
+if (names.length === 0 || names.some((n) => n.startsWith("stack")))
+  rows.push(...(await stack(only)));
+if (names.length === 0 || names.some((n) => !n.startsWith("stack"))) await besideNative();
+
+async function besideNative(): Promise<void> {
+  const place = workplace();
+  try {
+    rows.push(...(await micro(place, only)));
+    if (only("start")) rows.push(await startUp(place));
+    if (only("idle")) rows.push(...(await idle(place)));
+    rows.push(...(await network(place, only)));
+  } finally {
+    place.remove();
+  }
 }
+
 if (asJson) process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
 else printTable(rows);

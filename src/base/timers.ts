@@ -1,23 +1,33 @@
-// A binary heap of deadlines. A Timer belongs to its owner and is re-armed in place, so arming
+// A binary heap of deadlines. A Deadline belongs to its owner and is re-armed in place, so arming
 // allocates nothing; equal deadlines fire in the order they were armed (repeatable runs need that).
 
-export class Timer {
+/** Where there are very many, a class of its own saves the closure that Timer holds. */
+export abstract class Deadline {
   deadlineNs = Number.POSITIVE_INFINITY;
   /** Position in the heap, or -1 when not armed. */
   index = -1;
   order = 0;
-  readonly onExpiry: (nowNs: number) => void;
 
-  constructor(onExpiry: (nowNs: number) => void) {
-    this.onExpiry = onExpiry;
-  }
   get isArmed(): boolean {
     return this.index >= 0;
+  }
+  abstract expire(nowNs: number): void;
+}
+
+export class Timer extends Deadline {
+  readonly #onExpiry: (nowNs: number) => void;
+
+  constructor(onExpiry: (nowNs: number) => void) {
+    super();
+    this.#onExpiry = onExpiry;
+  }
+  expire(nowNs: number): void {
+    this.#onExpiry(nowNs);
   }
 }
 
 export class TimerQueue {
-  #heap: Timer[] = [];
+  #heap: Deadline[] = [];
   #nextOrder = 0;
 
   get size(): number {
@@ -30,7 +40,7 @@ export class TimerQueue {
   }
 
   /** Arms or re-arms. */
-  arm(timer: Timer, deadlineNs: number): void {
+  arm(timer: Deadline, deadlineNs: number): void {
     timer.order = this.#nextOrder++;
     timer.deadlineNs = deadlineNs;
     if (timer.index < 0) {
@@ -40,12 +50,12 @@ export class TimerQueue {
     this.#siftDown(this.#siftUp(timer.index));
   }
 
-  disarm(timer: Timer): void {
+  disarm(timer: Deadline): void {
     const i = timer.index;
     if (i < 0) return;
     timer.index = -1;
     timer.deadlineNs = Number.POSITIVE_INFINITY;
-    const last = this.#heap.pop() as Timer;
+    const last = this.#heap.pop() as Deadline;
     if (last === timer) return;
     this.#heap[i] = last;
     last.index = i;
@@ -61,13 +71,13 @@ export class TimerQueue {
       // A timer re-armed into the past by its own callback waits for the next call: no endless loop.
       if (timer.deadlineNs > nowNs || timer.order >= orderLimit) break;
       this.disarm(timer);
-      timer.onExpiry(nowNs);
+      timer.expire(nowNs);
       fired++;
     }
     return fired;
   }
 
-  #before(a: Timer, b: Timer): boolean {
+  #before(a: Deadline, b: Deadline): boolean {
     return a.deadlineNs < b.deadlineNs || (a.deadlineNs === b.deadlineNs && a.order < b.order);
   }
 

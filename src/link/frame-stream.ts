@@ -21,7 +21,7 @@ export function writeStreamHeader(pkt: PacketBuffer): number {
 
 export class FrameStream {
   /** One packet over the whole receive buffer; start and end move from frame to frame. */
-  readonly #pkt = new PacketBuffer(CAPACITY);
+  readonly #pkt = new PacketBuffer(CAPACITY, true);
   #from = 0;
   #to = 0;
   frames = 0;

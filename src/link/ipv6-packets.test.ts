@@ -32,7 +32,7 @@ describe("datagrams and fragments", () => {
     const client = udp(w.a, ANY, 4000);
     for (const n of [0, 1232, 1452, 1453, 9000, 65_507, 65_527]) {
       expect(client.send(pattern(n), 0, n, B, 7000)).toBe(n);
-      w.pair.b.inbound.reverse();
+      w.pair.b.reverse();
       w.run();
       expect(receive(server)).toEqual(pattern(n));
     }

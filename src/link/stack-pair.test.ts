@@ -207,7 +207,7 @@ describe("UDP between two stacks", () => {
       w.run();
       receive(server);
       client.send(pattern(n), 0, n, B, 7000);
-      w.pair.b.inbound.reverse();
+      w.pair.b.reverse();
       w.run();
       expect(receive(server)).toEqual(pattern(n));
       expect(w.b.fragments.bytesHeld).toBe(0);

@@ -7,6 +7,7 @@ import type { SocketFilter } from "./packet/filter.ts";
 import type { PacketEndpoint } from "./packet/packet-endpoint.ts";
 import type { OnReadiness } from "./readiness.ts";
 import type { ErrorEntry } from "./stack/error-queue.ts";
+import type { TcpInfo } from "./tcp-info.ts";
 
 /** Fields are read when they matter; setting one takes effect on the next packet. */
 export interface CommonOptions {
@@ -58,60 +59,6 @@ export interface Endpoint {
   connect(addr: IpAddr, port: number): NetError | 0;
   /** No more use by the owner; a TCP endpoint goes on to close in the background. */
   close(): void;
-}
-
-export interface TcpInfo {
-  state: number;
-  caState: number;
-  retransmits: number;
-  probes: number;
-  backoff: number;
-  options: number;
-  sndWscale: number;
-  rcvWscale: number;
-  rtoUs: number;
-  atoUs: number;
-  sndMss: number;
-  rcvMss: number;
-  unacked: number;
-  sacked: number;
-  lost: number;
-  retrans: number;
-  lastDataSentMs: number;
-  lastDataRecvMs: number;
-  lastAckRecvMs: number;
-  pmtu: number;
-  rcvSsthresh: number;
-  rttUs: number;
-  rttvarUs: number;
-  sndSsthresh: number;
-  sndCwnd: number;
-  advmss: number;
-  reordering: number;
-  rcvRttUs: number;
-  rcvSpace: number;
-  totalRetrans: number;
-  bytesAcked: number;
-  bytesReceived: number;
-  segsOut: number;
-  segsIn: number;
-  notsentBytes: number;
-  minRttUs: number;
-  dataSegsIn: number;
-  dataSegsOut: number;
-  delivered: number;
-  deliveredCe: number;
-  deliveryRate: number;
-  busyTimeUs: number;
-  rwndLimitedUs: number;
-  sndbufLimitedUs: number;
-  bytesSent: number;
-  bytesRetrans: number;
-  dsackDups: number;
-  reordSeen: number;
-  rcvOooPack: number;
-  sndWnd: number;
-  rcvWnd: number;
 }
 
 export interface TcpEndpointOptions extends CommonOptions {

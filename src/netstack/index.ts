@@ -8,7 +8,6 @@ export {
   type Endpoints,
   type TcpEndpoint,
   type TcpEndpointOptions,
-  type TcpInfo,
   WRITE_EOR,
   WRITE_MORE,
   WRITE_URGENT,
@@ -52,6 +51,7 @@ export { type AddressConfig, type AttachConfig, Stack, type StackConfig } from "
 export type { Route } from "./stack/transport.ts";
 export { CONGESTION_CONTROLS } from "./tcp/congestion/congestion.ts";
 export type { ForwardHandler, ForwardRequest } from "./tcp/forwarder.ts";
+export { newTcpInfo, type TcpInfo } from "./tcp-info.ts";
 export type { UdpForwarder } from "./udp/udp.ts";
 export type { UdpEndpoint } from "./udp/udp-endpoint.ts";
 export { checksum, pseudoSum, sum16 } from "./wire/checksum.ts";

@@ -2,7 +2,7 @@
 // leave a choice and FreeBSD chose otherwise than Linux, FreeBSD's names of sysctls and socket options, and
 // the two programs that such scripts look at connections with. docs/conformance.md gives the reasons.
 
-import type { TcpEndpointOptions } from "../../netstack/index.ts";
+import { newTcpInfo, type TcpEndpointOptions } from "../../netstack/index.ts";
 import type { Command } from "./ast.ts";
 import type { Environment } from "./commands.ts";
 import type { Profile, TcpSettings } from "./profile.ts";
@@ -10,7 +10,6 @@ import type { DrillSocket } from "./socket.ts";
 import type { Setting } from "./socket-options.ts";
 import { sockstat, tcpdrop } from "./sockstat.ts";
 import { BSD_TCP_KEEPINIT, BSD_TCP_NOOPT } from "./symbols.ts";
-import { newTcpInfo } from "./tcp-info.ts";
 
 const SECOND = 1_000_000_000;
 const MiB = 1024 * 1024;

@@ -2,12 +2,11 @@
 // ip(7)).
 
 import { u32Le } from "../../base/bytes.ts";
-import { CONGESTION_CONTROLS, type TcpEndpointOptions } from "../../netstack/index.ts";
+import { CONGESTION_CONTROLS, newTcpInfo, type TcpEndpointOptions } from "../../netstack/index.ts";
 import type { Expr } from "./ast.ts";
 import { mismatch } from "./drill-error.ts";
 import type { DrillProcess } from "./process.ts";
 import { type DrillSocket, errnoNumber, type Result, resultOf } from "./socket.ts";
-import { newTcpInfo } from "./tcp-info.ts";
 import { fieldsOf, itemsOf, numberOf } from "./values.ts";
 
 const MS = 1_000_000;

@@ -4,6 +4,7 @@
 // readable() when it can be read; while wantsWrite, writable() when it can be written.
 
 import { EAGAIN, EINTR } from "../../abi/errno.ts";
+import { copyBytes } from "../../base/slab.ts";
 import { close, read, write } from "../../host/libc.ts";
 import { GatherWriter } from "../../host/tun.ts";
 import {
@@ -45,7 +46,7 @@ export class FdLink implements LinkEndpoint {
 
   readonly #kind: "tap" | "stream";
   readonly #stream = new FrameStream();
-  readonly #rx = new PacketBuffer(HEADROOM + FRAME_MAX + 64);
+  readonly #rx = new PacketBuffer(HEADROOM + FRAME_MAX + 64, true);
   readonly #writer = new GatherWriter();
   /** What could not be written yet: bytes [from, to) of a stream. */
   #backlog = new Uint8Array(0);
@@ -130,7 +131,8 @@ export class FdLink implements LinkEndpoint {
     let frag = pkt.fragBytes;
     let fragLength = pkt.fragLength;
     if (frag !== null && fragLength <= COPY_BELOW) {
-      pkt.bytes.set(frag.subarray(pkt.fragOffset, pkt.fragOffset + fragLength), pkt.end);
+      const from = pkt.fragOffset;
+      copyBytes(pkt.bytes, pkt.slabAt, pkt.end, frag, pkt.fragSlabAt, from, fragLength);
       linear += fragLength;
       frag = null;
       fragLength = 0;

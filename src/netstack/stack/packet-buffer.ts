@@ -8,6 +8,7 @@
 // are (a send ring) and the link gathers them; they are valid only until LinkEndpoint.send returns.
 // Owned by whoever holds it; pooled by the stack (allocPacket/free); nothing here allocates per packet.
 
+import { NO_SLAB, slabBytes, slabOffset } from "../../base/slab.ts";
 import { IpAddr } from "../ip-addr.ts";
 
 export const GSO_NONE = 0;
@@ -28,6 +29,9 @@ export interface TransmitObserver {
 
 export class PacketBuffer {
   readonly bytes: Uint8Array;
+  /** Where `bytes` and fragBytes lie in the slab, for copyBytes. */
+  readonly slabAt: number;
+  fragSlabAt = NO_SLAB;
   start = HEADROOM;
   end = HEADROOM;
 
@@ -68,8 +72,10 @@ export class PacketBuffer {
   observer: TransmitObserver | null = null;
   observerKey = 0;
 
-  constructor(capacity: number = HEADROOM + MAX_PACKET) {
-    this.bytes = new Uint8Array(capacity);
+  /** `isKept`: it will be used again and again, by a pool or a link, and has its bytes in the slab. */
+  constructor(capacity: number = HEADROOM + MAX_PACKET, isKept = false) {
+    this.bytes = isKept ? slabBytes(capacity) : new Uint8Array(capacity);
+    this.slabAt = isKept ? slabOffset(this.bytes) : NO_SLAB;
   }
 
   /** Back to an empty packet with `headroom` bytes in front. */
@@ -80,6 +86,7 @@ export class PacketBuffer {
     this.l4 = headroom;
     this.payload = headroom;
     this.fragBytes = null;
+    this.fragSlabAt = NO_SLAB;
     this.fragOffset = 0;
     this.fragLength = 0;
     this.protocol = 0;

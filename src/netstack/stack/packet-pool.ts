@@ -1,18 +1,33 @@
 // Packet buffers in stock, so that a packet costs no allocation. Keeps at most KEEP free ones: a burst may
 // make more, and they go back to the garbage collector.
 
-import { HEADROOM, PacketBuffer as Packet, type PacketBuffer } from "./packet-buffer.ts";
+import { copyBytes } from "../../base/slab.ts";
+import {
+  HEADROOM,
+  MAX_PACKET,
+  PacketBuffer as Packet,
+  type PacketBuffer,
+} from "./packet-buffer.ts";
 
 const KEEP = 64;
+/** As many have their bytes in the slab (32 of 64 KiB): those at hand are taken again first. */
+const KEEP_IN_SLAB = 32;
 
 export class PacketPool {
   readonly #free: PacketBuffer[] = [];
+  #madeInSlab = 0;
 
   take(): PacketBuffer {
     const pkt = this.#free.pop();
-    if (pkt === undefined) return new Packet();
+    if (pkt === undefined) return this.#make();
     pkt.reset();
     return pkt;
+  }
+
+  #make(): PacketBuffer {
+    const isInSlab = this.#madeInSlab < KEEP_IN_SLAB;
+    if (isInSlab) this.#madeInSlab++;
+    return new Packet(FULL, isInSlab);
   }
 
   give(pkt: PacketBuffer): void {
@@ -24,7 +39,7 @@ export class PacketPool {
   }
 }
 
-const FULL = new Packet().bytes.length;
+const FULL = HEADROOM + MAX_PACKET;
 
 /** Copies what the layers know about a packet, not its bytes. */
 function copyMeta(to: PacketBuffer, from: PacketBuffer): void {
@@ -55,6 +70,19 @@ export function wholeBytes(pkt: PacketBuffer): Uint8Array {
   return bytes;
 }
 
+/** `length` bytes of from's reference, from `skip` on, to to's own bytes at `at`. */
+function copyFrag(
+  to: PacketBuffer,
+  at: number,
+  from: PacketBuffer,
+  skip: number,
+  length: number,
+): void {
+  const frag = from.fragBytes;
+  if (frag === null || length <= 0) return;
+  copyBytes(to.bytes, to.slabAt, at, frag, from.fragSlabAt, from.fragOffset + skip, length);
+}
+
 /** `to` becomes the same packet with its payload gathered behind the header. `to` must have room. */
 export function copyPacket(
   to: PacketBuffer,
@@ -64,13 +92,8 @@ export function copyPacket(
   const linear = from.end - from.start;
   const shift = headroom - from.start;
   to.reset(headroom);
-  to.bytes.set(from.bytes.subarray(from.start, from.end), headroom);
-  if (from.fragBytes !== null && from.fragLength > 0) {
-    to.bytes.set(
-      from.fragBytes.subarray(from.fragOffset, from.fragOffset + from.fragLength),
-      headroom + linear,
-    );
-  }
+  copyBytes(to.bytes, to.slabAt, headroom, from.bytes, from.slabAt, from.start, linear);
+  copyFrag(to, headroom + linear, from, 0, from.fragLength);
   to.end = headroom + linear + from.fragLength;
   to.l3 = from.l3 + shift;
   to.l4 = from.l4 + shift;
@@ -81,9 +104,7 @@ export function copyPacket(
 /** Moves a fragment reference into the packet's own bytes: for whoever must outlive the send call. */
 export function gather(pkt: PacketBuffer): void {
   if (pkt.fragBytes === null) return;
-  if (pkt.fragLength > 0) {
-    pkt.bytes.set(pkt.fragBytes.subarray(pkt.fragOffset, pkt.fragOffset + pkt.fragLength), pkt.end);
-  }
+  copyFrag(pkt, pkt.end, pkt, 0, pkt.fragLength);
   pkt.end += pkt.fragLength;
   pkt.fragBytes = null;
   pkt.fragOffset = 0;
@@ -109,12 +130,8 @@ export function copyRange(
 ): void {
   const fromLinear = Math.max(0, Math.min(n, linear - at));
   if (fromLinear > 0) {
-    to.bytes.set(from.bytes.subarray(from.start + at, from.start + at + fromLinear), to.start);
+    copyBytes(to.bytes, to.slabAt, to.start, from.bytes, from.slabAt, from.start + at, fromLinear);
   }
-  const rest = n - fromLinear;
-  if (rest > 0 && from.fragBytes !== null) {
-    const begin = from.fragOffset + at + fromLinear - linear;
-    to.bytes.set(from.fragBytes.subarray(begin, begin + rest), to.start + fromLinear);
-  }
+  copyFrag(to, to.start + fromLinear, from, at + fromLinear - linear, n - fromLinear);
   to.end = to.start + n;
 }

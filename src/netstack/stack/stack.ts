@@ -39,7 +39,8 @@ import { LOOPBACK_MTU, LoopbackQueue } from "./loopback.ts";
 import { Nic, NicAddress } from "./nic.ts";
 import type { PacketBuffer } from "./packet-buffer.ts";
 import { copyPacket, PacketPool } from "./packet-pool.ts";
-import { Path } from "./path.ts";
+import type { Path } from "./path.ts";
+import { LOCALHOST, LOCALHOST6, PathCache } from "./path-cache.ts";
 import { PathMtuCache } from "./path-mtu.ts";
 import { EphemeralPorts } from "./ports.ts";
 import { type RouteConfig, RouteTable } from "./routes.ts";
@@ -72,11 +73,7 @@ export interface AttachConfig {
 
 /** Packets to ourselves handled in one runPending: the rest waits for the next, so that others run too. */
 const PENDING_MAX = 2048;
-const PATH_CACHE_MAX = 1024;
 const ROUTE_ORIGIN_KERNEL = 2;
-const LOCALHOST = IpAddr.v4(127, 0, 0, 1);
-const LOCALHOST6 = new IpAddr();
-LOCALHOST6.w3 = 1;
 /** ff00::/8. */
 const ALL_GROUPS6 = new IpAddr();
 ALL_GROUPS6.w0 = 0xff00_0000 | 0;
@@ -115,7 +112,7 @@ export class Stack implements NetworkLayer {
   readonly #nics: Nic[] = [];
   readonly #pool = new PacketPool();
   readonly #queue: LoopbackQueue;
-  readonly #paths = new Map<number, Path>();
+  readonly #paths = new PathCache(this);
   #nextNicId = 1;
   #depth = 0;
 
@@ -267,6 +264,7 @@ export class Stack implements NetworkLayer {
   setUp(nic: Nic, up: boolean): void {
     if (nic.isUp === up) return;
     nic.isUp = up;
+    this.routes.generation++;
     if (!up) {
       this.routes.removeNic(nic.id);
       nic.neighbors.clear();
@@ -275,7 +273,6 @@ export class Stack implements NetworkLayer {
     }
     for (const owned of nic.addresses) this.#addOnLinkRoute(nic, owned);
     if (nic.ipv6 !== null) this.addMulticastRoute(nic);
-    this.routes.generation++;
   }
 
   isLocalAddress(addr: IpAddr): boolean {
@@ -318,64 +315,7 @@ export class Stack implements NetworkLayer {
   // --- Paths ---
 
   findRoute(src: IpAddr | null, dst: IpAddr, nicId = 0): Path | NetError {
-    const key =
-      dst.w3 ^ dst.w0 ^ Math.imul(dst.w1, 31) ^ Math.imul(src?.w3 ?? 0, 0x9e3779b1) ^ nicId;
-    const cached = this.#paths.get(key);
-    if (
-      cached?.isValid &&
-      cached.dst.equals(dst) &&
-      (nicId === 0 || cached.nicId === nicId) &&
-      src !== null &&
-      cached.src.equals(src)
-    ) {
-      return cached;
-    }
-    const path = this.#makePath(src, dst, nicId);
-    if (typeof path !== "number" && src !== null) {
-      if (this.#paths.size >= PATH_CACHE_MAX) this.#paths.clear();
-      this.#paths.set(key, path);
-    }
-    return path;
-  }
-
-  // @rfc 1122 3.3.6
-  #makePath(src: IpAddr | null, dst: IpAddr, nicId: number): Path | NetError {
-    const fixed = src === null || src.isUnspecified ? null : src;
-    // Linux: a connection to 0.0.0.0 goes to this host.
-    if (dst.isUnspecified) return this.#localPath(fixed, dst.isV4 ? LOCALHOST : LOCALHOST6);
-    if (fixed !== null && fixed.isV4 !== dst.isV4) return NetErr.NetworkUnreachable;
-    if (this.isLocalAddress(dst)) return this.#localPath(fixed, dst);
-    const entry = this.routes.lookup(dst, nicId);
-    const nic = this.nicById(entry?.nicId ?? nicId);
-    if (nic === null || (entry === null && !dst.isLimitedBroadcast && !dst.isMulticast)) {
-      this.counters.ipOutNoRoutes++;
-      return NetErr.NetworkUnreachable;
-    }
-    if (nic.isLoopback) return this.#localPath(fixed, dst);
-    if (!nic.isUp) return NetErr.NetworkDown;
-    if (fixed !== null && !nic.promiscuous && !this.isLocalAddress(fixed)) {
-      return NetErr.AddressNotAvailable;
-    }
-    const nextHop = entry?.gateway ?? dst;
-    const from = fixed ?? entry?.src ?? nic.sourceFor(dst.isV4 ? nextHop : dst);
-    // Without an address yet (DHCP) only broadcasts go out, from 0.0.0.0.
-    if (from === null && !nic.isBroadcastAddress(dst)) return NetErr.NetworkUnreachable;
-    return new Path(nic, from ?? ANY_V4, dst, nextHop, this.routes, this.pathMtu, {
-      loopback: false,
-      broadcast: nic.isBroadcastAddress(dst),
-      mtu: entry?.mtu ?? 0,
-      advmss: entry?.advmss ?? 0,
-    });
-  }
-
-  #localPath(src: IpAddr | null, dst: IpAddr): Path | NetError {
-    if (!this.loopback.isUp) return NetErr.NetworkUnreachable;
-    return new Path(this.loopback, src ?? dst, dst, dst, this.routes, this.pathMtu, {
-      loopback: true,
-      broadcast: false,
-      mtu: 0,
-      advmss: 0,
-    });
+    return this.#paths.find(src, dst, nicId);
   }
 
   // --- Packets ---
@@ -524,5 +464,3 @@ export class Stack implements NetworkLayer {
     }
   }
 }
-
-const ANY_V4 = IpAddr.v4(0, 0, 0, 0);

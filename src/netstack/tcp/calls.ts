@@ -7,6 +7,7 @@ import { isWritable, notsentLowat } from "./ack.ts";
 import { sendAck } from "./ack-policy.ts";
 import { CHRONO_BUSY, chronoStart } from "./chrono.ts";
 import { isEarlyChild } from "./fastopen.ts";
+import { pieceBytes } from "./mss.ts";
 import { Notices } from "./notices.ts";
 import { limitFinWait2 } from "./on-segment.ts";
 import { rateCheckAppLimited } from "./rate.ts";
@@ -26,7 +27,6 @@ import {
 } from "./state.ts";
 import { setState, type Tcb, URGENT_NONE } from "./tcb.ts";
 import { abortTcb, closeTcb } from "./transitions.ts";
-import { pieceBytes } from "./transmit.ts";
 import { tuneReceiveBuffer, wantsWindowUpdate } from "./window.ts";
 
 function takePending(tcb: Tcb): NetError | 0 {

@@ -58,6 +58,8 @@ export class TcpContext {
   readonly forwardOptions = defaultOptions(this.settings);
   /** Wraps an established child for the accept queue; set by TcpProtocol. */
   wrapChild: (tcb: Tcb) => TcpEndpoint;
+  /** A connection's timer has fired: timers.ts, given by TcpProtocol. */
+  readonly onTimer: (tcb: Tcb) => void;
 
   nowNs = 0;
   /** Modulo 2^32, as int32: compare only by difference. */
@@ -76,6 +78,7 @@ export class TcpContext {
     network: NetworkLayer,
     resources: TcpResources,
     wrapChild: (tcb: Tcb) => TcpEndpoint,
+    onTimer: (tcb: Tcb) => void,
   ) {
     this.network = network;
     this.clock = resources.clock;
@@ -93,6 +96,7 @@ export class TcpContext {
       this.ports.remove(tw),
     );
     this.wrapChild = wrapChild;
+    this.onTimer = onTimer;
   }
 
   // @rfc 7323 5.4

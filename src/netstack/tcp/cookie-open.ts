@@ -15,6 +15,7 @@ import {
 import type { TcpContext } from "./context.ts";
 import { acceptSyn, install, newTcb } from "./handshake.ts";
 import type { Listener } from "./listener.ts";
+import { advertisedMss } from "./mss.ts";
 import { onSegment } from "./on-segment.ts";
 import type { Segment } from "./segment.ts";
 import { MSS_DEFAULT_V4, MSS_DEFAULT_V6, SYN_RECEIVED, WSCALE_MAX } from "./state.ts";
@@ -27,7 +28,7 @@ import {
 } from "./syn-cookie.ts";
 import { setState } from "./tcb.ts";
 import { closeTcb } from "./transitions.ts";
-import { advertisedMss, send } from "./transmit.ts";
+import { send } from "./transmit.ts";
 import { initialScale, initialWindow } from "./window.ts";
 
 /** Answers a SYN with a cookie; nothing is kept of it. */

@@ -2,12 +2,13 @@
 // connection, or one (a Tcb), or it listens. After close() the Tcb goes on alone.
 
 import { seqDiff } from "../../base/seqnum.ts";
-import type { TcpEndpoint, TcpEndpointOptions, TcpInfo } from "../endpoints.ts";
+import type { TcpEndpoint, TcpEndpointOptions } from "../endpoints.ts";
 import { type Family, IPV4, IPV6, IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
 import { type OnReadiness, Ready } from "../readiness.ts";
 import { type ErrorEntry, ErrorQueue, errorAfterTake } from "../stack/error-queue.ts";
 import type { Route } from "../stack/transport.ts";
+import type { TcpInfo } from "../tcp-info.ts";
 import { isWritable } from "./ack.ts";
 import { closeUser, closeWrite, discardUser, loadSynData, readUser, writeUser } from "./calls.ts";
 import { makeCongestionControl } from "./congestion/congestion.ts";
@@ -32,11 +33,17 @@ import {
 import type { TimeWait } from "./time-wait.ts";
 import { abortTcb, armKeepalive } from "./transitions.ts";
 
+function addressAny(family: Family): IpAddr {
+  const any = new IpAddr();
+  return family === IPV4 ? any.setV4(0) : any;
+}
+
 export class Endpoint implements TcpEndpoint, TcbOwner {
   readonly family: Family;
   readonly options: TcpEndpointOptions;
-  readonly localAddr = new IpAddr();
-  readonly remoteAddr = new IpAddr();
+  /** Shared with the Tcb: they change only while there is none, or a closed one. */
+  readonly localAddr: IpAddr;
+  readonly remoteAddr: IpAddr;
   localPort = 0;
   remotePort = 0;
   onReadiness: OnReadiness | null = null;
@@ -57,21 +64,22 @@ export class Endpoint implements TcpEndpoint, TcbOwner {
     ctx: TcpContext,
     family: Family,
     options: TcpEndpointOptions = defaultOptions(ctx.settings),
+    localAddr: IpAddr = addressAny(family),
+    remoteAddr: IpAddr = addressAny(family),
   ) {
     this.#ctx = ctx;
     this.family = family;
     this.options = options;
-    if (family === IPV4) this.localAddr.setV4(0);
-    if (family === IPV4) this.remoteAddr.setV4(0);
+    this.localAddr = localAddr;
+    this.remoteAddr = remoteAddr;
   }
 
   /** A connection that came in: child of a listener or of a forward request. */
   static ofTcb(tcb: Tcb): Endpoint {
     const family = tcb.local.isV4 ? IPV4 : IPV6;
-    const child = new Endpoint(tcb.ctx, family, { ...tcb.options });
+    const child = new Endpoint(tcb.ctx, family, { ...tcb.options }, tcb.local, tcb.remote);
     tcb.options = child.options;
     child.#adopt(tcb);
-    child.localAddr.set(tcb.local);
     child.localPort = tcb.localPort;
     child.#isConnectReported = true;
     return child;
@@ -301,9 +309,7 @@ export class Endpoint implements TcpEndpoint, TcbOwner {
   }
 
   #open(route: Route, src: Uint8Array | null, offset: number, length: number): number {
-    const tcb = newTcb(this.#ctx, this.options, route);
-    tcb.local.set(this.localAddr);
-    tcb.remote.set(this.remoteAddr);
+    const tcb = newTcb(this.#ctx, this.options, route, this.localAddr, this.remoteAddr);
     tcb.ports = (this.localPort << 16) | this.remotePort;
     this.#adopt(tcb);
     installActive(tcb, this.#predecessor);
@@ -322,7 +328,6 @@ export class Endpoint implements TcpEndpoint, TcbOwner {
   #adopt(tcb: Tcb): void {
     this.#tcb = tcb;
     tcb.owner = this;
-    this.remoteAddr.set(tcb.remote);
     this.remotePort = tcb.remotePort;
   }
 

@@ -17,11 +17,11 @@ import {
   TFO_SERVER_NO_COOKIE,
 } from "./fastopen-cookie.ts";
 import type { Listener } from "./listener.ts";
+import { ipMss } from "./mss.ts";
 import { retransmitLost } from "./retransmit.ts";
 import type { Segment } from "./segment.ts";
 import { CA_LOSS } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
-import { ipMss } from "./transmit.ts";
 import { currentSsthresh } from "./undo.ts";
 
 /** What a SYN's or SYN-ACK's Fast Open option shall be; one per handshake that has one. */

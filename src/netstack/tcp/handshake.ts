@@ -3,7 +3,7 @@
 
 import { seqAdd, seqGt, seqLe, seqLt } from "../../base/seqnum.ts";
 import type { TcpEndpointOptions } from "../endpoints.ts";
-import { IPV4 } from "../ip-addr.ts";
+import { IPV4, IpAddr } from "../ip-addr.ts";
 import type { PacketBuffer } from "../stack/packet-buffer.ts";
 import type { Route } from "../stack/transport.ts";
 import { pseudoSum } from "../wire/checksum.ts";
@@ -17,6 +17,7 @@ import { openByCookie, sendCookie } from "./cookie-open.ts";
 import { acceptEcnSyn, acceptEcnSynAck } from "./ecn.ts";
 import { dropOption, judgeSyn, onSynAck, startEarlyChild } from "./fastopen.ts";
 import type { Listener } from "./listener.ts";
+import { advertisedMss, syncMss } from "./mss.ts";
 import { flushEvents } from "./on-segment.ts";
 import { PendingForward } from "./pending-forward.ts";
 import { keepSynData, processData, processText } from "./receiver.ts";
@@ -36,19 +37,20 @@ import {
 } from "./state.ts";
 import { setState, Tcb } from "./tcb.ts";
 import type { TimeWait } from "./time-wait.ts";
-import { onTimer } from "./timers.ts";
 import { enterEstablished, onReset, startTransfer } from "./transitions.ts";
-import { advertisedMss, replyReset, syncMss, transmitSyn } from "./transmit.ts";
+import { replyReset, transmitSyn } from "./transmit.ts";
 import { initialScale, initialWindow } from "./window.ts";
 
 // @rfc 5681 3.1a
-export function newTcb(ctx: TcpContext, options: TcpEndpointOptions, route: Route): Tcb {
-  const tcb = new Tcb(
-    ctx,
-    options,
-    makeCongestionControl(options.congestion || ctx.settings.congestion) ?? RENO,
-    onTimer,
-  );
+export function newTcb(
+  ctx: TcpContext,
+  options: TcpEndpointOptions,
+  route: Route,
+  local: IpAddr = new IpAddr(),
+  remote: IpAddr = new IpAddr(),
+): Tcb {
+  const name = options.congestion || ctx.settings.congestion;
+  const tcb = new Tcb(ctx, options, makeCongestionControl(name) ?? RENO, local, remote);
   tcb.route = route;
   return tcb;
 }

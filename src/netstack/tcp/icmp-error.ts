@@ -19,6 +19,7 @@ import {
 import { tcpDstPort, tcpSeq, tcpSrcPort } from "../wire/tcp.ts";
 import type { TcpContext } from "./context.ts";
 import { dropOption, isEarlyChild } from "./fastopen.ts";
+import { syncMss } from "./mss.ts";
 import { flushEvents } from "./on-segment.ts";
 import { retransmitLarge } from "./retransmit.ts";
 import { armRetransmit } from "./sender.ts";
@@ -26,7 +27,7 @@ import { EVER_RETRANS } from "./sent-list.ts";
 import { SYN_RECEIVED, SYN_SENT, TIME_WAIT } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
 import { closeTcb } from "./transitions.ts";
-import { syncMss, transmitSyn } from "./transmit.ts";
+import { transmitSyn } from "./transmit.ts";
 
 // @rfc 5927 4.1
 /** The connection whose segment in flight the error quotes, or null: then it changes nothing (RFC 5927 4.1). */

@@ -1,7 +1,7 @@
 // TCP_INFO of a connection. Fields that nothing here measures stay 0.
 
 import { seqDiff } from "../../base/seqnum.ts";
-import type { TcpInfo } from "../endpoints.ts";
+import type { TcpInfo } from "../tcp-info.ts";
 import { CHRONO_BUSY, CHRONO_RWND, CHRONO_SNDBUF, chronoUs } from "./chrono.ts";
 import { deliveryRate } from "./rate.ts";
 import type { Tcb } from "./tcb.ts";

@@ -4,12 +4,13 @@
 
 import { seqAdd, seqDiff, seqGt } from "../../base/seqnum.ts";
 import { ACK } from "../wire/tcp.ts";
+import { currentMss, mssToMtu, mtuToMss, peerMtu, syncMss } from "./mss.ts";
 import { updatePacingRate } from "./rate.ts";
 import { retransmitLarge } from "./retransmit.ts";
 import { armRetransmit } from "./sender.ts";
 import { CA_CWR, CA_OPEN } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
-import { currentMss, mssToMtu, mtuToMss, peerMtu, syncMss, transmit } from "./transmit.ts";
+import { transmit } from "./transmit.ts";
 import { currentSsthresh } from "./undo.ts";
 
 const PROBES_CWND_MIN = 11;

@@ -116,3 +116,9 @@ export class SeqRanges {
     this.count -= n;
   }
 }
+
+/** To be looked at, or taken from. */
+export type HeldRanges = Omit<SeqRanges, "add">;
+
+/** What every connection without disorder has; it takes no range. */
+export const NO_RANGES: HeldRanges = new SeqRanges(0);

@@ -11,6 +11,7 @@ import { RESERVE_BLOCK_BYTES } from "./ring-pool.ts";
 import type { Segment } from "./segment.ts";
 import { CLOSE_WAIT, CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, SYN_RECEIVED } from "./state.ts";
 import {
+  ownRanges,
   setState,
   type Tcb,
   URGENT_NONE,
@@ -99,7 +100,7 @@ export function processText(tcb: Tcb, seg: Segment): void {
     storeOutOfOrder(tcb, seg, seq, offset, length);
     return;
   }
-  tcb.receiveRing.store(position, seg.bytes, offset, length);
+  tcb.receiveRing.store(position, seg.bytes, offset, length, seg.slabAt);
   rcv.nxt = seqAdd(seq, length);
   noteSegmentSize(tcb, seg);
   if (tcb.outOfOrder.count > 0) {
@@ -134,7 +135,7 @@ function storeOutOfOrder(
 ): void {
   const stats = tcb.ctx.stats;
   const end = seqAdd(seq, length);
-  const ranges = tcb.outOfOrder;
+  const ranges = ownRanges(tcb);
   tcb.isAckNow = true;
   enterQuickAck(tcb);
   tcb.outOfOrderPackets++;
@@ -154,16 +155,17 @@ function storeOutOfOrder(
     return;
   }
   stats.TCPOFOQueue++;
-  tcb.receiveRing.store(seqDiff(seq, tcb.rcv.copied), seg.bytes, offset, length);
+  const position = seqDiff(seq, tcb.rcv.copied);
+  tcb.receiveRing.store(position, seg.bytes, offset, length, seg.slabAt);
 }
 
 /** Text that came with a SYN before the connection is there waits beyond RCV.NXT. Its FIN must come again. */
 export function keepSynData(tcb: Tcb, seg: Segment): void {
-  const { rcv, outOfOrder } = tcb;
+  const { rcv } = tcb;
   const length = Math.min(seg.length, receiveWindow(tcb));
   if (length <= 0 || !tcb.receiveRing.reserve(length, 0)) return;
-  tcb.receiveRing.store(0, seg.bytes, seg.offset, length);
-  outOfOrder.add(rcv.nxt, seqAdd(rcv.nxt, length));
+  tcb.receiveRing.store(0, seg.bytes, seg.offset, length, seg.slabAt);
+  ownRanges(tcb).add(rcv.nxt, seqAdd(rcv.nxt, length));
 }
 
 /** The connection is there: what waited is in order. */
@@ -230,7 +232,7 @@ function noteFin(tcb: Tcb, finSeq: number): void {
   rcv.hasEarlyFin = true;
   rcv.earlyFinSeq = finSeq;
   if (finSeq !== rcv.nxt && tcb.ctx.settings.sacksFin !== 0) {
-    tcb.outOfOrder.add(finSeq, seqAdd(finSeq, 1));
+    ownRanges(tcb).add(finSeq, seqAdd(finSeq, 1));
   }
 }
 

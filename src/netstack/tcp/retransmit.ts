@@ -2,13 +2,14 @@
 
 import { seqAdd, seqDiff, seqGe, seqMin } from "../../base/seqnum.ts";
 import { ACK, FIN, PSH } from "../wire/tcp.ts";
+import { burstBytesMax, currentMss } from "./mss.ts";
 import { isInReduction } from "./prr.ts";
 import { rateOnSend } from "./rate.ts";
 import { armRetransmit, isPacedNow } from "./sender.ts";
 import { HAS_FIN, HAS_SYN, LOST, PUSHED, RETRANS, SACKED, type SentRecord } from "./sent-list.ts";
 import { CA_LOSS, CA_RECOVERY, RTX_REORDER, SENT_RECORDS_MAX } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
-import { burstBytesMax, currentMss, transmit } from "./transmit.ts";
+import { transmit } from "./transmit.ts";
 import { noteRetransmission } from "./undo.ts";
 
 // @rfc 6675 5b

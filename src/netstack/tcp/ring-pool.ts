@@ -3,6 +3,7 @@
 // Limits.socketMemoryBytes, the spare blocks by SPARE_BYTES_MAX.
 
 import { KiB, MiB } from "../../base/limits.ts";
+import { slabBytes } from "../../base/slab.ts";
 
 const SMALLEST_SHIFT = 12;
 const CLASSES = 13; // 4 KiB ... 16 MiB
@@ -61,7 +62,7 @@ export class RingPool {
     this.usedBytes += size;
     this.#notePressure();
     const block = this.#spare[shift - SMALLEST_SHIFT].pop();
-    if (block === undefined) return new Uint8Array(size);
+    if (block === undefined) return slabBytes(size);
     this.#spareBytes -= size;
     return block;
   }

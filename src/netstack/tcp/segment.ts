@@ -55,6 +55,10 @@ export class Segment {
   get bytes(): Uint8Array {
     return (this.pkt as PacketBuffer).bytes;
   }
+  /** Of `bytes`, for copyBytes. */
+  get slabAt(): number {
+    return (this.pkt as PacketBuffer).slabAt;
+  }
   /** SEG.LEN counts SYN and FIN. */
   get sequenceLength(): number {
     return this.length + (this.flags & SYN ? 1 : 0) + (this.flags & FIN ? 1 : 0);

@@ -5,6 +5,7 @@ import { seqAdd, seqDiff, seqGe, seqGt, seqLe } from "../../base/seqnum.ts";
 import { ACK, FIN, PSH } from "../wire/tcp.ts";
 import { CHRONO_RWND, CHRONO_SNDBUF, chronoStart, chronoStop } from "./chrono.ts";
 import { isEarlyChild } from "./fastopen.ts";
+import { burstBytesMax, currentMss, currentRoute } from "./mss.ts";
 import { PROBE_WAIT, sendMtuProbe } from "./mtu-probe.ts";
 import { isInReduction } from "./prr.ts";
 import { rateOnSend } from "./rate.ts";
@@ -29,7 +30,7 @@ import {
 } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
 import { scheduleProbe } from "./tlp.ts";
-import { burstBytesMax, currentMss, currentRoute, transmit } from "./transmit.ts";
+import { transmit } from "./transmit.ts";
 
 const NEVER = Number.POSITIVE_INFINITY;
 

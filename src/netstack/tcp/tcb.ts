@@ -2,9 +2,9 @@
 // 3.3.1 (snd.una, rcv.nxt ...). Data only; the functions are in on-segment, ack, recovery, sender,
 // receiver, timers and transitions. Sequence numbers are int32, times are named with their unit.
 
-import { Timer } from "../../base/timers.ts";
+import { Deadline } from "../../base/timers.ts";
 import type { TcpEndpointOptions } from "../endpoints.ts";
-import { IpAddr } from "../ip-addr.ts";
+import type { IpAddr } from "../ip-addr.ts";
 import type { NetError } from "../net-error.ts";
 import type { ErrorQueue } from "../stack/error-queue.ts";
 import type { Route } from "../stack/transport.ts";
@@ -17,7 +17,7 @@ import type { Listener } from "./listener.ts";
 import { LossState } from "./loss-state.ts";
 import type { MtuProbe } from "./mtu-probe.ts";
 import type { Notices } from "./notices.ts";
-import { SeqRanges } from "./ranges.ts";
+import { type HeldRanges, NO_RANGES, SeqRanges } from "./ranges.ts";
 import { Ring } from "./ring.ts";
 import { RttEstimator } from "./rtt.ts";
 import { SentList } from "./sent-list.ts";
@@ -114,9 +114,9 @@ export const URGENT_READ = 3;
 export class Tcb implements PortHolder {
   readonly ctx: TcpContext;
   state = CLOSED;
-  /** Demultiplexing key; ports = local << 16 | remote. */
-  readonly local = new IpAddr();
-  readonly remote = new IpAddr();
+  /** Demultiplexing key, the addresses shared with the endpoint above; ports = local << 16 | remote. */
+  readonly local: IpAddr;
+  readonly remote: IpAddr;
   ports = 0;
   hash = 0;
   hashNext: Tcb | null = null;
@@ -141,7 +141,8 @@ export class Tcb implements PortHolder {
   readonly rcv = new ReceiveState();
   readonly sendRing: Ring;
   readonly receiveRing: Ring;
-  readonly outOfOrder = new SeqRanges(OUT_OF_ORDER_RANGES_MAX);
+  /** Nobody's until the first disorder: whoever adds asks ownRanges(). */
+  outOfOrder: HeldRanges = NO_RANGES;
   readonly sent: SentList;
   readonly rtt = new RttEstimator();
   congestion: CongestionControl;
@@ -191,7 +192,7 @@ export class Tcb implements PortHolder {
   highSacked = 0;
 
   // Timers: one Timer over a few deadlines, re-armed lazily (see timers.ts).
-  readonly timer: Timer;
+  readonly timer: TcbTimer;
   /** Retransmission or, when nothing is in flight, the persist timer. */
   rtxNs = NEVER;
   /** RTX_*: what rtxNs stands for. */
@@ -280,9 +281,12 @@ export class Tcb implements PortHolder {
     ctx: TcpContext,
     options: TcpEndpointOptions,
     congestion: CongestionControl,
-    onTimer: (tcb: Tcb) => void,
+    local: IpAddr,
+    remote: IpAddr,
   ) {
     this.ctx = ctx;
+    this.local = local;
+    this.remote = remote;
     this.options = options;
     this.reordering = ctx.settings.reordering;
     this.cwnd = ctx.settings.initialCwnd;
@@ -290,7 +294,7 @@ export class Tcb implements PortHolder {
     this.sendRing = new Ring(ctx.rings);
     this.receiveRing = new Ring(ctx.rings);
     this.sent = new SentList(ctx.records);
-    this.timer = new Timer(() => onTimer(this));
+    this.timer = new TcbTimer(this);
     this.quickAcks = ctx.settings.quickAcks;
     this.rtt.rtoUs = ctx.settings.rtoInitialUs;
     this.rcv.bufferBytes = options.receiveBufferBytes;
@@ -315,6 +319,24 @@ export class Tcb implements PortHolder {
   get queued(): number {
     return (this.snd.end - this.snd.base) | 0;
   }
+}
+
+class TcbTimer extends Deadline {
+  readonly #tcb: Tcb;
+
+  constructor(tcb: Tcb) {
+    super();
+    this.#tcb = tcb;
+  }
+  expire(): void {
+    this.#tcb.ctx.onTimer(this.#tcb);
+  }
+}
+
+/** The connection's own ranges, made when the first is to be added. */
+export function ownRanges(tcb: Tcb): SeqRanges {
+  if (tcb.outOfOrder === NO_RANGES) tcb.outOfOrder = new SeqRanges(OUT_OF_ORDER_RANGES_MAX);
+  return tcb.outOfOrder as SeqRanges;
 }
 
 /** The one way to change the state: keeps tcpCurrEstab (RFC 4022) right. */

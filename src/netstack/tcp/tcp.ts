@@ -19,6 +19,7 @@ import { onTimeWait } from "./on-time-wait.ts";
 import type { TcpSettings } from "./settings.ts";
 import type { TcpStats } from "./stats.ts";
 import type { Tcb } from "./tcb.ts";
+import { onTimer } from "./timers.ts";
 import { closeTcb } from "./transitions.ts";
 
 export type { TcpResources } from "./context.ts";
@@ -29,7 +30,7 @@ export class TcpProtocol implements TransportProtocol {
   readonly context: TcpContext;
 
   constructor(network: NetworkLayer, resources: TcpResources) {
-    this.context = new TcpContext(network, resources, Endpoint.ofTcb);
+    this.context = new TcpContext(network, resources, Endpoint.ofTcb, onTimer);
   }
 
   /** The sysctls of this stack's TCP. */

@@ -3,6 +3,7 @@
 
 import { seqAdd, seqDiff, seqGe, seqGt } from "../../base/seqnum.ts";
 import { $ack, F_DATA_SACKED, F_DSACK_TLP, F_NOT_DUP, F_UNA_ADVANCED } from "./ack-state.ts";
+import { currentMss } from "./mss.ts";
 import { endReduction, initReduction } from "./prr.ts";
 import { timeoutMinUs } from "./rack.ts";
 import { retransmitRecord } from "./retransmit.ts";
@@ -10,7 +11,6 @@ import { schedule } from "./schedule.ts";
 import { armRetransmit, rearmRetransmit, sendProbe } from "./sender.ts";
 import { CA_CWR, CA_OPEN, RTO_INITIAL_US, RTX_RETRANSMIT, RTX_TLP } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
-import { currentMss } from "./transmit.ts";
 import { keepOpen } from "./undo.ts";
 
 // @rfc 8985 7.2

@@ -4,7 +4,6 @@
 
 import { setU32 } from "../../base/bytes.ts";
 import { seqAdd, seqDiff, seqGt, seqLe } from "../../base/seqnum.ts";
-import type { TcpEndpointOptions } from "../endpoints.ts";
 import { IPV4, type IpAddr } from "../ip-addr.ts";
 import type { NetError } from "../net-error.ts";
 import { GSO_TCPV4, GSO_TCPV6, type PacketBuffer } from "../stack/packet-buffer.ts";
@@ -19,13 +18,11 @@ import {
   setTcpChecksum,
   TCP_CHECKSUM_OFFSET,
   TCP_HEADER_BYTES,
-  TCP_HEADER_BYTES_MAX,
   TCP_PROTOCOL,
   URG,
 } from "../wire/tcp.ts";
 import {
   padOptions,
-  TIMESTAMPS_BYTES,
   writeAccEcnCounter,
   writeAccEcnHeader,
   writeFastOpen,
@@ -37,87 +34,16 @@ import {
   writeWindowScale,
 } from "../wire/tcp-options.ts";
 import { maySendEct, sendAce } from "./accecn.ts";
-import { counterValue, optionBytes, optionFields, optionSent } from "./accecn-option.ts";
+import { counterValue, optionFields, optionSent } from "./accecn-option.ts";
 import type { AccEcnState } from "./accecn-state.ts";
 import { ackSent } from "./ack-policy.ts";
 import type { TcpContext } from "./context.ts";
 import { ECN_MASK, ECT_0, sendEcnFlags, synEcnFlags } from "./ecn.ts";
+import { advertisedMss, currentRoute, sackBlockCount, sackBytes } from "./mss.ts";
 import type { Segment } from "./segment.ts";
 import { segmentsOf } from "./sent-list.ts";
-import { MSS_DEFAULT_V4, MSS_MIN } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
 import { openWindow, selectWindow } from "./window.ts";
-
-const IPV4_HEADER_BYTES = 20;
-const IPV6_HEADER_BYTES = 40;
-/** IP's 16-bit length field bounds a packet, merged or not. */
-const IP_PACKET_MAX = 65_535;
-const PIECE_BYTES_MAX = 65_216;
-
-const ipHeaderBytes = (route: Route): number =>
-  route.family === IPV4 ? IPV4_HEADER_BYTES : IPV6_HEADER_BYTES;
-
-/** The connection's route, found again when it has become invalid; null when there is none now. */
-export function currentRoute(tcb: Tcb): Route | null {
-  const route = tcb.route;
-  if (route?.isValid) return route;
-  const found = tcb.ctx.network.findRoute(tcb.local, tcb.remote, tcb.options.boundNicId);
-  if (typeof found === "number") {
-    tcb.softError = found;
-    return null;
-  }
-  tcb.route = found;
-  // A larger MTU is taken up with the next look at it (currentMss), as on Linux.
-  if (found.mtu < tcb.pmtu) syncMss(tcb);
-  return found;
-}
-
-// @rfc 9293 MUST-16
-/** Follows the path MTU: MSS counts neither IP nor TCP options (RFC 9293 3.7.1), snd.mss does. */
-export function syncMss(tcb: Tcb): void {
-  const { mtu } = tcb.route as Route;
-  tcb.pmtu = mtu;
-  const probe = tcb.mtuProbe;
-  if (probe !== null && probe.high > mtu) probe.high = mtu;
-  tcb.snd.mss = mtuToMss(tcb, probe !== null && probe.low < mtu ? probe.low : mtu);
-}
-
-/** Payload bytes of a full segment in packets of `mtu` bytes. */
-export function mtuToMss(tcb: Tcb, mtu: number): number {
-  let mss = mtu - ipHeaderBytes(tcb.route as Route) - TCP_HEADER_BYTES;
-  if (tcb.snd.peerMss < mss) mss = tcb.snd.peerMss;
-  const user = tcb.options.maxSegBytes;
-  if (user > 0 && user < mss) mss = user;
-  if (tcb.tsOk) mss -= TIMESTAMPS_BYTES;
-  return mss < MSS_MIN ? MSS_MIN : mss;
-}
-
-export const mssToMtu = (tcb: Tcb, mss: number): number =>
-  mss + (tcb.tsOk ? TIMESTAMPS_BYTES : 0) + TCP_HEADER_BYTES + ipHeaderBytes(tcb.route as Route);
-
-/** The packet that holds the largest segment the peer takes. */
-export const peerMtu = (tcb: Tcb): number =>
-  tcb.snd.peerMss + TCP_HEADER_BYTES + ipHeaderBytes(tcb.route as Route);
-
-/** Payload of a segment without options on this path, by the MTU and the user's wish alone. */
-export function ipMss(tcb: Tcb): number {
-  const route = tcb.route as Route;
-  const mss = route.mtu - ipHeaderBytes(route) - TCP_HEADER_BYTES;
-  const user = tcb.options.maxSegBytes;
-  return Math.max(user > 0 && user < mss ? user : mss, MSS_MIN);
-}
-
-// @rfc 9293 MUST-14 MUST-67
-/** What we tell the peer in our SYN. */
-export function advertisedMss(route: Route, options: TcpEndpointOptions): number {
-  let mss = route.mtu - ipHeaderBytes(route) - TCP_HEADER_BYTES;
-  if (route.advmss > 0 && route.advmss < mss) mss = route.advmss;
-  const user = options.maxSegBytes;
-  if (user > 0 && user < mss) mss = user;
-  return Math.min(Math.max(mss, MSS_MIN), IP_PACKET_MAX - 40);
-}
-
-const sackBytes = (blocks: number): number => (blocks > 0 ? 4 + 8 * blocks : 0);
 
 /** The AccECN option, ECT(1)'s counter first. */
 function writeCounters(tcb: Tcb, b: Uint8Array, start: number, fields: number): number {
@@ -126,39 +52,6 @@ function writeCounters(tcb: Tcb, b: Uint8Array, start: number, fields: number): 
   for (let i = 0; i < fields; i++) at += writeAccEcnCounter(b, at, counterValue(state, i));
   optionSent(tcb);
   return padOptions(b, start, at);
-}
-
-// @rfc 2018 3
-function sackBlockCount(tcb: Tcb): number {
-  if (!tcb.sackOk) return 0;
-  const count = tcb.outOfOrder.count + (tcb.hasDsack ? 1 : 0);
-  const max = tcb.tsOk ? 3 : 4;
-  return count < max ? count : max;
-}
-
-/** Payload bytes of a full segment sent now: less while SACK blocks must be carried. */
-export function currentMss(tcb: Tcb): number {
-  if (tcb.route !== null && tcb.route.mtu !== tcb.pmtu) syncMss(tcb);
-  let mss = tcb.snd.mss;
-  const blocks = sackBlockCount(tcb);
-  if (blocks > 0) mss -= sackBytes(blocks);
-  if (tcb.accEcn !== null) {
-    const fields = optionFields(tcb, sackBytes(blocks) + (tcb.tsOk ? TIMESTAMPS_BYTES : 0));
-    if (fields >= 0) mss -= optionBytes(fields);
-  }
-  // A peer with a tiny buffer: half of its window per segment (Linux's tcp_bound_to_half_wnd).
-  const maxWnd = tcb.snd.maxWnd;
-  if (maxWnd > 0 && maxWnd >> 1 < mss) mss = Math.max(maxWnd > 536 ? maxWnd >> 1 : maxWnd, MSS_MIN);
-  return mss;
-}
-
-/** The most data in one piece of the send queue: a whole packet's worth, but no more than half a window. */
-export function pieceBytes(tcb: Tcb): number {
-  const mss = currentMss(tcb);
-  const { maxWnd } = tcb.snd;
-  const half = maxWnd > MSS_DEFAULT_V4 ? maxWnd >> 1 : maxWnd;
-  const most = half > 0 && half < PIECE_BYTES_MAX ? half : PIECE_BYTES_MAX;
-  return most <= mss ? mss : most - (most % mss);
 }
 
 /** Pacing: the next data waits as long as this much takes at the pacing rate. */
@@ -170,28 +63,6 @@ function paceAfter(tcb: Tcb, length: number): void {
   // Time by which the last departure was late counts for this one, up to half.
   const late = tcb.nextSendNs > 0 && now > tcb.nextSendNs ? now - tcb.nextSendNs : 0;
   tcb.nextSendNs = now + Math.ceil(ns - Math.min(ns / 2, late));
-}
-
-/** Linux's tcp_tso_autosize: about a millisecond's worth of data, more on short paths. */
-function autosizeSegs(tcb: Tcb, mss: number, gsoMax: number): number {
-  const { minTsoSegs, tsoRttLog } = tcb.ctx.settings;
-  let bytes = tcb.loss.pacingRate / 1024;
-  const r = tcb.rtt.minRttUs >>> tsoRttLog;
-  if (r < 32) bytes += gsoMax / 2 ** r;
-  if (bytes > gsoMax) bytes = gsoMax;
-  return Math.max(Math.floor(bytes / mss), tcb.congestion.minTsoSegs?.(tcb) ?? minTsoSegs);
-}
-
-/** The most payload one packet may carry: many segments when the link segments for us. */
-export function burstBytesMax(tcb: Tcb, mss: number): number {
-  const route = tcb.route;
-  if (route === null || route.gsoBytesMax <= mss) return mss;
-  const auto = autosizeSegs(tcb, mss, route.gsoBytesMax) * mss;
-  const room =
-    Math.min(route.gsoBytesMax, IP_PACKET_MAX) - IPV6_HEADER_BYTES - TCP_HEADER_BYTES_MAX;
-  if (room <= mss) return mss;
-  const most = room - (room % mss);
-  return auto < most ? auto : most;
 }
 
 /** RFC 9293 3.4: an ACK must carry SND.NXT, but never beyond a window that was taken back. */
@@ -268,11 +139,12 @@ function attachPayload(tcb: Tcb, pkt: PacketBuffer, position: number, length: nu
   const ring = tcb.sendRing;
   if (ring.contiguous(position) >= length) {
     pkt.fragBytes = ring.bytes;
+    pkt.fragSlabAt = ring.slabAt;
     pkt.fragOffset = ring.indexOf(position);
     pkt.fragLength = length;
     return;
   }
-  ring.load(position, pkt.bytes, pkt.end, length);
+  ring.load(position, pkt.bytes, pkt.end, length, pkt.slabAt);
   pkt.end += length;
 }
 

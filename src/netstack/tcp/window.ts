@@ -15,9 +15,8 @@ const RECEIVE_BUFFER_CEILING = 1 << 30;
 /** The largest window the buffer may ever grow to decides the scale. */
 export function initialScale(ctx: TcpContext, options: TcpEndpointOptions): number {
   const max = options.receiveBufferLocked ? options.receiveBufferBytes : receiveBufferMax(ctx);
-  let shift = 0;
-  while (shift < WSCALE_MAX && 65_535 * 2 ** shift < max) shift++;
-  return shift;
+  const windows = Math.ceil(max / 65_535);
+  return windows <= 1 ? 0 : Math.min(32 - Math.clz32(windows - 1), WSCALE_MAX);
 }
 
 /** The window of a SYN or SYN-ACK: whole segments, unscaled (RFC 7323 2.2). */

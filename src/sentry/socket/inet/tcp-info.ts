@@ -6,62 +6,6 @@ import type { TcpInfo } from "../../../netstack/index.ts";
 
 export const TCP_INFO_BYTES = 248;
 
-export function newTcpInfo(): TcpInfo {
-  return {
-    state: 0,
-    caState: 0,
-    retransmits: 0,
-    probes: 0,
-    backoff: 0,
-    options: 0,
-    sndWscale: 0,
-    rcvWscale: 0,
-    rtoUs: 0,
-    atoUs: 0,
-    sndMss: 0,
-    rcvMss: 0,
-    unacked: 0,
-    sacked: 0,
-    lost: 0,
-    retrans: 0,
-    lastDataSentMs: 0,
-    lastDataRecvMs: 0,
-    lastAckRecvMs: 0,
-    pmtu: 0,
-    rcvSsthresh: 0,
-    rttUs: 0,
-    rttvarUs: 0,
-    sndSsthresh: 0,
-    sndCwnd: 0,
-    advmss: 0,
-    reordering: 0,
-    rcvRttUs: 0,
-    rcvSpace: 0,
-    totalRetrans: 0,
-    bytesAcked: 0,
-    bytesReceived: 0,
-    segsOut: 0,
-    segsIn: 0,
-    notsentBytes: 0,
-    minRttUs: 0,
-    dataSegsIn: 0,
-    dataSegsOut: 0,
-    delivered: 0,
-    deliveredCe: 0,
-    deliveryRate: 0,
-    busyTimeUs: 0,
-    rwndLimitedUs: 0,
-    sndbufLimitedUs: 0,
-    bytesSent: 0,
-    bytesRetrans: 0,
-    dsackDups: 0,
-    reordSeen: 0,
-    rcvOooPack: 0,
-    sndWnd: 0,
-    rcvWnd: 0,
-  };
-}
-
 /** Writes the struct at the start of out, which holds TCP_INFO_BYTES. */
 export function encodeTcpInfo(out: Uint8Array, i: TcpInfo, maxPacingRate: number): void {
   out.fill(0, 0, TCP_INFO_BYTES);

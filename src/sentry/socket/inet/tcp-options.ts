@@ -25,10 +25,10 @@ import {
 } from "../../../abi/tcp.ts";
 import { byteString, i32Le, putByteString, setU32Le } from "../../../base/bytes.ts";
 import { MS, SECOND } from "../../../base/clock.ts";
-import { CONGESTION_CONTROLS } from "../../../netstack/index.ts";
+import { CONGESTION_CONTROLS, newTcpInfo } from "../../../netstack/index.ts";
 import type { Task } from "../../kernel/task.ts";
 import type { StreamSocket } from "./stream-socket.ts";
-import { encodeTcpInfo, newTcpInfo, TCP_INFO_BYTES } from "./tcp-info.ts";
+import { encodeTcpInfo, TCP_INFO_BYTES } from "./tcp-info.ts";
 
 const CONGESTION_NAME_BYTES = 16;
 const MSS_MIN = 88;

@@ -1,0 +1,235 @@
+// The stack alone: two of them joined in memory. Throughput, connections, the cost of a small segment, what
+// an idle connection holds, and whether any of it grows with the number of connections. "native" is the npm
+// package `tcpip` (lwIP in WebAssembly) where it can be found, on the same transfer.
+
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import type { TcpEndpoint } from "../src/netstack/index.ts";
+import { median, type Row } from "./harness.ts";
+import { tcpipThroughput } from "./stack-tcpip.ts";
+import { PORT, World, type WorldConfig } from "./stack-world.ts";
+
+const BIG_WRITE = 256 * 1024;
+/**
+ * Figures are per second of this process's CPU time, the collector's and compiler's threads included, and of
+ * the best slice of many: the machine has other users.
+ */
+const SLICE_MS = 40;
+const SLICES = 40;
+const SHORT_SLICE_MS = 10;
+const WARM_UP_MS = 600;
+const SMALL_BYTES = 64;
+const SMALL_BURST = 32;
+const IDLE_CONNECTIONS = 100_000;
+const CONNECTIONS_PER_PORT = 20_000;
+
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1_000;
+}
+
+/** The most of what `work` counts per millisecond, over the slices. */
+function bestRate(work: () => number): number {
+  for (const until = performance.now() + WARM_UP_MS; performance.now() < until; ) work();
+  let best = 0;
+  for (let i = 0; i < SLICES; i++) {
+    const started = cpuMs();
+    let count = 0;
+    for (const until = performance.now() + SLICE_MS; performance.now() < until; ) count += work();
+    best = Math.max(best, count / (cpuMs() - started));
+  }
+  return best;
+}
+
+/** Gbit/s of one connection, writer and reader taking turns as their buffers allow. */
+function throughput(config: WorldConfig, isGreedy: boolean): number {
+  const world = new World(config);
+  const [client, server] = world.connect(world.listen());
+  const src = new Uint8Array(BIG_WRITE).fill(0x61);
+  const dst = new Uint8Array(BIG_WRITE);
+  const bytesPerMs = bestRate(() => {
+    // Until it is turned away, or only so much as the nearest cache holds.
+    while (client.write(src, 0, src.length, 0) === src.length && isGreedy);
+    world.settle();
+    let bytes = 0;
+    for (let n = server.read(dst, 0, dst.length, false); n > 0; ) {
+      bytes += n;
+      n = server.read(dst, 0, dst.length, false);
+    }
+    world.settle();
+    return bytes;
+  });
+  world.close();
+  return (bytesPerMs * 8) / 1e6;
+}
+
+/** Connects, accepts, closes both ways; per second. */
+function connectsPerSecond(): number {
+  const world = new World();
+  const listener = world.listen();
+  const perMs = bestRate(() => {
+    const [client, server] = world.connect(listener);
+    // The server closes first: its TIME-WAIT does not hold the client's port.
+    server.close();
+    client.close();
+    world.settle();
+    return 1;
+  });
+  world.close();
+  return perMs * 1_000;
+}
+
+interface Connections {
+  clients: TcpEndpoint[];
+  servers: TcpEndpoint[];
+}
+
+/** Opens `count` connections over as many ports as they need. */
+function openMany(world: World, count: number): Connections {
+  const clients: TcpEndpoint[] = [];
+  const servers: TcpEndpoint[] = [];
+  for (let port = PORT; clients.length < count; port++) {
+    const listener = world.listen(port);
+    for (let i = 0; i < CONNECTIONS_PER_PORT && clients.length < count; i++) {
+      const [client, server] = world.connect(listener, port);
+      clients.push(client);
+      servers.push(server);
+    }
+  }
+  return { clients, servers };
+}
+
+/** Microseconds that B spends on one small segment (its ACKs and the reading included), round robin over all. */
+function smallSegmentUs(connections: number): number {
+  const world = new World();
+  const { clients, servers } = openMany(world, connections);
+  const src = new Uint8Array(SMALL_BYTES).fill(0x61);
+  const dst = new Uint8Array(64 * 1024);
+  for (const client of clients) client.options.noDelay = true;
+  let next = 0;
+  let spentMs = 0;
+  const round = (): void => {
+    for (let i = 0; i < SMALL_BURST; i++) {
+      clients[(next + i) % connections].write(src, 0, SMALL_BYTES, 0);
+    }
+    const started = performance.now();
+    world.pair.b.pump();
+    for (let i = 0; i < SMALL_BURST; i++) {
+      servers[(next + i) % connections].read(dst, 0, dst.length, false);
+    }
+    spentMs += performance.now() - started;
+    next = (next + SMALL_BURST) % connections;
+    world.settle();
+  };
+  for (const until = performance.now() + WARM_UP_MS; performance.now() < until; ) round();
+  let best = Number.POSITIVE_INFINITY;
+  // Too short a time for the CPU clock: by the wall's, between two other users.
+  for (let i = 0; i < (SLICES * SLICE_MS) / SHORT_SLICE_MS; i++) {
+    spentMs = 0;
+    let rounds = 0;
+    for (const until = performance.now() + SHORT_SLICE_MS; performance.now() < until; rounds++)
+      round();
+    best = Math.min(best, spentMs / (rounds * SMALL_BURST));
+  }
+  world.close();
+  return best * 1_000;
+}
+
+function collector(): () => void {
+  setFlagsFromString("--expose-gc");
+  return runInNewContext("gc") as () => void;
+}
+
+function heldBytes(gc: () => void): number {
+  gc();
+  const { heapUsed, external, arrayBuffers } = process.memoryUsage();
+  return heapUsed + Math.max(external, arrayBuffers);
+}
+
+/** Bytes per idle connection: each of IDLE_CONNECTIONS with both ends here, so divided by twice as many. */
+function idleBytes(gc: () => void): number {
+  const world = new World();
+  const warm = world.connect(world.listen(PORT - 1), PORT - 1);
+  const before = heldBytes(gc);
+  const { clients, servers } = openMany(world, IDLE_CONNECTIONS / 2);
+  const bytes = heldBytes(gc) - before;
+  if (warm.length + clients.length + servers.length < IDLE_CONNECTIONS) {
+    throw new Error("connections are missing");
+  }
+  world.close();
+  return bytes / IDLE_CONNECTIONS;
+}
+
+/** Bytes of heap allocated per packet of a stream; runs in which the collector ran are left out. */
+function allocatedPerPacket(): number {
+  const world = new World();
+  const [client, server] = world.connect(world.listen());
+  const src = new Uint8Array(BIG_WRITE).fill(0x61);
+  const dst = new Uint8Array(BIG_WRITE);
+  const nic = world.b.nics[1];
+  const batch = (): void => {
+    for (let i = 0; i < 4; i++) {
+      client.write(src, 0, src.length, 0);
+      world.settle();
+      while (server.read(dst, 0, dst.length, false) > 0);
+      world.settle();
+    }
+  };
+  for (let i = 0; i < 500; i++) batch();
+  world.clock.isHeld = true;
+  const samples: number[] = [];
+  for (let i = 0; i < 500; i++) {
+    const packets = nic.counters.rxPackets + nic.counters.txPackets;
+    const before = process.memoryUsage().heapUsed;
+    batch();
+    const bytes = process.memoryUsage().heapUsed - before;
+    const count = nic.counters.rxPackets + nic.counters.txPackets - packets;
+    if (bytes >= 0 && count > 0) samples.push(bytes / count);
+  }
+  world.close();
+  return median(samples);
+}
+
+const row = (name: string, unit: string, target: string, netcell: number | null): Row => ({
+  name: `stack: ${name}`,
+  unit,
+  target,
+  native: null,
+  netcell,
+});
+
+export async function stack(only: (name: string) => boolean): Promise<Row[]> {
+  const rows: Row[] = [];
+  const gc = collector();
+  const add = async (
+    name: string,
+    unit: string,
+    target: string,
+    run: () => number,
+  ): Promise<void> => {
+    if (!only(`stack: ${name}`)) return;
+    rows.push(row(name, unit, target, run()));
+    // The slab hears of what the last world left only between two turns of the loop.
+    gc();
+    await new Promise((go) => setImmediate(go));
+  };
+  // First: what other worlds leave behind would be counted.
+  await add("idle connection", "bytes", "<= 3000", () => idleBytes(gc));
+  await add("TCP, 64 KiB segments", "Gbit/s", ">= 8", () =>
+    throughput({ hasOffload: true }, false),
+  );
+  if (only("stack: TCP, MTU 1500")) {
+    const netcell = throughput({}, false);
+    const native = await tcpipThroughput(SLICE_MS * SLICES);
+    gc();
+    rows.push({ ...row("TCP, MTU 1500", "Gbit/s", ">= 1.5, 8x tcpip", netcell), native });
+  }
+  await add("TCP, MTU 1500, buffers full", "Gbit/s", ">= 1.5", () => throughput({}, true));
+  await add("connect and close", "per s", ">= 40000", connectsPerSecond);
+  for (const n of [1, 10, 1_000, 100_000]) {
+    const name = `small segment received, ${n} connection${n === 1 ? "" : "s"}`;
+    await add(name, "us", n === 1 ? "<= 1.5 us" : "flat", () => smallSegmentUs(n));
+  }
+  await add("heap allocated per packet", "bytes", "0", allocatedPerPacket);
+  return rows;
+}
