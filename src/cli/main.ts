@@ -78,6 +78,23 @@ function program(early: StartedProcesses | null): Command {
       process.exitCode = await run([name, ...args], flags, early);
     });
   netcell
+    .command("list")
+    .description("list the sandboxes that run, of this user (root: of all)")
+    .option("--json", "as JSON")
+    .action(async (flags: { json?: boolean }) => {
+      const { list } = await import("./sandboxes.ts");
+      process.exitCode = await list(flags.json === true);
+    });
+  netcell
+    .command("kill")
+    .description("send a signal to the program of a sandbox")
+    .argument("<id>", "as netcell list shows it; its beginning is enough")
+    .argument("[signal]", "name or number (default: TERM)")
+    .action(async (id: string, signal: string | undefined) => {
+      const { kill } = await import("./sandboxes.ts");
+      process.exitCode = await kill(id, signal);
+    });
+  netcell
     .command("doctor")
     .description("say what this machine offers and what is in force")
     .option("--json", "as JSON")

@@ -5,6 +5,7 @@ import { exitStatusOf, NetcellError } from "../sandbox/errors.ts";
 import type { Refusal } from "../sandbox/options.ts";
 import { adoptOrphans, reapOrphans } from "../sandbox/orphans.ts";
 import { type Process, shellStatus } from "../sandbox/process.ts";
+import { Registration } from "../sandbox/registry.ts";
 import { startIn } from "../sandbox/sandbox.ts";
 import type { StartedProcesses } from "../sandbox/start-processes.ts";
 import { passThrough } from "../sandbox/terminal.ts";
@@ -96,9 +97,11 @@ export async function run(
   const sandbox = await startIn(early, { ...sandboxOptions(flags), onRefused: reportRefusal });
   const signals = new SignalForwarder(sandbox);
   signals.listen();
+  let registration: Registration | null = null;
   try {
     const child = await sandbox.spawn(argv, options);
     signals.started(child);
+    registration = new Registration(argv, (signal) => child.kill(signal));
     leaveGarbageAlone();
     return await follow(child, hasTerminal);
   } catch (error) {
@@ -107,6 +110,7 @@ export async function run(
     return signals.endedBy === 0 ? exitStatusOf(error) : SIGNALLED + signals.endedBy;
   } finally {
     signals.stop();
+    registration?.close();
     await sandbox.close();
     await reapOrphans(ORPHANS_MS);
   }

@@ -4,6 +4,7 @@
 import { EMSGSIZE, EPROTO } from "../abi/errno.ts";
 import {
   SYS_close,
+  SYS_getsockopt,
   SYS_recvmsg,
   SYS_sendmsg,
   SYS_sendto,
@@ -175,6 +176,17 @@ export const SHUT_WR = 1;
 export const SHUT_RDWR = 2;
 export function shutdown(fd: number, how: number): number {
   return sys(SYS_shutdown, fd, how, 0, 0, 0, 0);
+}
+
+const SO_PEERCRED = 17;
+/** Whose process is at the other end of a connected socket (SO_PEERCRED), or -errno. */
+export function peerUid(fd: number): number {
+  const credentials = new Int32Array(3);
+  const length = new Int32Array([credentials.byteLength]);
+  const at = addressOf(new Uint8Array(credentials.buffer));
+  const lengthAt = addressOf(new Uint8Array(length.buffer));
+  const r = sys(SYS_getsockopt, fd, SOL_SOCKET, SO_PEERCRED, at, lengthAt, 0);
+  return r < 0 ? r : credentials[1] >>> 0;
 }
 
 const SO_SNDBUF = 7;
