@@ -17,6 +17,7 @@ export default defineConfig({
         test: {
           name: "e2e",
           include: ["test/**/*.test.ts"],
+          exclude: ["test/long/**"],
           pool: "forks",
           fileParallelism: false,
           testTimeout: 60_000,
@@ -29,6 +30,7 @@ export default defineConfig({
           name: "long",
           include: ["test/long/**/*.test.ts"],
           pool: "forks",
+          fileParallelism: false,
           testTimeout: 3_600_000,
         },
       },

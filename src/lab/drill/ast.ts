@@ -8,6 +8,8 @@ export interface Script {
   init: Command | null;
   events: ScriptEvent[];
   cleanup: Command | null;
+  /** The event that must fail, for the script says so; null: none. */
+  failure: Place | null;
 }
 
 export interface Command {

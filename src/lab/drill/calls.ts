@@ -24,6 +24,8 @@ const NEVER = Number.POSITIVE_INFINITY;
 const MSG_DONTWAIT = 0x40;
 
 const CLOSED = 7;
+const IPPROTO_TCP = 6;
+const IPPROTO_UDP = 17;
 const SOCK_NONBLOCK = 0o4000;
 const O_NONBLOCK = 0o4000;
 type Handler = (p: DrillProcess, a: Expr[], c: CallSpec) => Call;
@@ -48,6 +50,10 @@ function socketCall(p: DrillProcess, a: Expr[], c: CallSpec): Result {
   if (a[0].kind !== "ellipsis") family = numberOf(a[0]) === AF_INET ? IPV4 : IPV6;
   const type = numberOf(a[1]);
   const isStream = (type & 0xf) === 1;
+  const protocol = a[2] === undefined || a[2].kind === "ellipsis" ? 0 : numberOf(a[2]);
+  if (protocol !== 0 && protocol !== (isStream ? IPPROTO_TCP : IPPROTO_UDP)) {
+    return "EPROTONOSUPPORT";
+  }
   const made = isStream ? stack.endpoints.tcp(family) : stack.endpoints.udp(family);
   if (typeof made === "number") return resultOf(made);
   const socket = isStream

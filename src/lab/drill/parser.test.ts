@@ -76,6 +76,29 @@ describe("parseScript", () => {
     expect(parseScript(nested, new Map(), new Set(["B"])).events).toEqual([]);
   });
 
+  it("takes a failure that the script announces for a pass, and its absence for a failure", () => {
+    const wrong = "0 socket(..., SOCK_STREAM, IPPROTO_UDP) = 3";
+    expect(runScript(wrong).state).toBe("failed");
+    expect(runScript(`// Failure: no such protocol\n${wrong}`).state).toBe("passed");
+    const right = "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3";
+    expect(runScript(`// Failure: none\n${right}`)).toMatchObject({ state: "failed", line: 2 });
+  });
+
+  it("runs a script in the family of the addresses that it names", () => {
+    const text = "--local_ip=192.168.0.2\n0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3";
+    expect(runScript(text, { family: "ipv6" })).toMatchObject({ state: "passed", family: "ipv4" });
+  });
+
+  it("answers any bytes with an outcome at a place", () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
+        const text = Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
+        expect(runScript(text).message).not.toMatch(/internal error/);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   it("answers any text with an outcome at a place", () => {
     const words = fc.constantFrom(
       ..."0 +.1 +0...1 * < > S S. P. . 0:0(0) 1:1001(1000) ack 1 win 100 <mss 1,nop> <...> socket( ... , ) = 3 -1 EINVAL ` %{ }% [ ] { } | // icmp udp (1) \n".split(

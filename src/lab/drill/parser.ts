@@ -20,7 +20,8 @@ export function parseScript(
   const all = new Map(defines);
   for (const [key, value] of options) if (key.startsWith("define:")) all.set(key.slice(7), value);
   const scanner = all.size === 0 ? s : redefine(s, all);
-  const script: Script = { options, init: null, events: [], cleanup: null };
+  const lines = text.split("\n");
+  const script: Script = { options, init: null, events: [], cleanup: null, failure: null };
   if (scanner.peek() === "`") script.init = parseCommand(scanner);
   while (!scanner.isEnd) {
     if (scanner.peek() === "`") {
@@ -29,10 +30,16 @@ export function parseScript(
       break;
     }
     if (script.events.length >= EVENTS_MAX) throw scanner.error("too many events");
-    script.events.push(parseEvent(scanner));
+    const event = parseEvent(scanner);
+    if (isSaidToFail(lines, event.place.line)) script.failure ??= event.place;
+    script.events.push(event);
   }
   return script;
 }
+
+/** `// Failure: ...` in the line above: the script tests the checks, and this event has to fail. */
+const isSaidToFail = (lines: readonly string[], line: number): boolean =>
+  /^\s*\/\/ Failure:/.test(lines[line - 2] ?? "");
 
 const NO_WORDS: ReadonlySet<string> = new Set();
 

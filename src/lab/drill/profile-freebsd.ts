@@ -169,6 +169,7 @@ function option(level: number, name: number): Setting | undefined {
 export const FREEBSD: Profile = {
   words: new Set(["FreeBSD"]),
   settings: {
+    softwareGso: 0,
     // The base stack has neither RACK nor tail loss probes, and SYNs are backed off from the first.
     recovery: 0,
     earlyRetrans: 0,

@@ -333,6 +333,10 @@ export class Stack implements NetworkLayer {
     return this.ipv6.send(path, pkt, dontFragment);
   }
 
+  get linkDrops(): number {
+    return this.counters.dropLinkFull;
+  }
+
   /** A packet with its IP header at pkt.start: to ourselves, to the link, or both. Takes the packet. */
   output(path: Path, pkt: PacketBuffer): void {
     if (path.isLoopback) {

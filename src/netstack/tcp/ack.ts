@@ -2,7 +2,6 @@
 // list and bytes off the ring, samples the RTT, updates the window, and lets recovery.ts judge the rest.
 
 import { seqAdd, seqDiff, seqGt, seqLe, seqLt, seqMin } from "../../base/seqnum.ts";
-import { Ready } from "../readiness.ts";
 import { FIN, SYN } from "../wire/tcp.ts";
 import { receiveAce } from "./accecn.ts";
 import {
@@ -25,7 +24,7 @@ import {
   REXMIT_NONE,
 } from "./ack-state.ts";
 import { challengeAck } from "./challenge.ts";
-import { CHRONO_BUSY, CHRONO_SNDBUF, chronoStop } from "./chrono.ts";
+import { CHRONO_BUSY, chronoStop } from "./chrono.ts";
 import { receiveEcnEcho } from "./ecn.ts";
 import { onProbeAcked } from "./mtu-probe.ts";
 import { noteReordering, rackAdvance, rackUpdateReorderWindow } from "./rack.ts";
@@ -256,43 +255,11 @@ function releaseBytes(tcb: Tcb, ack: number): void {
   tcb.bytesAcked += bytes;
   snd.base = dataAck;
   tcb.sendRing.release(bytes, dataAck === snd.end);
-  onSpaceFreed(tcb);
 }
 
 /** Sets the probe timer or, where no probe is wanted, the retransmission timer. */
 export function setTransmitTimer(tcb: Tcb): void {
   if (!scheduleProbe(tcb, true)) rearmRetransmit(tcb);
-}
-
-/** Segments that a growing send buffer has room for at least, twice over. */
-const SEND_SEGMENTS_MIN = 10;
-
-/** Tells the writer when a third of the buffer is free again, if it was turned away; grows the buffer. */
-function onSpaceFreed(tcb: Tcb): void {
-  const options = tcb.options;
-  if (!options.sendBufferLocked && !tcb.ctx.rings.isUnderPressure) {
-    // As Linux's tcp_sndbuf_expand: a window kept small by a small buffer must not keep the buffer small.
-    const wanted = 2 * Math.max(SEND_SEGMENTS_MIN, tcb.cwnd) * tcb.snd.mss;
-    if (wanted > options.sendBufferBytes) {
-      options.sendBufferBytes = Math.min(wanted, tcb.ctx.limits.socketBufferBytesMax);
-    }
-  }
-  if (tcb.isWriteBlocked && isWritable(tcb)) {
-    tcb.isWriteBlocked = false;
-    chronoStop(tcb, CHRONO_SNDBUF);
-    tcb.events |= Ready.Write;
-  }
-}
-
-/** TCP_NOTSENT_LOWAT, or the stack's. */
-export const notsentLowat = (tcb: Tcb): number =>
-  tcb.options.notsentLowatBytes > 0 ? tcb.options.notsentLowatBytes : tcb.ctx.settings.notsentLowat;
-
-export function isWritable(tcb: Tcb): boolean {
-  const options = tcb.options;
-  const queued = tcb.queued;
-  if (3 * queued > 2 * options.sendBufferBytes && queued > 0) return false;
-  return 2 * seqDiff(tcb.snd.end, tcb.snd.nxt) < notsentLowat(tcb);
 }
 
 // @rfc 6298 3

@@ -3,7 +3,6 @@
 import { seqAdd, seqDiff, seqLt } from "../../base/seqnum.ts";
 import { WRITE_EOR, WRITE_MORE, WRITE_URGENT, WRITE_ZEROCOPY } from "../endpoints.ts";
 import { NetErr, type NetError } from "../net-error.ts";
-import { isWritable, notsentLowat } from "./ack.ts";
 import { sendAck } from "./ack-policy.ts";
 import { CHRONO_BUSY, chronoStart } from "./chrono.ts";
 import { isEarlyChild } from "./fastopen.ts";
@@ -13,7 +12,8 @@ import { limitFinWait2 } from "./on-segment.ts";
 import { rateCheckAppLimited } from "./rate.ts";
 import { forgetUrgent } from "./receiver.ts";
 import { RESERVE_BLOCK_BYTES } from "./ring-pool.ts";
-import { output, restartAfterIdle } from "./sender.ts";
+import { isWritable, notsentLowat, sendMemory } from "./send-memory.ts";
+import { output, outputOne, restartAfterIdle } from "./sender.ts";
 import {
   CLOSE_WAIT,
   CLOSED,
@@ -72,7 +72,7 @@ export function writeUser(
     snd.isUrgent = true;
   }
   const isMoreComing = (flags & WRITE_MORE) !== 0;
-  if (!isMoreComing) snd.pushSeq = snd.end;
+  if (!isMoreComing) pushTail(tcb);
   if ((flags & WRITE_EOR) !== 0 && n === length) {
     if (tcb.recordEnds === null) tcb.recordEnds = [];
     tcb.recordEnds.push(snd.end);
@@ -98,9 +98,10 @@ function fillPieces(tcb: Tcb, src: Uint8Array, offset: number, length: number): 
     const unsent = seqDiff(snd.end, snd.nxt);
     if (seqLt(snd.tailSeq, snd.nxt)) snd.tailSeq = snd.nxt;
     let tail = seqDiff(snd.end, snd.tailSeq);
+    if (unsent <= 0) snd.isTailPushed = false;
     if (unsent <= 0 || tail >= goal || isRecordEnd(tcb)) {
-      if (tcb.queued >= tcb.options.sendBufferBytes || unsent >= notsentLowat(tcb)) break;
-      snd.tailSeq = snd.end;
+      if (sendMemory(tcb) >= tcb.options.sendBufferBytes || unsent >= notsentLowat(tcb)) break;
+      beginPiece(tcb, goal);
       tail = 0;
     }
     let copy = Math.min(goal - tail, length - n);
@@ -114,9 +115,32 @@ function fillPieces(tcb: Tcb, src: Uint8Array, offset: number, length: number): 
     snd.end = seqAdd(snd.end, copy);
     chronoStart(tcb, CHRONO_BUSY);
     n += copy;
-    if (n < length && snd.tailSeq === snd.nxt) output(tcb, true);
+    if (n >= length || tail + copy < goal) continue;
+    // A full piece with more to come: half a window since the last PSH is worth another one.
+    if (seqDiff(snd.end, snd.pushSeq) > snd.maxWnd >> 1) {
+      pushTail(tcb);
+      output(tcb, true);
+    } else if (snd.tailSeq === snd.nxt) outputOne(tcb);
   }
   return n;
+}
+
+function beginPiece(tcb: Tcb, goal: number): void {
+  const { snd } = tcb;
+  if (snd.isTailPushed && snd.end !== snd.nxt) {
+    if (snd.pushEnds === null) snd.pushEnds = [];
+    snd.pushEnds.push(snd.end);
+  }
+  snd.isTailPushed = false;
+  snd.tailSeq = snd.end;
+  snd.pieceBytes = goal;
+}
+
+/** What has been written so far should not wait. */
+function pushTail(tcb: Tcb): void {
+  const { snd } = tcb;
+  snd.pushSeq = snd.end;
+  snd.isTailPushed = true;
 }
 
 const isRecordEnd = (tcb: Tcb): boolean =>
@@ -127,7 +151,9 @@ export function loadSynData(tcb: Tcb, src: Uint8Array, offset: number, length: n
   const { snd } = tcb;
   if (length <= 0 || !tcb.sendRing.reserve(length, 0)) return 0;
   tcb.sendRing.store(0, src, offset, length);
-  snd.end = snd.pushSeq = seqAdd(snd.end, length);
+  beginPiece(tcb, length);
+  snd.end = seqAdd(snd.end, length);
+  pushTail(tcb);
   if (tcb.fastOpen !== null) tcb.fastOpen.dataBytes = length;
   return length;
 }

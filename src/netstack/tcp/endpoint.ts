@@ -9,7 +9,6 @@ import { type OnReadiness, Ready } from "../readiness.ts";
 import { type ErrorEntry, ErrorQueue, errorAfterTake } from "../stack/error-queue.ts";
 import type { Route } from "../stack/transport.ts";
 import type { TcpInfo } from "../tcp-info.ts";
-import { isWritable } from "./ack.ts";
 import { closeUser, closeWrite, discardUser, loadSynData, readUser, writeUser } from "./calls.ts";
 import { makeCongestionControl } from "./congestion/congestion.ts";
 import type { TcpContext } from "./context.ts";
@@ -21,6 +20,7 @@ import { Notices } from "./notices.ts";
 import { finish, flushEvents } from "./on-segment.ts";
 import { isReusable } from "./on-time-wait.ts";
 import { defaultOptions } from "./options.ts";
+import { isWritable } from "./send-memory.ts";
 import { CLOSED, LISTEN, SYN_RECEIVED, SYN_SENT, TIME_WAIT } from "./state.ts";
 import {
   type Tcb,

@@ -128,10 +128,14 @@ function autosizeSegs(tcb: Tcb, mss: number, gsoMax: number): number {
 /** The most payload one packet may carry: many segments when the link segments for us. */
 export function burstBytesMax(tcb: Tcb, mss: number): number {
   const route = tcb.route;
-  if (route === null || route.gsoBytesMax <= mss) return mss;
-  const auto = autosizeSegs(tcb, mss, route.gsoBytesMax) * mss;
-  const room =
-    Math.min(route.gsoBytesMax, IP_PACKET_MAX) - IPV6_HEADER_BYTES - TCP_HEADER_BYTES_MAX;
+  if (route === null) return mss;
+  let gso = route.gsoBytesMax;
+  if (gso <= mss) {
+    if (tcb.ctx.settings.softwareGso === 0) return mss;
+    gso = IP_PACKET_MAX;
+  }
+  const auto = autosizeSegs(tcb, mss, gso) * mss;
+  const room = Math.min(gso, IP_PACKET_MAX) - IPV6_HEADER_BYTES - TCP_HEADER_BYTES_MAX;
   if (room <= mss) return mss;
   const most = room - (room % mss);
   return auto < most ? auto : most;

@@ -9,6 +9,7 @@ import { acceptThirdAck, countMark } from "./accecn.ts";
 import { processAck } from "./ack.ts";
 import { sendAck } from "./ack-policy.ts";
 import { ackUnacceptable, challengeAck, isLimited } from "./challenge.ts";
+import { setDsack } from "./dsack.ts";
 import { isEarlyChild } from "./fastopen.ts";
 import { endsInFinWait2, finWait2Ns } from "./give-up.ts";
 import { isSynFinDropped, onSynSent } from "./handshake.ts";
@@ -16,6 +17,7 @@ import { updatePacingRate } from "./rate.ts";
 import { processData, takeSynData } from "./receiver.ts";
 import { schedule } from "./schedule.ts";
 import type { Segment } from "./segment.ts";
+import { checkSpace } from "./send-memory.ts";
 import { armRetransmit, output } from "./sender.ts";
 import { EVER_RETRANS } from "./sent-list.ts";
 import {
@@ -63,6 +65,7 @@ export function onSegment(tcb: Tcb, seg: Segment): void {
 /** Sends what the event left to send and tells the owner, once. */
 export function finish(tcb: Tcb): void {
   output(tcb, false);
+  if (tcb.isWriteBlocked) checkSpace(tcb);
   if (tcb.isAckNow) sendAck(tcb);
   flushEvents(tcb);
 }
@@ -112,8 +115,19 @@ function onSynchronized(tcb: Tcb, seg: Segment): void {
   if (!checkSyn(tcb, seg)) return;
   if (!checkAck(tcb, seg)) return;
   if (tcb.accEcn !== null) countMark(tcb, seg);
+  if ((seg.flags & SYN) !== 0) onSynAckAgain(tcb);
   if (!processData(tcb, seg)) return;
   tcb.keepProbes = 0;
+}
+
+/** Simultaneous open: the SYN of the other end's SYN-ACK has been received before (RFC 2883 4). */
+function onSynAckAgain(tcb: Tcb): void {
+  const { rcv } = tcb;
+  if (tcb.sackOk) {
+    tcb.ctx.stats.TCPDSACKOldSent++;
+    setDsack(tcb, rcv.irs, seqAdd(rcv.irs, 1));
+  }
+  tcb.isAckNow = true;
 }
 
 /** While a gateway ponders only a RST matters; repetitions of the SYN are expected. */

@@ -1,6 +1,7 @@
 // Sends lost records again, oldest first, as far as cwnd lets (RFC 6675 5, step C; its NextSeg rule 1).
 
 import { seqAdd, seqDiff, seqGe, seqMin } from "../../base/seqnum.ts";
+import { NetErr } from "../net-error.ts";
 import { ACK, FIN, PSH } from "../wire/tcp.ts";
 import { burstBytesMax, currentMss } from "./mss.ts";
 import { isInReduction } from "./prr.ts";
@@ -9,7 +10,7 @@ import { armRetransmit, isPacedNow } from "./sender.ts";
 import { HAS_FIN, HAS_SYN, LOST, PUSHED, RETRANS, SACKED, type SentRecord } from "./sent-list.ts";
 import { CA_LOSS, CA_RECOVERY, RTX_REORDER, SENT_RECORDS_MAX } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
-import { transmit } from "./transmit.ts";
+import { transmitBurst } from "./transmit.ts";
 import { noteRetransmission } from "./undo.ts";
 
 // @rfc 6675 5b
@@ -31,8 +32,16 @@ export function retransmitLost(tcb: Tcb): void {
   if (mustRearm) armRetransmit(tcb);
 }
 
-/** Sends up to `room` segments of a record again, cutting it there. False: the peer's window ends before. */
-export function retransmitRecord(tcb: Tcb, record: SentRecord, room: number): boolean {
+/**
+ * Sends up to `room` segments of a record again, cutting it there. False: the peer's window ends before, or
+ * our own link is full. A probe (RFC 8985 7.3) repairs nothing yet: it does not count as in flight.
+ */
+export function retransmitRecord(
+  tcb: Tcb,
+  record: SentRecord,
+  room: number,
+  isProbe = false,
+): boolean {
   const { snd, sent, ctx } = tcb;
   if ((record.flags & HAS_SYN) !== 0) return false;
   const mss = currentMss(tcb);
@@ -57,15 +66,22 @@ export function retransmitRecord(tcb: Tcb, record: SentRecord, room: number): bo
   let flags = ACK;
   if (cut === dataEnd && (record.flags & PUSHED) !== 0) flags |= PSH;
   if ((record.flags & HAS_FIN) !== 0) flags |= FIN;
+  const sentUs = record.sentUs;
+  const wasUnderWay = (record.flags & RETRANS) !== 0;
   sent.setRetransmitted(record, ctx.nowUs);
+  if (isProbe && !wasUnderWay) sent.clearRetransmitted(record);
+  if (transmitBurst(tcb, record.seq, length, flags, mss) === NetErr.NoBuffers) {
+    ctx.stats.TCPRetransFail++;
+    sent.unsetRetransmitted(record, sentUs);
+    return false;
+  }
   tcb.totalRetrans += record.segs;
   tcb.bytesRetrans += length;
   ctx.stats.RetransSegs += record.segs;
   if (tcb.caState === CA_RECOVERY) ctx.stats.TCPFastRetrans += record.segs;
   else if (tcb.caState === CA_LOSS) ctx.stats.TCPSlowStartRetrans += record.segs;
-  noteRetransmission(tcb, record.segs);
+  if (!isProbe) noteRetransmission(tcb, record.segs);
   rateOnSend(tcb, record, false);
-  if (transmit(tcb, record.seq, length, flags, mss) !== 0) ctx.stats.TCPRetransFail += record.segs;
   return true;
 }
 

@@ -175,9 +175,9 @@ describe("loss", () => {
     sack(4);
     expect(h.take().map((s) => s.seq)).toEqual([1]);
     expect(h.tcb.caState).toBe(CA_RECOVERY);
-    // PRR leads the flight down to ssthresh; there cwnd arrives at the end.
-    const cwnd = h.tcb.ssthresh;
-    expect(cwnd).toBe(7);
+    // PRR leads the flight down to ssthresh, and the nine segments of the ACK that ends it count for CUBIC.
+    expect(h.tcb.ssthresh).toBe(7);
+    const cwnd = 8;
     h.inject({ flags: ".", seq: 1, ack: 1 + 12 * MSS });
     expect(h.tcb.caState).toBe(CA_OPEN);
     expect(h.tcb.cwnd).toBe(cwnd);

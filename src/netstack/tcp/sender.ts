@@ -1,7 +1,8 @@
 // New data out: how much the windows, Nagle and the cork let go (RFC 9293 3.7.4, 3.8.6.2.1; RFC 5681 4.1).
 // Retransmission is recovery.ts's; the bytes are put on the wire by transmit.ts.
 
-import { seqAdd, seqDiff, seqGe, seqGt, seqLe } from "../../base/seqnum.ts";
+import { seqAdd, seqDiff, seqGe, seqGt, seqLe, seqLt } from "../../base/seqnum.ts";
+import { NetErr } from "../net-error.ts";
 import { ACK, FIN, PSH } from "../wire/tcp.ts";
 import { CHRONO_RWND, CHRONO_SNDBUF, chronoStart, chronoStop } from "./chrono.ts";
 import { isEarlyChild } from "./fastopen.ts";
@@ -13,6 +14,7 @@ import { schedule } from "./schedule.ts";
 import { HAS_FIN, PUSHED } from "./sent-list.ts";
 import {
   CA_OPEN,
+  CA_RECOVERY,
   CLOSE_WAIT,
   CLOSING,
   CORK_NS,
@@ -30,7 +32,7 @@ import {
 } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
 import { scheduleProbe } from "./tlp.ts";
-import { transmit } from "./transmit.ts";
+import { transmitBurst } from "./transmit.ts";
 
 const NEVER = Number.POSITIVE_INFINITY;
 
@@ -55,10 +57,17 @@ export function output(tcb: Tcb, isMoreComing: boolean): void {
   }
   // @rfc 9293 MUST-34 MUST-38
   // A new route may have a smaller MTU.
-  sendNew(tcb, isMoreComing, Math.min(mss, tcb.snd.mss));
+  sendNew(tcb, isMoreComing, Math.min(mss, tcb.snd.mss), false);
 }
 
-function sendNew(tcb: Tcb, isMoreComing: boolean, mss: number): void {
+/** A writer has filled the piece at the head of the queue: one packet of it, if it may go. */
+export function outputOne(tcb: Tcb): void {
+  if (!maySendData(tcb.state) && !isEarlyChild(tcb)) return;
+  const mss = currentMss(tcb);
+  if (currentRoute(tcb) !== null) sendNew(tcb, true, Math.min(mss, tcb.snd.mss), true);
+}
+
+function sendNew(tcb: Tcb, isMoreComing: boolean, mss: number, isOne: boolean): void {
   const snd = tcb.snd;
   const sent = tcb.sent;
   const burst = burstBytesMax(tcb, mss);
@@ -69,7 +78,7 @@ function sendNew(tcb: Tcb, isMoreComing: boolean, mss: number): void {
     if (probed === PROBE_WAIT) return;
   }
   for (;;) {
-    const available = beforeRecordEnd(tcb, seqDiff(snd.end, snd.nxt));
+    const available = inPiece(tcb, seqDiff(snd.end, snd.nxt));
     const halfCwnd = tcb.cwnd > 1 ? tcb.cwnd >> 1 : 1;
     let room = tcb.cwnd - sent.inFlight;
     if (room > halfCwnd) room = halfCwnd;
@@ -91,8 +100,13 @@ function sendNew(tcb: Tcb, isMoreComing: boolean, mss: number): void {
     if (length <= 0) break;
     length = allowed(tcb, length, available, mss, isMoreComing);
     if (length === 0) break;
-    emit(tcb, fitRing(tcb, length, mss), mss);
-    if (snd.finSent) break;
+    if (available > mss && !isOne) {
+      const why = deferral(tcb, available, usable, burst);
+      if (why === WAITS_FOR_CWND) isCwndLimited = true;
+      if (why !== WAITS_NOT) break;
+    }
+    if (!emit(tcb, fitRing(tcb, length, mss), mss)) break;
+    if (snd.finSent || isOne) break;
   }
   if (sent.inFlight >= tcb.cwnd) isCwndLimited = true;
   const hasSent = snd.nxt !== sentBefore;
@@ -131,7 +145,7 @@ export function sendProbe(tcb: Tcb): void {
   if (currentRoute(tcb) === null) return;
   const mss = currentMss(tcb);
   const usable = seqDiff(seqAdd(snd.una, snd.wnd), snd.nxt);
-  const length = Math.min(available, mss);
+  const length = Math.min(inPiece(tcb, available), mss);
   if (length > usable) return;
   emit(tcb, fitRing(tcb, length, mss), mss);
 }
@@ -152,13 +166,58 @@ export function isPacedNow(tcb: Tcb): boolean {
   return true;
 }
 
-/** Bytes up to the next end of a record (MSG_EOR): no segment spans one. */
-function beforeRecordEnd(tcb: Tcb, available: number): number {
+/**
+ * Bytes up to the end of the piece at the head of the queue, or of a record (MSG_EOR): no packet spans one.
+ * Pieces but the last are full, so their ends lie at whole sizes before the last one's beginning.
+ */
+function inPiece(tcb: Tcb, unsent: number): number {
+  const { snd } = tcb;
+  let available = unsent;
+  if (isBeforeTail(tcb)) {
+    available = seqDiff(snd.tailSeq, snd.nxt) % snd.pieceBytes || snd.pieceBytes;
+  }
   const ends = tcb.recordEnds;
   if (ends === null || ends.length === 0) return available;
-  while (ends.length > 0 && seqLe(ends[0], tcb.snd.nxt)) ends.shift();
+  while (ends.length > 0 && seqLe(ends[0], snd.nxt)) ends.shift();
   if (ends.length === 0) return available;
-  return Math.min(available, seqDiff(ends[0], tcb.snd.nxt));
+  return Math.min(available, seqDiff(ends[0], snd.nxt));
+}
+
+const isBeforeTail = (tcb: Tcb): boolean =>
+  tcb.snd.pieceBytes > 0 && seqGt(tcb.snd.tailSeq, tcb.snd.nxt);
+
+const WAITS_NOT = 0;
+const WAITS_FOR_CWND = 1;
+const WAITS_FOR_MORE = 2;
+/** Deferring ends when the next ACK is further away than this, or half a round trip. */
+const ACK_SOON_US = 1_000;
+
+/**
+ * Linux's tcp_tso_should_defer: with an ACK about to come, a packet that the windows would cut small waits
+ * for it, to be a larger one. `available`: bytes in the piece; `usable`: of the peer's window.
+ */
+function deferral(tcb: Tcb, available: number, usable: number, burst: number): number {
+  const { snd, sent, ctx } = tcb;
+  if (tcb.caState >= CA_RECOVERY || seqDiff(ctx.nowUs, tcb.lastTransmitUs) > ACK_SOON_US) {
+    return WAITS_NOT;
+  }
+  const byCwnd = (tcb.cwnd - sent.inFlight) * snd.mss;
+  const limit = Math.min(usable, byCwnd);
+  if (limit >= burst) return WAITS_NOT;
+  if (isBeforeTail(tcb) && limit >= available) return WAITS_NOT;
+  const divisor = ctx.settings.tsoWinDivisor;
+  if (divisor > 0) {
+    if (limit >= Math.floor(Math.min(snd.wnd, tcb.cwnd * snd.mss) / divisor)) return WAITS_NOT;
+  } else if (limit > 3 * snd.mss) return WAITS_NOT;
+  const head = sent.head;
+  if (head === null) return WAITS_NOT;
+  const { srttUs } = tcb.rtt;
+  const ackInUs = seqDiff(head.sentUs, ctx.nowUs) + srttUs;
+  if (ackInUs > Math.min(srttUs / 2, ACK_SOON_US)) return WAITS_NOT;
+  if (byCwnd < usable ? byCwnd <= available : usable <= available) {
+    return byCwnd < usable ? WAITS_FOR_CWND : WAITS_FOR_MORE;
+  }
+  return snd.finQueued ? WAITS_NOT : WAITS_FOR_MORE;
 }
 
 /** The final FIN is not held back by cwnd, with less than a segment of data or none. */
@@ -189,6 +248,7 @@ function allowed(
 function mayBeSmall(tcb: Tcb, isMoreComing: boolean): boolean {
   const snd = tcb.snd;
   // In the middle of the queue: it has no chance to grow.
+  if (isBeforeTail(tcb)) return true;
   if (tcb.recordEnds !== null && tcb.recordEnds.length > 0) return true;
   if (snd.finQueued || (snd.isUrgent && seqGt(snd.up, snd.nxt))) return true;
   if (tcb.options.cork || (isMoreComing && seqLe(snd.pushSeq, snd.nxt))) return false;
@@ -204,8 +264,11 @@ function fitRing(tcb: Tcb, length: number, mss: number): number {
   return contiguous >= mss ? contiguous - (contiguous % mss) : mss;
 }
 
-/** Sends [nxt, nxt + length) for the first time, with the FIN when it is the end of the stream. */
-function emit(tcb: Tcb, length: number, mss: number): void {
+/**
+ * Sends [nxt, nxt + length) for the first time, with the FIN when it is the end of the stream. False: our own
+ * link had no room, and it is as if nothing had been tried.
+ */
+function emit(tcb: Tcb, length: number, mss: number): boolean {
   const snd = tcb.snd;
   const seq = snd.nxt;
   const dataEnd = seqAdd(seq, length);
@@ -213,8 +276,9 @@ function emit(tcb: Tcb, length: number, mss: number): void {
   let end = dataEnd;
   let recordFlags = 0;
   if (tcb.recordEnds !== null && tcb.recordEnds[0] === dataEnd) flags |= PSH;
+  if (snd.pushEnds !== null && isPushEnd(snd.pushEnds, dataEnd)) flags |= PSH;
   if (dataEnd === snd.end) {
-    if (length > 0 && (snd.pushSeq === snd.end || tcb.isProbing)) flags |= PSH;
+    if (length > 0 && (snd.isTailPushed || tcb.isProbing)) flags |= PSH;
     if (snd.finQueued) {
       flags |= FIN;
       end = seqAdd(end, 1);
@@ -226,6 +290,7 @@ function emit(tcb: Tcb, length: number, mss: number): void {
   if ((flags & PSH) !== 0) recordFlags |= PUSHED;
   const { sent, ctx } = tcb;
   const wasIdle = sent.packetsOut === 0;
+  const { rtxKind, rtxNs } = tcb;
   const record = sent.append(seq, end, mss, recordFlags, ctx.nowUs);
   rateOnSend(tcb, record, wasIdle);
   if (isInReduction(tcb)) tcb.loss.prrOut += record.segs;
@@ -245,7 +310,26 @@ function emit(tcb: Tcb, length: number, mss: number): void {
     // The timer is the SYN-ACK's.
   } else if (wasIdle || tcb.rtxNs === NEVER || tcb.rtxKind >= RTX_PERSIST) armRetransmit(tcb);
   else if (tcb.rtxKind === RTX_TLP) rearmRetransmit(tcb);
-  transmit(tcb, seq, length, flags, mss);
+  if (transmitBurst(tcb, seq, length, flags, mss) !== NetErr.NoBuffers) return true;
+  takeBack(tcb, seq, length, record.segs);
+  tcb.rtxKind = rtxKind;
+  tcb.rtxNs = rtxNs;
+  return false;
+}
+
+function takeBack(tcb: Tcb, seq: number, length: number, segs: number): void {
+  const { snd, sent } = tcb;
+  sent.removeTail();
+  snd.nxt = seq;
+  snd.finSent = false;
+  tcb.bytesSent -= length;
+  if (length > 0) tcb.ctx.stats.TCPOrigDataSent -= segs;
+  if (isInReduction(tcb)) tcb.loss.prrOut = Math.max(0, tcb.loss.prrOut - segs);
+}
+
+function isPushEnd(ends: number[], dataEnd: number): boolean {
+  while (ends.length > 0 && seqLt(ends[0], dataEnd)) ends.shift();
+  return ends.length > 0 && ends[0] === dataEnd;
 }
 
 export function armRetransmit(tcb: Tcb): void {

@@ -125,6 +125,20 @@ export class SentList {
     record.older = record.newer = null;
   }
 
+  /** The last record did not get out after all. */
+  removeTail(): void {
+    const record = this.tail as SentRecord;
+    this.uncount(record, record.segs);
+    this.#unlinkTime(record);
+    this.tail = record.prev;
+    if (this.tail === null) this.head = null;
+    else this.tail.next = null;
+    if (this.retransmitHint === record) this.retransmitHint = null;
+    if (this.sackHint === record) this.sackHint = null;
+    this.recordCount--;
+    this.#pool.give(record);
+  }
+
   /** Takes a wholly acknowledged head out. */
   removeHead(): void {
     const record = this.head as SentRecord;
@@ -215,6 +229,11 @@ export class SentList {
   /** Lost, or, when a retransmission was under way, lost again. */
   setLost(record: SentRecord): void {
     if ((record.flags & SACKED) !== 0) return;
+    // Without a hint the search begins at the head, unless nothing waits there (tcp_verify_retransmit_hint).
+    const hint = this.retransmitHint;
+    const isFirst =
+      hint === null ? this.retransOut >= this.lostOut : seqDiff(record.seq, hint.seq) < 0;
+    if (isFirst) this.retransmitHint = record;
     if ((record.flags & LOST) !== 0) {
       if ((record.flags & RETRANS) === 0) return;
       record.flags &= ~RETRANS;
@@ -225,8 +244,6 @@ export class SentList {
       this.lostOut += record.segs;
     }
     this.lostEver += record.segs;
-    const hint = this.retransmitHint;
-    if (hint === null || seqDiff(record.seq, hint.seq) < 0) this.retransmitHint = record;
   }
 
   /** RACK has judged it and need not look again until it is sent. */
@@ -241,6 +258,14 @@ export class SentList {
     record.sentUs = sentUs;
     this.#unlinkTime(record);
     this.#linkNewest(record);
+  }
+
+  /** The repetition did not get out: `sentUs` is when it was sent before. */
+  unsetRetransmitted(record: SentRecord, sentUs: number): void {
+    this.clearRetransmitted(record);
+    record.sentUs = sentUs;
+    this.#unlinkTime(record);
+    if ((record.flags & LOST) === 0) this.#linkOldest(record);
   }
 
   /** The peer threw away what it had SACKed (RFC 2018 8). */

@@ -44,6 +44,8 @@ export class TcpSettings {
   tsoRttLog = 9;
   pacingSsRatio = 200;
   pacingCaRatio = 120;
+  /** A link without segmentation offload gets bursts cut here; 0: it is given single segments. */
+  softwareGso = 1;
   /** The queue below paces (fq): departures are spread at the pacing rate. */
   isPaced = false;
   /** Bit 0 client, 1 server, 2 data in SYN without a cookie, 9 server needs no cookie, 10 all listeners. */

@@ -63,6 +63,12 @@ export class SendState {
   finSent = false;
   /** Where the last piece of unsent data begins: a writer fills it up before the buffer's limit is asked. */
   tailSeq = 0;
+  /** Size of full pieces when the last one was begun: no packet reaches across the end of a piece. */
+  pieceBytes = 0;
+  /** The last piece carries PSH at its end, wherever that will be. */
+  isTailPushed = false;
+  /** Ends of earlier pieces that carry PSH. */
+  pushEnds: number[] | null = null;
   /** Behind the last byte that should not wait (a write without MSG_MORE). */
   pushSeq = 0;
   /** Behind the last segment sent smaller than the MSS (Minshall's Nagle). */
@@ -262,6 +268,8 @@ export class Tcb implements PortHolder {
 
   // TCP_INFO.
   lastSentMs = 0;
+  /** When anything was last sent. */
+  lastTransmitUs = 0;
   lastReceivedMs = 0;
   lastAckMs = 0;
   totalRetrans = 0;

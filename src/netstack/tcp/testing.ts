@@ -111,6 +111,7 @@ export class FakeNetwork implements NetworkLayer {
     pkt.fragBytes = null;
     this.#pool.push(pkt);
   }
+  linkDrops = 0;
   sendPacket(route: Route, pkt: PacketBuffer): NetError | 0 {
     pkt.src.set(route.src);
     pkt.dst.set(route.dst);
@@ -173,6 +174,8 @@ export class Harness {
       rng: new SeededRng(options.seed ?? 1),
       limits: { ...DEFAULT_LIMITS, ...options.limits },
     });
+    // Each segment is one packet and one record, which is what tests of segments want.
+    this.tcp.settings.softwareGso = 0;
     this.network.onSend = (pkt) => this.#record(pkt);
   }
 

@@ -55,6 +55,9 @@ export function onTimer(tcb: Tcb): void {
   reschedule(tcb);
 }
 
+/** Linux's TCP_RESOURCE_PROBE_INTERVAL: senders contend for the local link at a steady pace. */
+const RESOURCE_PROBE_NS = 500_000_000;
+
 function onTransmitTimer(tcb: Tcb): void {
   tcb.rtxNs = NEVER;
   switch (tcb.rtxKind) {
@@ -108,7 +111,16 @@ function onRetransmit(tcb: Tcb): void {
   ctx.stats.TCPTimeouts++;
   enterLoss(tcb);
   tcb.retransmits++;
-  if (tcb.sent.head !== null) retransmitRecord(tcb, tcb.sent.head, 1);
+  if (tcb.sent.head !== null) {
+    const { linkDrops } = ctx.network;
+    if (!retransmitRecord(tcb, tcb.sent.head, 1) && ctx.network.linkDrops !== linkDrops) {
+      // Our own link is full: no fault of the path, so no back-off.
+      armRetransmit(tcb);
+      tcb.rtxNs = ctx.nowNs + RESOURCE_PROBE_NS;
+      schedule(tcb, tcb.rtxNs);
+      return;
+    }
+  }
   if (tcb.backoff < 20) tcb.backoff++;
   armRetransmit(tcb);
 }
@@ -186,6 +198,7 @@ function onPersist(tcb: Tcb): void {
     return;
   }
   tcb.probesOut++;
+  const { linkDrops } = ctx.network;
   if (seqDiff(seqAdd(snd.una, snd.wnd), snd.nxt) > 0) {
     forceOutput(tcb);
   } else {
@@ -193,8 +206,15 @@ function onPersist(tcb: Tcb): void {
     ctx.stats.TCPWinProbe++;
     transmit(tcb, seqAdd(snd.una, -1), 0, ACK, snd.mss);
   }
+  if (tcb.sent.packetsOut > 0) return;
+  if (ctx.network.linkDrops !== linkDrops) {
+    tcb.rtxKind = RTX_PERSIST;
+    tcb.rtxNs = ctx.nowNs + RESOURCE_PROBE_NS;
+    schedule(tcb, tcb.rtxNs);
+    return;
+  }
   if (tcb.backoff < 20) tcb.backoff++;
-  if (tcb.sent.packetsOut === 0) armPersist(tcb, false);
+  armPersist(tcb, false);
 }
 
 function forceOutput(tcb: Tcb): void {

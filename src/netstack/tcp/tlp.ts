@@ -71,7 +71,7 @@ function probe(tcb: Tcb): boolean {
     sent.split(last, seqAdd(last.seq, cut));
     last = sent.tail as typeof last;
   }
-  if (mss === 0 || !retransmitRecord(tcb, last, 1)) return false;
+  if (mss === 0 || !retransmitRecord(tcb, last, 1, true)) return false;
   loss.isProbeRetransmission = true;
   return true;
 }

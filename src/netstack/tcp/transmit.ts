@@ -5,13 +5,14 @@
 import { setU32 } from "../../base/bytes.ts";
 import { seqAdd, seqDiff, seqGt, seqLe } from "../../base/seqnum.ts";
 import { IPV4, type IpAddr } from "../ip-addr.ts";
-import type { NetError } from "../net-error.ts";
+import { NetErr, type NetError } from "../net-error.ts";
 import { GSO_TCPV4, GSO_TCPV6, type PacketBuffer } from "../stack/packet-buffer.ts";
 import type { Route } from "../stack/transport.ts";
 import { finish, pseudoSum, sum16 } from "../wire/checksum.ts";
 import {
   ACK,
   encodeTcp,
+  FIN,
   PSH,
   RST,
   SYN,
@@ -40,6 +41,7 @@ import { ackSent } from "./ack-policy.ts";
 import type { TcpContext } from "./context.ts";
 import { ECN_MASK, ECT_0, sendEcnFlags, synEcnFlags } from "./ecn.ts";
 import { advertisedMss, currentRoute, sackBlockCount, sackBytes } from "./mss.ts";
+import { enterCwr } from "./prr.ts";
 import type { Segment } from "./segment.ts";
 import { segmentsOf } from "./sent-list.ts";
 import type { Tcb } from "./tcb.ts";
@@ -71,6 +73,30 @@ export function ackSeq(tcb: Tcb): number {
   return seqLe(tcb.snd.nxt, edge) || seqDiff(tcb.snd.nxt, edge) < 1 << tcb.snd.wscale
     ? tcb.snd.nxt
     : edge;
+}
+
+/** Sends `length` bytes as one packet or, over a link without segmentation offload, as segments of it. */
+export function transmitBurst(
+  tcb: Tcb,
+  seq: number,
+  length: number,
+  flags: number,
+  mss: number,
+): number {
+  const route = tcb.route;
+  if (length <= mss || route === null || route.gsoBytesMax > mss) {
+    return transmit(tcb, seq, length, flags, mss);
+  }
+  // As a device cuts it: only the last segment carries PSH and FIN.
+  for (let at = 0; at < length; at += mss) {
+    const left = length - at;
+    const isLast = left <= mss;
+    const now = isLast ? flags | PSH : flags & ~(PSH | FIN);
+    const result = transmit(tcb, seqAdd(seq, at), isLast ? left : mss, now, mss);
+    // What follows the first segment counts as sent, and is lost.
+    if (result === NetErr.NoBuffers) return at === 0 ? result : 0;
+  }
+  return 0;
 }
 
 // @rfc 3168 6.1.1b 6.1.2b 6.1.5
@@ -123,6 +149,7 @@ export function transmit(
     pkt.gsoSize = mss;
   }
   if ((flags & ACK) !== 0) ackSent(tcb);
+  tcb.lastTransmitUs = ctx.nowUs;
   const segs = length > mss ? segmentsOf(length, mss) : 1;
   tcb.segsOut += segs;
   if (length > 0) {
@@ -295,5 +322,11 @@ export function send(
     dontFragment = tcb.options.mtuDiscover !== 0;
   }
   ctx.stats.OutSegs++;
-  return ctx.network.sendPacket(route, pkt, dontFragment);
+  const { network } = ctx;
+  const before = network.linkDrops;
+  const result = network.sendPacket(route, pkt, dontFragment);
+  if (network.linkDrops === before || tcb === null) return result;
+  // Linux's NET_XMIT_DROP: congestion of our own link, known at once.
+  enterCwr(tcb);
+  return NetErr.NoBuffers;
 }

@@ -56,6 +56,11 @@ export function slowStart(tcb: Tcb, segs: number): number {
 
 /** Additive increase: one segment more per `perSegs` segments acknowledged. */
 export function increase(tcb: Tcb, perSegs: number, segs: number): void {
+  // Credits gathered at a slower pace are applied gently (Linux's tcp_cong_avoid_ai).
+  if (tcb.cwndCount >= perSegs) {
+    tcb.cwndCount = 0;
+    tcb.cwnd = Math.min(tcb.cwnd + 1, CWND_MAX);
+  }
   tcb.cwndCount += segs;
   if (tcb.cwndCount < perSegs) return;
   const steps = Math.floor(tcb.cwndCount / perSegs);
