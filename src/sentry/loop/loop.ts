@@ -15,6 +15,8 @@ import type { SystrapPlatform } from "../platform/systrap/index.ts";
 const POLL_INTERVAL_NS = 30_000;
 /** Traps handled between two looks at the clock. */
 const TRAPS_PER_CLOCK = 16;
+/** Work that could wait is done after so many of them, if the loop never waits. */
+const POLLS_PER_ATTENTION = 32;
 const SPIN_MIN_NS = 5_000;
 const SPIN_MAX_NS = 200_000;
 const SPIN_START_NS = 60_000;
@@ -41,6 +43,7 @@ export class Loop implements HostPoller {
   readonly #canSpin: boolean;
   #spinNs = SPIN_START_NS;
   #lastPollNs = 0;
+  #polls = 0;
   /** For statistics: times slept, times a spin paid. */
   sleeps = 0;
   spinsPaid = 0;
@@ -87,6 +90,7 @@ export class Loop implements HostPoller {
       const didTimers = this.#runTimers(driver, now);
       if (now - this.#lastPollNs >= POLL_INTERVAL_NS) {
         this.#lastPollNs = now;
+        if (++this.#polls % POLLS_PER_ATTENTION === 0) this.#platform.attend();
         if (this.#dispatch(0) > 0) continue;
       }
       if (didWork || didTimers) continue;
@@ -129,6 +133,7 @@ export class Loop implements HostPoller {
 
   /** Spins if that has paid lately, then sleeps. */
   #wait(driver: KernelDriver, now: number): void {
+    this.#platform.attend();
     this.#clock.calibrate?.(now);
     if (this.#canSpin && !this.#platform.sharesCpu && this.#spin(driver, now)) return;
     this.#sleep(driver);

@@ -31,6 +31,7 @@ export function breakCow(mm: MemoryManager, vma: Vma, pma: Pma, addr: number): n
       page + file.sameSharing(offset, after, true),
     );
   }
+  mm.forkHints.note(page);
   const unit = file.isTight || (vma.prot & PROT_EXEC) !== 0 ? PAGE_BYTES : copyUnit(mm, page);
   const chunk = unit > COPY_BYTES ? page : alignDown(addr, unit);
   const start = page - file.sameSharingBefore(offset, page - Math.max(low, chunk), false);

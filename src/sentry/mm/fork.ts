@@ -1,9 +1,12 @@
 // fork(2): a second address space with the same VMAs. Private pages are shared and become copy-on-write
-// in both. A child with few PMAs has them mapped at once, in one batch; one with many as it touches them.
+// in both, but for those that are certain to be written at once. A child with few PMAs has them mapped at once, in one batch; one with many as it touches them.
 
 import { ENOMEM } from "../../abi/errno.ts";
 import { PROT_WRITE } from "../../abi/mman.ts";
+import { HINT_BYTES } from "./fork-hints.ts";
 import { MemoryManager, type RlimitSource } from "./memory-manager.ts";
+import { PAGE_BYTES } from "./page.ts";
+import { Pma } from "./pma.ts";
 import { VMA_DONTFORK, VMA_LOCKED, VMA_LOCKONFAULT, VMA_WIPEONFORK, type Vma } from "./vma.ts";
 
 export function forkMemory(parent: MemoryManager, rlimits: RlimitSource): MemoryManager | number {
@@ -11,6 +14,7 @@ export function forkMemory(parent: MemoryManager, rlimits: RlimitSource): Memory
   if (space === null) return -ENOMEM;
   const child = new MemoryManager(parent.deps, space, rlimits, parent.layout);
   child.info = parent.info;
+  child.forkHints = parent.forkHints;
   child.brkStart = parent.brkStart;
   child.brkEnd = parent.brkEnd;
   child.barrierRegistrations = parent.barrierRegistrations;
@@ -43,9 +47,14 @@ function mapAll(child: MemoryManager): void {
 /** Gives the child the PMAs of one VMA. The parent's platform mappings are still as they were. */
 function sharePmas(parent: MemoryManager, child: MemoryManager, vma: Vma): void {
   const pmas = parent.pmas;
+  const isHinted = mayCopyNow(parent, vma);
+  if (isHinted) isolateHints(parent, vma);
   let i = pmas.isolate(vma.start, vma.end);
   for (; i < pmas.items.length && pmas.items[i].start < vma.end; i++) {
     const pma = pmas.items[i];
+    if (isHinted && parent.forkHints.nextFrom(pma.start) <= pma.start) {
+      if (copyNow(parent, child, vma, pma)) continue;
+    }
     if (pma.owned) {
       parent.memoryFile.incRef(pma.offset, pma.length);
       pma.cow = true;
@@ -55,6 +64,42 @@ function sharePmas(parent: MemoryManager, child: MemoryManager, vma: Vma): void 
     copy.prot = copy.protFor(vma.prot);
     child.pmas.add(copy);
   }
+}
+
+/** Bytes must not change while they are copied: no other thread may run. */
+function mayCopyNow(parent: MemoryManager, vma: Vma): boolean {
+  const { memoryFile } = parent;
+  return parent.refCount === 1 && (vma.prot & PROT_WRITE) !== 0 && !memoryFile.isTight;
+}
+
+/** Makes every PMA of the VMA lie inside a hint or outside all of them. */
+function isolateHints(parent: MemoryManager, vma: Vma): void {
+  let at = parent.forkHints.nextFrom(vma.start);
+  while (at < vma.end) {
+    const end = at + HINT_BYTES;
+    parent.pmas.isolate(Math.max(vma.start, at), Math.min(vma.end, end));
+    at = parent.forkHints.nextFrom(end);
+  }
+}
+
+/** Gives the child its own copy; the parent, if it is the only owner, writes on without a fault. */
+function copyNow(parent: MemoryManager, child: MemoryManager, vma: Vma, pma: Pma): boolean {
+  if (!pma.owned) return false;
+  const file = parent.memoryFile;
+  const { start, end, length } = pma;
+  if (pma.cow && file.sameSharing(pma.offset, length, true) === length) {
+    if (pma.mapped && parent.addressSpace.protect(start, length, vma.prot) < 0) return false;
+    parent.pmas.version++;
+    pma.cow = false;
+    pma.prot = vma.prot;
+  }
+  const offset = file.allocate(length, PAGE_BYTES, false);
+  if (offset < 0) return false;
+  file.copy(pma.offset, offset, length);
+  const copy = new Pma(start, end, file.fd, offset, true, true, false, false);
+  copy.prot = vma.prot;
+  child.pmas.add(copy);
+  return true;
 }
 
 /** Takes writing away from what became copy-on-write, one command for each stretch. */

@@ -267,6 +267,34 @@ describe("MemoryManager", () => {
     expect(mm.pmas.items.length).toBe(1);
   });
 
+  it("copies at a fork what was written after the last one: no faults then", () => {
+    const fixture = new MemoryFixture();
+    const mm = fixture.space();
+    const at = 0x10_0000;
+    fixture.map(mm, at, page(64));
+    const fork = (): MemoryManager => {
+      const child = mm.fork(fixture.rlimits);
+      if (typeof child === "number") throw new Error("fork failed");
+      return child;
+    };
+    const prot = (of: MemoryManager, addr: number): number | undefined =>
+      (of.addressSpace as PageSpace).pages.get(addr)?.prot;
+    const written = at + page(63);
+    expect(fixture.platform.store(mm, written, 1)).toBe(0);
+    const first = fork();
+    expect([prot(mm, written), prot(first, written)]).toEqual([1, 1]);
+    expect(fixture.platform.store(first, written, 2)).toBe(0);
+    first.decRef();
+    const second = fork();
+    expect([prot(mm, written), prot(second, written)]).toEqual([3, 3]);
+    expect([prot(mm, at), prot(second, at)]).toEqual([1, 1]);
+    expect(fixture.platform.store(mm, written, 3)).toBe(0);
+    expect(fixture.platform.load(second, written)).toBe(1);
+    second.decRef();
+    mm.decRef();
+    expect(fixture.memoryFile.allocatedBytes).toBe(0);
+  });
+
   it("keeps a heap that grows in small steps one run, also through a fork", () => {
     const fixture = new MemoryFixture();
     const mm = fixture.space();

@@ -10,6 +10,7 @@ import type { AddressSpace, Platform } from "../platform/platform.ts";
 import { handleFault, resolveAccess } from "./fault.ts";
 import { FreeFinder } from "./find-free.ts";
 import { forkMemory } from "./fork.ts";
+import { ForkHints } from "./fork-hints.ts";
 import { Layout } from "./layout.ts";
 import type { Mappable, MappingObserver } from "./mappable.ts";
 import type { MemoryFile } from "./memory-file.ts";
@@ -62,6 +63,8 @@ export class MemoryManager extends UserAccess implements MappingObserver {
   /** Set by whoever owns the address space (exec, fork). */
   rlimits: RlimitSource;
   info = new ProgramInfo();
+  /** Shared with forked children until they execute another program. */
+  forkHints = new ForkHints();
 
   brkStart = 0;
   brkEnd = 0;

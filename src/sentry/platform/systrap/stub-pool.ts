@@ -119,6 +119,16 @@ export class StubPool {
     return this.#area.bytes.slice(at, at + this.probe.extendedBytes);
   }
 
+  /**
+   * What can wait until the Sentry has nothing better to do: telling stubs to end, cloning ahead. The host
+   * often runs who is woken at once and on our CPU (measured: 140 us for the zygote, 80 us for a stub).
+   */
+  attend(): void {
+    for (let stub = this.#leaving.pop(); stub !== undefined; stub = this.#leaving.pop())
+      this.#dismiss(stub);
+    if (this.#ready.length < READY_TARGET) this.refill();
+  }
+
   /** Starts cloning ahead; does not wait. */
   refill(): void {
     const z = this.#zygote;
@@ -175,24 +185,27 @@ export class StubPool {
 
   /** A fresh stub, waiting for the zygote if none is ready; null when the host gives no more. */
   take(): Stub | null {
-    for (let attempt = 0; attempt < 3; attempt++) {
-      this.refill();
+    for (let attempt = 0; attempt < 4; attempt++) {
       const stub = this.#ready.shift();
-      if (stub !== undefined) {
-        this.refill();
-        return stub;
-      }
+      if (stub !== undefined) return stub;
+      this.attend();
+      if (this.#ready.length > 0) continue;
       if (this.#cloning.length === 0) this.reap();
       else if (!this.#zygote.settle(false)) return null;
     }
     return null;
   }
 
-  /** Ends a stub. Its parts of the shared area are freed when the host has reaped it. */
+  /** Ends a stub, at the next attend(). Its parts of the shared area are freed when the host has reaped it. */
   discard(stub: Stub): void {
     if (!this.#byPid.has(stub.pid)) return;
     // What it has mapped is out of reach when it is gone, not before.
     this.#changes.begin(stub);
+    this.#leaving.push(stub);
+  }
+  readonly #leaving: Stub[] = [];
+  #dismiss(stub: Stub): void {
+    if (!this.#byPid.has(stub.pid)) return;
     if (!stub.settle(false)) return;
     stub.opCount = 0;
     stub.push(L.OP_SYSCALL, SYS_exit_group, 0, 0, 0, 0, 0, 0);
@@ -252,7 +265,7 @@ export class StubPool {
       z.wakeMapper();
     }
     this.onDeath = () => {};
-    for (const stub of this.#byPid.values()) if (!this.#discarded.has(stub)) this.discard(stub);
+    for (const stub of this.#byPid.values()) if (!this.#discarded.has(stub)) this.#dismiss(stub);
     while (this.#byPid.size > 0 && performance.now() < end) this.reapNext(END_STEP_MS);
     while (performance.now() < end && !z.hasExited()) host.pollOne(z.pidfd, POLLIN, END_STEP_MS);
     host.waitpid(z.pid, host.WNOHANG);

@@ -235,6 +235,7 @@ export class SystrapPlatform implements Platform {
   /** As long as a stub may take to end before memory counts as used up. */
   #waitForChanges(): void {
     this.#settleAll();
+    this.pool.attend();
     const end = performance.now() + CHANGES_WAIT_MS;
     while (this.changes.count > 0 && performance.now() < end) this.pool.reapNext(CHANGES_STEP_MS);
   }
@@ -301,7 +302,12 @@ export class SystrapPlatform implements Platform {
     return this.pool.exitFd;
   }
   reapStubs(): void {
+    this.pool.attend();
     this.pool.reap();
+  }
+  /** Work that could wait, at least once in a millisecond and before the loop waits. */
+  attend(): void {
+    this.pool.attend();
   }
   /** When contexts wait for a runner: makes those that have one stop. */
   preempt(): void {

@@ -281,6 +281,7 @@ describe("a hostile program", () => {
   });
 
   describe("that says it has stopped and runs on", () => {
+    const changes = () => m.platform.changes;
     /** Its counter in the data page moves. */
     const isCounting = (offset: number): boolean => {
       const before = Atomics.load(m.words, offset >> 2);
@@ -288,6 +289,7 @@ describe("a hostile program", () => {
       return Atomics.load(m.words, offset >> 2) !== before;
     };
     const forged = () => {
+      changes().waitConfirmed();
       const { space, c } = start(PROGRAMS.forge, DATA_AT, headerOf(0) + L.H_STATE);
       const data = m.mapData(space);
       m.run(c);
@@ -295,7 +297,6 @@ describe("a hostile program", () => {
       expect(isCounting(data)).toBe(true);
       return { space, c, data };
     };
-    const changes = () => m.platform.changes;
 
     it("has what is unmapped until the mapper has unmapped it", () => {
       const { space, c, data } = forged();
