@@ -229,7 +229,7 @@ describe("UDP between two stacks", () => {
       origin: ErrorOrigin.Local,
       error: NetErr.MessageTooLong,
       info: 1500,
-      port: 7000,
+      port: 0,
     };
     expect(client.takeErrorEntry()).toMatchObject(told);
     expect(client.takeError()).toBe(0);

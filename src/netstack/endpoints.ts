@@ -22,6 +22,18 @@ export interface CommonOptions {
   /** DF and path MTU policy: 0 want (per-route), 1 want, 2 do, 3 probe (Linux's IP_PMTUDISC_*: 0 dont). */
   mtuDiscover: number;
   v6Only: boolean;
+  /** IPV6_DONTFRAG: as mode 2. */
+  dontFragment: boolean;
+  /** Packets with a lower TTL are not for this endpoint (RFC 5082); 0: any. */
+  minTtl: number;
+  /** IP_BIND_ADDRESS_NO_PORT: bind to port 0 leaves the port to connect or the first send. */
+  bindNoPort: boolean;
+  /** An address that is not ours (yet) may be bound. */
+  freeBind: boolean;
+  /** IP_MULTICAST_LOOP: what is sent to a group comes back to members here. */
+  multicastLoop: boolean;
+  /** IP_MULTICAST_ALL: an endpoint on any address hears every group that the stack has joined. */
+  multicastAll: boolean;
   /** Payload bytes; TCP auto-tunes from here unless the user set them. */
   sendBufferBytes: number;
   receiveBufferBytes: number;
@@ -191,6 +203,14 @@ export interface DatagramEndpoint extends Endpoint {
   disconnect(): void;
   joinGroup(group: IpAddr, nicId: number): NetError | 0;
   leaveGroup(group: IpAddr, nicId: number): NetError | 0;
+  /** One source of a group more or less, let in alone (include) or kept out: see DatagramBase. */
+  changeSource(
+    group: IpAddr,
+    nicId: number,
+    source: IpAddr,
+    include: boolean,
+    add: boolean,
+  ): NetError | 0;
   shutdown(read: boolean, write: boolean): NetError | 0;
 }
 

@@ -168,7 +168,7 @@ export class PingEndpoint extends DatagramBase implements PortProbe {
     const df = this.dontFragment(path, ipHeaderBytes(path) + length);
     if (this.options.timestamps !== 0) this.stamp(pkt);
     const result = stack.sendPacket(path, pkt, df);
-    if (result === NetErr.MessageTooLong) this.reportTooBig(path, 0);
+    if (result === NetErr.MessageTooLong) this.reportTooBig(path.dst, path.mtu);
     stack.runPending();
     return result < 0 ? result : length;
   }

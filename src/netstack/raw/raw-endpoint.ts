@@ -102,6 +102,7 @@ export class RawEndpoint extends DatagramBase {
     pkt.ttl = path.isMulticast ? this.options.multicastTtl : this.options.ttl;
     pkt.tos = this.options.tos;
     pkt.protocol = this.protocol;
+    pkt.multicastLoop = this.options.multicastLoop;
     if (this.options.timestamps !== 0) this.stamp(pkt);
     let result: NetError | 0 = 0;
     if (this.includeHeader) result = this.#sendOwnHeader(path, pkt, length);
@@ -113,7 +114,7 @@ export class RawEndpoint extends DatagramBase {
       const df = this.dontFragment(path, length + ipHeaderBytes(path));
       result = stack.sendPacket(path, pkt, df);
     }
-    if (result === NetErr.MessageTooLong) this.reportTooBig(path, 0);
+    if (result === NetErr.MessageTooLong) this.reportTooBig(path.dst, path.mtu);
     stack.runPending();
     return result < 0 ? result : length;
   }

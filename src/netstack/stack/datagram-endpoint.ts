@@ -29,6 +29,12 @@ export function defaultOptions(): CommonOptions {
     tos: 0,
     mtuDiscover: 1,
     v6Only: false,
+    dontFragment: false,
+    minTtl: 0,
+    bindNoPort: false,
+    freeBind: false,
+    multicastLoop: true,
+    multicastAll: true,
     sendBufferBytes: BUFFER_BYTES,
     receiveBufferBytes: BUFFER_BYTES,
     sendBufferLocked: false,
@@ -43,10 +49,17 @@ export function defaultOptions(): CommonOptions {
 
 const MTU_DISCOVER_DONT = 0;
 const MTU_DISCOVER_WANT = 1;
+const MTU_DISCOVER_DO = 2;
+const MTU_DISCOVER_PROBE = 3;
+
+const SOURCES_MAX = 10;
 
 interface Membership {
   group: IpAddr;
   nicId: number;
+  /** The sources that alone are heard (include), or alone are not. */
+  isInclude: boolean;
+  readonly sources: IpAddr[];
 }
 
 export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver {
@@ -145,10 +158,11 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
   }
 
   /** A send that does not fit the path's MTU, told as the network would have told it. */
-  protected reportTooBig(path: Path, port: number): void {
+  protected reportTooBig(dst: IpAddr, mtu: number): void {
     if (!this.options.receiveErrors) return;
     const now = this.stack.clock.realtimeNs();
-    this.errors.pushLocal(NetErr.MessageTooLong, path.dst, port, path.mtu, now);
+    // The port is the connected one, whatever the send said (inet_dport).
+    this.errors.pushLocal(NetErr.MessageTooLong, dst, this.remotePort, mtu, now);
     this.announce();
   }
 
@@ -215,7 +229,11 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
   /** Queues payload [from, to) of pkt; false: no room (counted). */
   protected enqueue(pkt: PacketBuffer, from: number, to: number, port: number): boolean {
     const stack = this.stack;
-    const { filter } = this.options;
+    const { filter, minTtl } = this.options;
+    if (minTtl > pkt.ttl) {
+      stack.counters.dropSocketFilter++;
+      return true;
+    }
     let length = to - from;
     if (filter !== null) {
       // What the filter sees and counts begins before UDP's payload.
@@ -282,7 +300,7 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
     if (this.#memberships.length >= 20) return NetErr.NoBuffers;
     const result = this.stack.joinGroup(group, nicId);
     if (result < 0) return result;
-    this.#memberships.push({ group: group.clone(), nicId });
+    this.#memberships.push({ group: group.clone(), nicId, isInclude: false, sources: [] });
     return 0;
   }
 
@@ -294,9 +312,49 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
     return 0;
   }
 
-  protected isMember(group: IpAddr): boolean {
-    for (const m of this.#memberships) if (m.group.equals(group)) return true;
-    return false;
+  /** ip_mc_sf_allow: whether a packet from src to this group, on this NIC, is for us. */
+  protected isMember(group: IpAddr, src: IpAddr, nicId: number): boolean {
+    for (const m of this.#memberships) {
+      if (!m.group.equals(group) || (m.nicId !== 0 && m.nicId !== nicId)) continue;
+      const listed = m.sources.some((s) => s.equals(src));
+      return m.isInclude ? listed : !listed;
+    }
+    return this.options.multicastAll;
+  }
+
+  /**
+   * Source filters of a membership (ip_mc_source; RFC 3678): one source more or less that is let in (include:
+   * IP_ADD_SOURCE_MEMBERSHIP, IP_DROP_...) or kept out (IP_BLOCK_SOURCE, IP_UNBLOCK_SOURCE).
+   */
+  changeSource(
+    group: IpAddr,
+    nicId: number,
+    source: IpAddr,
+    include: boolean,
+    add: boolean,
+  ): NetError | 0 {
+    if (!group.isMulticast) return NetErr.InvalidArgument;
+    let m = this.#memberships.find((e) => e.group.equals(group) && e.nicId === nicId);
+    if (m === undefined) {
+      if (!include || !add) return include ? NetErr.AddressNotAvailable : NetErr.InvalidArgument;
+      const joined = this.joinGroup(group, nicId);
+      if (joined < 0) return joined;
+      m = this.#memberships[this.#memberships.length - 1];
+      m.isInclude = true;
+    } else if (m.isInclude !== include) return NetErr.InvalidArgument;
+    const at = m.sources.findIndex((s) => s.equals(source));
+    if (add) {
+      if (at >= 0) return NetErr.AddressNotAvailable;
+      // net.ipv4.igmp_max_msf.
+      if (m.sources.length >= SOURCES_MAX) return NetErr.NoBuffers;
+      m.sources.push(source.clone());
+      return 0;
+    }
+    if (at < 0) return NetErr.AddressNotAvailable;
+    m.sources.splice(at, 1);
+    // The last source that was let in takes the membership with it.
+    if (m.isInclude && m.sources.length === 0) return this.leaveGroup(group, nicId);
+    return 0;
   }
 
   /** What every send checks first: 0, or the NetError. */
@@ -343,9 +401,17 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
   /** DF as IP_MTU_DISCOVER asks: "want" fragments what does not fit, and sets DF on the rest. */
   protected dontFragment(path: Path, ipBytes: number): boolean {
     const mode = this.options.mtuDiscover;
-    if (mode === MTU_DISCOVER_DONT) return false;
-    if (mode === MTU_DISCOVER_WANT) return ipBytes <= path.mtu;
-    return true;
+    if (this.options.dontFragment) return true;
+    switch (mode) {
+      case MTU_DISCOVER_WANT:
+        return ipBytes <= path.mtu;
+      case MTU_DISCOVER_DO:
+      case MTU_DISCOVER_PROBE:
+        return true;
+      default:
+        // Dont, and the modes that ignore what ICMP says of the path (interface, omit).
+        return false;
+    }
   }
 
   protected clearAddr(addr: IpAddr): void {

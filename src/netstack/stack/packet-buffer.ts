@@ -66,6 +66,8 @@ export class PacketBuffer {
   gsoKeepsCwr = false;
   gsoSize = 0;
 
+  /** Outbound to a group: members here get a copy. */
+  multicastLoop = true;
   /** Monotonic arrival or departure time. */
   timeNs = 0;
   /** Outbound: told when the packet leaves, with a number of its own. */
@@ -100,6 +102,7 @@ export class PacketBuffer {
     this.gsoType = GSO_NONE;
     this.gsoKeepsCwr = false;
     this.gsoSize = 0;
+    this.multicastLoop = true;
     this.timeNs = 0;
     this.observer = null;
     this.observerKey = 0;

@@ -71,7 +71,8 @@ export class PathCache {
       this.#stack.counters.ipOutNoRoutes++;
       return NetErr.NetworkUnreachable;
     }
-    if (nic.isLoopback) return this.#localPath(fixed, dst);
+    // A group has no address to answer from: the interface's.
+    if (nic.isLoopback) return this.#localPath(fixed ?? nic.sourceFor(dst), dst);
     if (!nic.isUp) return NetErr.NetworkDown;
     if (fixed !== null && !nic.promiscuous && !this.#stack.isLocalAddress(fixed)) {
       return NetErr.AddressNotAvailable;

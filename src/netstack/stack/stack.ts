@@ -343,7 +343,8 @@ export class Stack implements NetworkLayer {
       this.#toOurselves(path.nic, pkt);
       return;
     }
-    if (path.isBroadcast || (path.isMulticast && path.nic.isMember(path.dst))) {
+    const loops = path.isMulticast && pkt.multicastLoop && path.nic.isMember(path.dst);
+    if (path.isBroadcast || loops) {
       const copy = this.allocPacket();
       copyPacket(copy, pkt);
       this.#toOurselves(path.nic, copy);

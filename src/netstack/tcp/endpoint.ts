@@ -167,8 +167,14 @@ export class Endpoint implements TcpEndpoint, TcbOwner {
     if (addr.isV4 ? this.family === IPV6 && this.options.v6Only : this.family === IPV4) {
       return NetErr.InvalidArgument;
     }
-    const isAssigned = addr.isUnspecified || this.#ctx.network.isLocalAddress(addr);
+    const isAssigned =
+      addr.isUnspecified || this.options.freeBind || this.#ctx.network.isLocalAddress(addr);
     if (!isAssigned || addr.isMulticast) return NetErr.AddressNotAvailable;
+    if (port === 0 && this.options.bindNoPort && !addr.isUnspecified) {
+      this.localAddr.set(addr);
+      this.#isAddrBound = true;
+      return 0;
+    }
     const { ports } = this.#ctx;
     let chosen = port;
     if (port === 0) {

@@ -45,7 +45,7 @@ export class UdpEndpoint extends DatagramBase implements PortProbe {
 
   /** Whether a broadcast or multicast datagram to our port is also for us. */
   wantsGroup(pkt: PacketBuffer, srcPort: number): boolean {
-    if (pkt.dst.isMulticast && !this.isMember(pkt.dst)) return false;
+    if (pkt.dst.isMulticast && !this.isMember(pkt.dst, pkt.src, pkt.nicId)) return false;
     if (this.score(pkt.dst, pkt.src, srcPort, pkt.nicId) >= 0) return true;
     return false;
   }
@@ -68,10 +68,19 @@ export class UdpEndpoint extends DatagramBase implements PortProbe {
   bind(addr: IpAddr, port: number): NetError | 0 {
     if (this.localPort !== 0) return NetErr.InvalidArgument;
     if (port < 0 || port > 0xffff) return NetErr.InvalidArgument;
-    if (!addr.isUnspecified && !this.stack.mayBindAddress(addr, this.options.boundNicId)) {
+    if (
+      !addr.isUnspecified &&
+      !this.options.freeBind &&
+      !this.stack.mayBindAddress(addr, this.options.boundNicId)
+    ) {
       return NetErr.AddressNotAvailable;
     }
     const ports = this.stack.udp.ports;
+    if (port === 0 && this.options.bindNoPort && !addr.isUnspecified) {
+      this.localAddr.set(addr);
+      this.#boundAddr = true;
+      return 0;
+    }
     if (port !== 0 && !ports.mayBind(this, addr, port)) return NetErr.AddressInUse;
     this.localAddr.set(addr);
     const chosen = port !== 0 ? port : this.stack.ephemeral.pickAny(this);
@@ -119,7 +128,10 @@ export class UdpEndpoint extends DatagramBase implements PortProbe {
     const to = addr ?? this.remoteAddr;
     // IPv6's payload length does not count its header.
     const counted = (to.isV4 ? IPV4_HEADER : 0) + UDP_HEADER + length;
-    if (counted > IP_MAX) return NetErr.MessageTooLong;
+    if (counted > IP_MAX) {
+      this.reportTooBig(to, IP_MAX);
+      return NetErr.MessageTooLong;
+    }
     const path = this.pathTo(to);
     if (path === null) return this.pathError;
     if (path.isBroadcast && !this.options.broadcast) return NetErr.NotPermitted;
@@ -131,10 +143,11 @@ export class UdpEndpoint extends DatagramBase implements PortProbe {
     const pkt = stack.allocPacket();
     pkt.ttl = path.isMulticast ? this.options.multicastTtl : this.options.ttl;
     pkt.tos = this.options.tos;
+    pkt.multicastLoop = this.options.multicastLoop;
     const df = this.dontFragment(path, ipHeaderBytes(path) + UDP_HEADER + length);
     if (this.options.timestamps !== 0) this.stamp(pkt);
     const result = stack.udp.transmit(path, pkt, this.localPort, toPort, src, offset, length, df);
-    if (result === NetErr.MessageTooLong) this.reportTooBig(path, toPort);
+    if (result === NetErr.MessageTooLong) this.reportTooBig(path.dst, path.mtu);
     stack.runPending();
     return result < 0 ? result : length;
   }

@@ -52,6 +52,8 @@ import type { InetStack } from "./inet-stack.ts";
 const DATAGRAM_MAX = 65_535;
 /** UDP_MAX_SEGMENTS. */
 const SEGMENTS_MAX = 128;
+const UDP_AND_IP_HEADER = 28;
+const CORKED_MAX = DATAGRAM_MAX - UDP_AND_IP_HEADER;
 /** For datagrams that lie in several pieces of memory. */
 const gathered = new Uint8Array(DATAGRAM_MAX);
 const choices = new SendChoices();
@@ -70,6 +72,9 @@ export class DatagramSocket extends InetSocket {
     timeNs: 0,
     segmentBytes: 0,
   };
+  /** UDP_CORK, and what waits for more. */
+  #isCorked = false;
+  #corked: { bytes: Uint8Array; to: IpAddr | null; port: number } | null = null;
   #segmentBytes = 0;
   #reportsGro = false;
   constructor(
@@ -106,9 +111,14 @@ export class DatagramSocket extends InetSocket {
   }
 
   override send(_t: Task, io: Io, message: SendMessage): number {
-    if ((message.flags & (MSG_OOB | MSG_MORE)) !== 0) return -EOPNOTSUPP;
+    if ((message.flags & MSG_OOB) !== 0) return -EOPNOTSUPP;
     const length = io.remaining;
     if (length > DATAGRAM_MAX) return -EMSGSIZE;
+    const more = (message.flags & MSG_MORE) !== 0;
+    if (this.#corked !== null || ((more || this.#isCorked) && this.hasPorts)) {
+      return this.#sendCorked(io, message, more || this.#isCorked);
+    }
+    // Ping and raw sockets: raw_sendmsg ignores it.
     let to: IpAddr | null = null;
     let port = 0;
     if (message.address.length > 0) {
@@ -141,6 +151,39 @@ export class DatagramSocket extends InetSocket {
     return n;
   }
 
+  /**
+   * UDP_CORK and MSG_MORE: the bytes of several sends become one datagram, to where the first of them said.
+   * Control messages of the later ones are not looked at, as in Linux (udp_sendmsg, do_append_data).
+   */
+  #sendCorked(io: Io, message: SendMessage, more: boolean): number {
+    const length = io.remaining;
+    let c = this.#corked;
+    if (c === null) {
+      const named = message.address.length > 0;
+      const refused = named ? this.#parseTo(message.address) : this.isConnected ? 0 : -EDESTADDRREQ;
+      if (refused !== 0) return refused;
+      const to = named ? scratchAddr.clone() : null;
+      c = { bytes: new Uint8Array(0), to, port: named ? parsed.port : 0 };
+    }
+    if (c.bytes.length + length > CORKED_MAX) return -EMSGSIZE;
+    const bytes = new Uint8Array(c.bytes.length + length);
+    bytes.set(c.bytes);
+    if (io.copyIn(bytes, c.bytes.length, length) !== length) return -EFAULT;
+    c.bytes = bytes;
+    this.#corked = c;
+    if (more) return length;
+    const n = this.#uncork();
+    return n < 0 ? n : length;
+  }
+
+  #uncork(): number {
+    const c = this.#corked;
+    if (c === null) return 0;
+    this.#corked = null;
+    choices.reset();
+    return this.#transmit(c.bytes, 0, c.bytes.length, c.to, c.port);
+  }
+
   #parseTo(address: SocketAddress): number {
     if (address.family === AF_UNSPEC && this.family !== AF_INET6) {
       // Old programs leave sin_family 0 in sendto (udp_sendmsg).
@@ -163,10 +206,11 @@ export class DatagramSocket extends InetSocket {
     port: number,
   ): number {
     const options = this.endpoint.options;
-    const { ttl, multicastTtl, tos, boundNicId } = options;
+    const { ttl, multicastTtl, tos, boundNicId, dontFragment } = options;
     const dst = to ?? this.endpoint.remoteAddr;
     if (choices.ttl >= 0) options.ttl = options.multicastTtl = choices.ttl;
     if (choices.tos >= 0) options.tos = choices.tos;
+    if (choices.dontFragment >= 0) options.dontFragment = choices.dontFragment === 1;
     if (choices.nicId !== 0) options.boundNicId = choices.nicId;
     else if (this.ip.multicastIndex !== 0 && dst.isMulticast) {
       options.boundNicId = this.ip.multicastIndex;
@@ -182,6 +226,7 @@ export class DatagramSocket extends InetSocket {
     options.multicastTtl = multicastTtl;
     options.tos = tos;
     options.boundNicId = boundNicId;
+    options.dontFragment = dontFragment;
     return n;
   }
 
@@ -195,6 +240,8 @@ export class DatagramSocket extends InetSocket {
     port: number,
   ): number {
     if (length > segment * SEGMENTS_MAX) return -EINVAL;
+    // One packet to IP: its length must fit before it is cut up.
+    if (length + UDP_AND_IP_HEADER > DATAGRAM_MAX) return -EMSGSIZE;
     for (let done = 0; done < length; done += segment) {
       const n = Math.min(segment, length - done);
       const sent = this.endpoint.send(bytes, offset + done, n, to, port);
@@ -293,7 +340,9 @@ export class DatagramSocket extends InetSocket {
         this.#reportsGro = value !== 0;
         return 0;
       case UDP_CORK:
-        return value === 0 ? 0 : -ENOPROTOOPT;
+        this.#isCorked = value !== 0;
+        if (!this.#isCorked) this.#uncork();
+        return 0;
       default:
         return -ENOPROTOOPT;
     }
@@ -309,7 +358,7 @@ export class DatagramSocket extends InetSocket {
     if (level === SOL_UDP && this.hasPorts) {
       if (name === UDP_SEGMENT) setU32Le(out, 0, this.#segmentBytes);
       else if (name === UDP_GRO) setU32Le(out, 0, Number(this.#reportsGro));
-      else if (name === UDP_CORK) setU32Le(out, 0, 0);
+      else if (name === UDP_CORK) setU32Le(out, 0, Number(this.#isCorked));
       else return -ENOPROTOOPT;
       return 4;
     }

@@ -4,19 +4,29 @@
 import { EINVAL, ENODEV } from "../../../abi/errno.ts";
 import { SOF_TIMESTAMPING_RX_SOFTWARE, SOF_TIMESTAMPING_SOFTWARE } from "../../../abi/errqueue.ts";
 import {
+  IP_ORIGDSTADDR,
   IP_PKTINFO,
   IP_TOS,
   IP_TTL,
+  IPV6_DONTFRAG,
   IPV6_HOPLIMIT,
+  IPV6_ORIGDSTADDR,
   IPV6_PKTINFO,
   IPV6_TCLASS,
   UDP_GRO,
   UDP_SEGMENT,
 } from "../../../abi/in.ts";
 import {
+  AF_INET,
   AF_INET6,
+  SCM_CREDENTIALS,
+  SCM_RIGHTS,
+  SO_MARK,
+  SO_PRIORITY,
   SO_TIMESTAMP,
   SO_TIMESTAMP_NEW,
+  SO_TIMESTAMPING,
+  SO_TIMESTAMPING_NEW,
   SOL_IP,
   SOL_IPV6,
   SOL_SOCKET,
@@ -27,6 +37,8 @@ import { SECOND, US } from "../../../base/clock.ts";
 import { type DatagramInfo, IPV4, IPV6, IpAddr } from "../../../netstack/index.ts";
 import type { ControlReader, ControlWriter } from "../control.ts";
 import type { Socket } from "../socket.ts";
+import { SocketAddress } from "../socket-address.ts";
+import { formatInetAddress } from "./inet-address.ts";
 import type { InetSocket } from "./inet-socket.ts";
 
 const scratch = new Uint8Array(48);
@@ -40,8 +52,23 @@ export function putDatagramControl(
 ): void {
   putTimestamps(s, info.timeNs, (s.timestamping & SOF_TIMESTAMPING_RX_SOFTWARE) !== 0, control);
   putArrivalControl(s, info.localAddr, info.nicId, info.ttl, info.tos, control);
+  putOriginalDestination(s, info, control);
   if (reportsGro && info.segmentBytes > 0) control.putInt(SOL_UDP, UDP_GRO, info.segmentBytes);
 }
+
+/** IP_RECVORIGDSTADDR: where the datagram was sent to, with the port. */
+function putOriginalDestination(s: InetSocket, info: DatagramInfo, control: ControlWriter): void {
+  const { receiveOrigDstAddr, receiveOrigDstAddr6 } = s.ip;
+  const port = s.endpoint.localPort;
+  if (receiveOrigDstAddr && info.localAddr.isV4) {
+    formatInetAddress(original, AF_INET, info.localAddr, port, 0);
+    control.put(SOL_IP, IP_ORIGDSTADDR, original.bytes, 0, original.length);
+  } else if (receiveOrigDstAddr6) {
+    formatInetAddress(original, AF_INET6, info.localAddr, port, info.nicId);
+    control.put(SOL_IPV6, IPV6_ORIGDSTADDR, original.bytes, 0, original.length);
+  }
+}
+const original = new SocketAddress();
 
 /** What the IP header of the packet that arrived says (ip_cmsg_recv). */
 export function putArrivalControl(
@@ -54,6 +81,15 @@ export function putArrivalControl(
 ): void {
   const ip = s.ip;
   const isV4 = localAddr.isV4;
+  if (s.family === AF_INET6) {
+    if (ip.receivePktInfo6) {
+      localAddr.write(scratch, 0, IPV6);
+      setU32Le(scratch, 16, nicId);
+      control.put(SOL_IPV6, IPV6_PKTINFO, scratch, 0, 20);
+    }
+    if (ip.receiveHopLimit && !isV4) control.putInt(SOL_IPV6, IPV6_HOPLIMIT, ttl);
+    if (ip.receiveTclass && !isV4) control.putInt(SOL_IPV6, IPV6_TCLASS, tos);
+  }
   if (isV4) {
     if (ip.receivePktInfo) {
       setU32Le(scratch, 0, nicId);
@@ -66,15 +102,6 @@ export function putArrivalControl(
       scratch[0] = tos;
       control.put(SOL_IP, IP_TOS, scratch, 0, 1);
     }
-  }
-  if (s.family === AF_INET6) {
-    if (ip.receivePktInfo6) {
-      localAddr.write(scratch, 0, IPV6);
-      setU32Le(scratch, 16, nicId);
-      control.put(SOL_IPV6, IPV6_PKTINFO, scratch, 0, 20);
-    }
-    if (ip.receiveHopLimit && !isV4) control.putInt(SOL_IPV6, IPV6_HOPLIMIT, ttl);
-    if (ip.receiveTclass && !isV4) control.putInt(SOL_IPV6, IPV6_TCLASS, tos);
   }
 }
 
@@ -113,6 +140,7 @@ export class SendChoices {
   tos = -1;
   nicId = 0;
   segmentBytes = 0;
+  dontFragment = -1;
   hasSource = false;
   readonly source = new IpAddr();
 
@@ -121,6 +149,7 @@ export class SendChoices {
     this.tos = -1;
     this.nicId = 0;
     this.segmentBytes = 0;
+    this.dontFragment = -1;
     this.hasSource = false;
   }
 
@@ -162,6 +191,10 @@ export class SendChoices {
         this.source.read(b, at, IPV6);
         this.nicId = i32Le(b, at + 16);
         this.hasSource = !this.source.isUnspecified;
+        // ip6_datagram_send_ctl: a source must be ours, unless free binding was asked for.
+        if (this.hasSource && !s.endpoint.options.freeBind && !s.network.isLocal(this.source)) {
+          return -EINVAL;
+        }
         return this.#checkNic(s);
       }
       if (length !== 4) return -EINVAL;
@@ -169,6 +202,7 @@ export class SendChoices {
       if (value < -1 || value > 255) return -EINVAL;
       if (c.type === IPV6_HOPLIMIT) this.ttl = value;
       else if (c.type === IPV6_TCLASS) this.tos = value;
+      else if (c.type === IPV6_DONTFRAG) this.dontFragment = value === 0 ? 0 : 1;
       else return -EINVAL;
       return 0;
     }
@@ -176,12 +210,30 @@ export class SendChoices {
       this.segmentBytes = u16Le(b, at);
       return 0;
     }
-    // Levels of others are ignored by Linux's ip_cmsg_send; SOL_SOCKET's are read by sock_cmsg_send.
-    return c.level === SOL_SOCKET ? -EINVAL : 0;
+    // Levels of others are ignored by Linux's ip_cmsg_send; SOL_SOCKET's are read by __sock_cmsg_send.
+    if (c.level === SOL_UDP && c.type === UDP_SEGMENT) return -EINVAL;
+    return c.level === SOL_SOCKET ? takeSocketLevel(c) : 0;
   }
 
   #checkNic(s: InetSocket): number {
     if (this.nicId === 0) return 0;
     return s.network.interfaceByIndex(this.nicId) === undefined ? -ENODEV : 0;
+  }
+}
+
+/** What of SOL_SOCKET may ride on a send: marks and timestamp flags, taken and without effect here. */
+function takeSocketLevel(c: ControlReader): number {
+  switch (c.type) {
+    case SO_MARK:
+    case SO_TIMESTAMPING:
+    case SO_TIMESTAMPING_NEW:
+    case SO_PRIORITY:
+      return c.dataLength === 4 ? 0 : -EINVAL;
+    case SCM_RIGHTS:
+    case SCM_CREDENTIALS:
+      // Of unix sockets: ignored.
+      return 0;
+    default:
+      return -EINVAL;
   }
 }

@@ -158,10 +158,11 @@ export abstract class InetSocket extends Socket {
   }
   /** Whether what this socket sends to a group comes back to members here (the default). */
   get multicastLoop(): boolean {
-    return true;
+    return this.endpoint.options.multicastLoop;
   }
   setMulticastLoop(on: boolean): number {
-    return on ? 0 : -ENOPROTOOPT;
+    this.endpoint.options.multicastLoop = on;
+    return 0;
   }
 
   override optionChanged(_t: Task, name: number): number {

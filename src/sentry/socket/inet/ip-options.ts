@@ -5,10 +5,14 @@ import { CAP_NET_ADMIN } from "../../../abi/capability.ts";
 import { EADDRNOTAVAIL, EINVAL, ENODEV, ENOPROTOOPT, ENOTCONN, EPERM } from "../../../abi/errno.ts";
 import {
   IP_ADD_MEMBERSHIP,
+  IP_ADD_SOURCE_MEMBERSHIP,
   IP_BIND_ADDRESS_NO_PORT,
+  IP_BLOCK_SOURCE,
   IP_DROP_MEMBERSHIP,
+  IP_DROP_SOURCE_MEMBERSHIP,
   IP_FREEBIND,
   IP_HDRINCL,
+  IP_MINTTL,
   IP_MTU,
   IP_MTU_DISCOVER,
   IP_MULTICAST_ALL,
@@ -19,16 +23,21 @@ import {
   IP_PKTINFO,
   IP_PROTOCOL,
   IP_RECVERR,
+  IP_RECVERR_RFC4884,
+  IP_RECVFRAGSIZE,
+  IP_RECVOPTS,
+  IP_RECVORIGDSTADDR,
   IP_RECVTOS,
   IP_RECVTTL,
   IP_RETOPTS,
   IP_TOS,
   IP_TRANSPARENT,
   IP_TTL,
+  IP_UNBLOCK_SOURCE,
   MCAST_JOIN_GROUP,
   MCAST_LEAVE_GROUP,
 } from "../../../abi/in.ts";
-import { AF_INET, SOCK_RAW, SOCK_STREAM } from "../../../abi/socket.ts";
+import { AF_INET, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM } from "../../../abi/socket.ts";
 import { i32Le, setU32, setU32Le, u16Le, u32 } from "../../../base/bytes.ts";
 import { type DatagramEndpoint, IPV4, IPV6, IpAddr } from "../../../netstack/index.ts";
 import type { Task } from "../../kernel/task.ts";
@@ -45,6 +54,11 @@ export class IpState {
   receivePktInfo6 = false;
   receiveHopLimit = false;
   receiveTclass = false;
+  receiveOrigDstAddr = false;
+  receiveOrigDstAddr6 = false;
+  /** IP_RECVERR_RFC4884 and IP_RECVFRAGSIZE: kept; nothing is to tell of either. */
+  receiveErrorRfc4884 = false;
+  receiveFragSize = false;
   includeHeader = false;
   bindAddressNoPort = false;
   multicastAll = true;
@@ -54,6 +68,7 @@ export class IpState {
 }
 
 const group = new IpAddr();
+const source = new IpAddr();
 
 export function setIpOption(
   t: Task,
@@ -66,6 +81,11 @@ export function setIpOption(
     case IP_ADD_MEMBERSHIP:
     case IP_DROP_MEMBERSHIP:
       return changeMembership(s, name === IP_ADD_MEMBERSHIP, value, length);
+    case IP_ADD_SOURCE_MEMBERSHIP:
+    case IP_DROP_SOURCE_MEMBERSHIP:
+    case IP_BLOCK_SOURCE:
+    case IP_UNBLOCK_SOURCE:
+      return changeSource(s, name, value, length);
     case MCAST_JOIN_GROUP:
     case MCAST_LEAVE_GROUP:
       return changeGroupReq(s, name === MCAST_JOIN_GROUP, value, length);
@@ -92,7 +112,7 @@ function setInteger(t: Task, s: InetSocket, name: number, value: number): number
       options.tos = s.type === SOCK_STREAM ? (value & 0xfc) | (options.tos & 3) : value & 0xff;
       return 0;
     case IP_MTU_DISCOVER:
-      if (value < 0 || value > 3) return -EINVAL;
+      if (value < 0 || value > 5) return -EINVAL;
       options.mtuDiscover = value;
       return 0;
     case IP_RECVERR:
@@ -108,13 +128,30 @@ function setInteger(t: Task, s: InetSocket, name: number, value: number): number
       s.ip.receiveTos = on;
       return 0;
     case IP_RETOPTS:
+    case IP_RECVOPTS:
       s.ip.receiveOptions = on;
+      return 0;
+    case IP_RECVORIGDSTADDR:
+      s.ip.receiveOrigDstAddr = on;
+      return 0;
+    case IP_RECVERR_RFC4884:
+      if (value !== 0 && value !== 1) return -EINVAL;
+      s.ip.receiveErrorRfc4884 = on;
+      return 0;
+    case IP_RECVFRAGSIZE:
+      if (s.type !== SOCK_RAW && s.type !== SOCK_DGRAM) return -EINVAL;
+      s.ip.receiveFragSize = on;
+      return 0;
+    case IP_MINTTL:
+      if (value < 0 || value > 255) return -EINVAL;
+      options.minTtl = value;
       return 0;
     case IP_HDRINCL:
       if (s.type !== SOCK_RAW) return -ENOPROTOOPT;
       return s.setIncludeHeader(on);
     case IP_BIND_ADDRESS_NO_PORT:
       s.ip.bindAddressNoPort = on;
+      options.bindNoPort = on;
       return 0;
     case IP_MULTICAST_TTL:
       if (s.type === SOCK_STREAM) return -EINVAL;
@@ -125,12 +162,14 @@ function setInteger(t: Task, s: InetSocket, name: number, value: number): number
       return s.setMulticastLoop(on);
     case IP_MULTICAST_ALL:
       if (value !== 0 && value !== 1) return -EINVAL;
-      // Off means: only groups that this socket joined, which is what the stack does anyway.
       s.ip.multicastAll = on;
+      options.multicastAll = on;
       return 0;
     case IP_FREEBIND:
+      options.freeBind = on;
+      return 0;
     case IP_TRANSPARENT:
-      if (name === IP_TRANSPARENT && on && !t.creds.hasCapability(CAP_NET_ADMIN)) return -EPERM;
+      if (on && !t.creds.hasCapability(CAP_NET_ADMIN)) return -EPERM;
       return on ? -ENOPROTOOPT : 0;
     default:
       return -ENOPROTOOPT;
@@ -150,6 +189,19 @@ function changeMembership(s: InetSocket, join: boolean, value: Uint8Array, lengt
     if (nic === 0) return join ? -ENODEV : -EADDRNOTAVAIL;
   }
   return changeGroup(s, join, group, nic);
+}
+
+/** struct ip_mreq_source: group, interface's address, source. */
+function changeSource(s: InetSocket, name: number, value: Uint8Array, length: number): number {
+  if (s.type === SOCK_STREAM || length !== 12) return -EINVAL;
+  const byAddress = u32(value, 4);
+  const nic = byAddress === 0 ? 0 : interfaceOfAddress(s, byAddress);
+  if (byAddress !== 0 && nic === 0) return -ENODEV;
+  group.read(value, 0, IPV4);
+  source.read(value, 8, IPV4);
+  const include = name === IP_ADD_SOURCE_MEMBERSHIP || name === IP_DROP_SOURCE_MEMBERSHIP;
+  const add = name === IP_ADD_SOURCE_MEMBERSHIP || name === IP_BLOCK_SOURCE;
+  return resultOf((s.endpoint as DatagramEndpoint).changeSource(group, nic, source, include, add));
 }
 
 /** struct group_req: index, then a sockaddr_storage at 8. */
@@ -234,9 +286,18 @@ function getInteger(s: InetSocket, name: number): number {
     case IP_RECVTOS:
       return Number(s.ip.receiveTos);
     case IP_RETOPTS:
+    case IP_RECVOPTS:
       return Number(s.ip.receiveOptions);
+    case IP_RECVORIGDSTADDR:
+      return Number(s.ip.receiveOrigDstAddr);
+    case IP_RECVERR_RFC4884:
+      return Number(s.ip.receiveErrorRfc4884);
+    case IP_RECVFRAGSIZE:
+      return Number(s.ip.receiveFragSize);
+    case IP_MINTTL:
+      return options.minTtl;
     case IP_HDRINCL:
-      return s.type === SOCK_RAW ? Number(s.ip.includeHeader) : -ENOPROTOOPT;
+      return Number(s.ip.includeHeader);
     case IP_BIND_ADDRESS_NO_PORT:
       return Number(s.ip.bindAddressNoPort);
     case IP_MULTICAST_TTL:
@@ -246,10 +307,12 @@ function getInteger(s: InetSocket, name: number): number {
     case IP_MULTICAST_ALL:
       return Number(s.ip.multicastAll);
     case IP_FREEBIND:
+      return Number(options.freeBind);
     case IP_TRANSPARENT:
       return 0;
     case IP_PROTOCOL:
-      return s.protocol;
+      // Linux shows inet_num's protocol only of raw sockets.
+      return s.type === SOCK_RAW ? s.protocol : 0;
     default:
       return -ENOPROTOOPT;
   }

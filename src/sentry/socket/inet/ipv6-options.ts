@@ -1,10 +1,12 @@
 // setsockopt and getsockopt at level SOL_IPV6 (ipv6(7), RFC 3542).
 
-import { EADDRNOTAVAIL, EINVAL, ENODEV, ENOPROTOOPT, ENOTCONN } from "../../../abi/errno.ts";
+import { EINVAL, ENODEV, ENOPROTOOPT, ENOTCONN } from "../../../abi/errno.ts";
 import {
+  IPV6_DONTFRAG,
   IPV6_FREEBIND,
   IPV6_JOIN_GROUP,
   IPV6_LEAVE_GROUP,
+  IPV6_MINHOPCOUNT,
   IPV6_MTU,
   IPV6_MTU_DISCOVER,
   IPV6_MULTICAST_ALL,
@@ -12,7 +14,9 @@ import {
   IPV6_MULTICAST_IF,
   IPV6_MULTICAST_LOOP,
   IPV6_RECVERR,
+  IPV6_RECVERR_RFC4884,
   IPV6_RECVHOPLIMIT,
+  IPV6_RECVORIGDSTADDR,
   IPV6_RECVPKTINFO,
   IPV6_RECVTCLASS,
   IPV6_TCLASS,
@@ -64,7 +68,7 @@ function setInteger(s: InetSocket, name: number, value: number): number {
       options.v6Only = on;
       return 0;
     case IPV6_UNICAST_HOPS:
-      if (value < -1 || value > 255 || value === 0) return -EINVAL;
+      if (value < -1 || value > 255) return -EINVAL;
       options.ttl = value === -1 ? 64 : value;
       return 0;
     case IPV6_MULTICAST_HOPS:
@@ -73,14 +77,16 @@ function setInteger(s: InetSocket, name: number, value: number): number {
       options.multicastTtl = value === -1 ? 1 : value;
       return 0;
     case IPV6_MULTICAST_LOOP:
+      if (value !== 0 && value !== 1) return -EINVAL;
       return s.setMulticastLoop(on);
     case IPV6_MULTICAST_ALL:
       s.ip.multicastAll = on;
+      options.multicastAll = on;
       return 0;
     case IPV6_MULTICAST_IF:
       if (s.type === SOCK_STREAM) return -ENOPROTOOPT;
       if (value !== 0 && s.network.interfaceByIndex(value) === undefined) {
-        return value < 0 ? -EADDRNOTAVAIL : -ENODEV;
+        return -ENODEV;
       }
       s.ip.multicastIndex = value;
       return 0;
@@ -89,7 +95,7 @@ function setInteger(s: InetSocket, name: number, value: number): number {
       options.tos = value === -1 ? 0 : value;
       return 0;
     case IPV6_MTU_DISCOVER:
-      if (value < 0 || value > 3) return -EINVAL;
+      if (value < 0 || value > 5) return -EINVAL;
       options.mtuDiscover = value;
       return 0;
     case IPV6_RECVERR:
@@ -104,8 +110,24 @@ function setInteger(s: InetSocket, name: number, value: number): number {
     case IPV6_RECVTCLASS:
       s.ip.receiveTclass = on;
       return 0;
+    case IPV6_RECVORIGDSTADDR:
+      s.ip.receiveOrigDstAddr6 = on;
+      return 0;
+    case IPV6_RECVERR_RFC4884:
+      if (value !== 0 && value !== 1) return -EINVAL;
+      s.ip.receiveErrorRfc4884 = on;
+      return 0;
+    case IPV6_MINHOPCOUNT:
+      if (value < 0 || value > 255) return -EINVAL;
+      options.minTtl = value;
+      return 0;
+    case IPV6_DONTFRAG:
+      // As IP_PMTUDISC_DO, but for the errors, which stay as they are.
+      options.dontFragment = on;
+      return 0;
     case IPV6_FREEBIND:
-      return on ? -ENOPROTOOPT : 0;
+      options.freeBind = on;
+      return 0;
     default:
       return -ENOPROTOOPT;
   }
@@ -156,8 +178,16 @@ function getInteger(s: InetSocket, name: number): number {
       return Number(s.ip.receiveHopLimit);
     case IPV6_RECVTCLASS:
       return Number(s.ip.receiveTclass);
+    case IPV6_RECVORIGDSTADDR:
+      return Number(s.ip.receiveOrigDstAddr6);
+    case IPV6_RECVERR_RFC4884:
+      return Number(s.ip.receiveErrorRfc4884);
+    case IPV6_MINHOPCOUNT:
+      return options.minTtl;
+    case IPV6_DONTFRAG:
+      return Number(options.dontFragment);
     case IPV6_FREEBIND:
-      return 0;
+      return Number(options.freeBind);
     default:
       return -ENOPROTOOPT;
   }

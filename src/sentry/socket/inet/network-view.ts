@@ -90,6 +90,7 @@ export interface NetworkView {
   interfaceByIndex(index: number): InterfaceView | undefined;
   routes(): readonly RouteView[];
   neighbors(): readonly NeighborView[];
+  isLocal(addr: IpAddr): boolean;
   /** The route that dst would take, with the source it would use. */
   routeTo(dst: IpAddr): RouteView | undefined;
   /** Path MTU towards dst; 0: no route. */

@@ -81,6 +81,9 @@ export class StackView implements NetworkView, NetworkChanges {
       origin: 0,
     };
   }
+  isLocal(addr: IpAddr): boolean {
+    return this.#stack.isLocalAddress(addr);
+  }
   addAddress(index: number, addr: IpAddr, prefixBits: number): NetError | 0 {
     const nic = this.#stack.nicById(index);
     return nic === null ? NetErr.NoDevice : this.#stack.addAddress(nic, addr, prefixBits);
