@@ -183,6 +183,10 @@ function inPiece(tcb: Tcb, unsent: number): number {
   return Math.min(available, seqDiff(ends[0], snd.nxt));
 }
 
+/** Whether a full piece ends here: not the last one of the queue. */
+const isPieceEnd = (tcb: Tcb, dataEnd: number): boolean =>
+  tcb.snd.pieceBytes > 0 && seqLe(dataEnd, tcb.snd.tailSeq);
+
 const isBeforeTail = (tcb: Tcb): boolean =>
   tcb.snd.pieceBytes > 0 && seqGt(tcb.snd.tailSeq, tcb.snd.nxt);
 
@@ -191,6 +195,7 @@ const WAITS_FOR_CWND = 1;
 const WAITS_FOR_MORE = 2;
 /** Deferring ends when the next ACK is further away than this, or half a round trip. */
 const ACK_SOON_US = 1_000;
+const SRTT_MIN_US = 1 / 8;
 
 /**
  * Linux's tcp_tso_should_defer: with an ACK about to come, a packet that the windows would cut small waits
@@ -211,7 +216,8 @@ function deferral(tcb: Tcb, available: number, usable: number, burst: number): n
   } else if (limit > 3 * snd.mss) return WAITS_NOT;
   const head = sent.head;
   if (head === null) return WAITS_NOT;
-  const { srttUs } = tcb.rtt;
+  // As Linux's srtt_us, never zero: on a clock too coarse to see the round trip the ACK is not overdue yet.
+  const srttUs = Math.max(tcb.rtt.srttUs, SRTT_MIN_US);
   const ackInUs = seqDiff(head.sentUs, ctx.nowUs) + srttUs;
   if (ackInUs > Math.min(srttUs / 2, ACK_SOON_US)) return WAITS_NOT;
   if (byCwnd < usable ? byCwnd <= available : usable <= available) {
@@ -286,7 +292,9 @@ function emit(tcb: Tcb, length: number, mss: number): boolean {
       snd.finSent = true;
     }
   }
-  if (length > 0 && length < mss) snd.smallEnd = dataEnd;
+  // A full piece that was cut before the peer's window (and with it the MSS) grew is not small: it would hold
+  // back the last one until its own delayed ACK.
+  if (length > 0 && length < mss && !isPieceEnd(tcb, dataEnd)) snd.smallEnd = dataEnd;
   if ((flags & PSH) !== 0) recordFlags |= PUSHED;
   const { sent, ctx } = tcb;
   const wasIdle = sent.packetsOut === 0;
