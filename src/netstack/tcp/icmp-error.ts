@@ -2,7 +2,7 @@
 // the quoted sequence number is in flight. During the handshake they end it, as on Linux; afterwards they
 // are soft: remembered, and told to the user if the connection then times out.
 
-import { seqGe, seqGt, seqLt } from "../../base/seqnum.ts";
+import { seqDiff, seqGe, seqGt, seqLt } from "../../base/seqnum.ts";
 import { NetErr, type NetError } from "../net-error.ts";
 import { Ready } from "../readiness.ts";
 import {
@@ -22,6 +22,7 @@ import { dropOption, isEarlyChild } from "./fastopen.ts";
 import { syncMss } from "./mss.ts";
 import { flushEvents } from "./on-segment.ts";
 import { retransmitLarge } from "./retransmit.ts";
+import { schedule } from "./schedule.ts";
 import { armRetransmit } from "./sender.ts";
 import { EVER_RETRANS } from "./sent-list.ts";
 import { SYN_RECEIVED, SYN_SENT, TIME_WAIT } from "./state.ts";
@@ -64,13 +65,33 @@ export function handleIcmpError(ctx: TcpContext, error: IcmpError): void {
   } else if ((tcb.state === SYN_SENT || tcb.state === SYN_RECEIVED) && !isEarly) {
     // A half-open child goes, as on Linux, when the way back to the peer is gone.
     endOpening(tcb, error, meaning);
-  } else if (tcb.options.receiveErrors) {
-    tcb.error = meaning;
-    tcb.events |= Ready.Error;
   } else {
-    tcb.softError = meaning;
+    if (isPathCut(error)) revertBackoff(tcb, tcpSeq(error.bytes, error.l4));
+    if (tcb.options.receiveErrors) {
+      tcb.error = meaning;
+      tcb.events |= Ready.Error;
+    } else {
+      tcb.softError = meaning;
+    }
   }
   flushEvents(tcb);
+}
+
+/** What RFC 6069 3 counts: no route any more. Of IPv6 Linux takes "no route" alone. */
+const isPathCut = (error: IcmpError): boolean =>
+  error.kind === ICMP_KIND_NET_UNREACHABLE ||
+  (error.kind === ICMP_KIND_HOST_UNREACHABLE && error.src.isV4);
+
+/** RFC 6069 4.2: a router had no way for the repetition. The silence is no sign of load, and one doubling is undone. */
+function revertBackoff(tcb: Tcb, seq: number): void {
+  const { head } = tcb.sent;
+  if (tcb.ctx.settings.icmpMayEnd === 1) return;
+  if (seq !== tcb.snd.una || tcb.retransmits === 0 || tcb.backoff === 0 || head === null) return;
+  tcb.backoff--;
+  armRetransmit(tcb);
+  const sinceNs = Math.max(0, seqDiff(tcb.ctx.nowUs, head.sentUs)) * 1_000;
+  tcb.rtxNs = Math.max(tcb.ctx.nowNs, tcb.rtxNs - sinceNs);
+  schedule(tcb, tcb.rtxNs);
 }
 
 /** Precondition: the state is SYN-SENT or SYN-RECEIVED. */

@@ -27,7 +27,7 @@ export function fillInfo(tcb: Tcb, state: number, out: TcpInfo): void {
   if (tcb.fastOpen?.isDataAccepted) out.options |= OPT_SYN_DATA;
   out.sndWscale = snd.wscale;
   out.rcvWscale = rcv.wscale;
-  out.rtoUs = rtt.rtoUs * 2 ** tcb.backoff;
+  out.rtoUs = Math.min(rtt.rtoUs * 2 ** tcb.backoff, ctx.settings.rtoMaxUs);
   out.atoUs = 40_000;
   out.sndMss = snd.mss;
   out.rcvMss = rcv.mss;

@@ -165,11 +165,13 @@ function checkSequence(tcb: Tcb, seg: Segment): boolean {
   // right edge itself, carry ACKs that are worth having (RFC 9293's "special allowance").
   const edge = seqAdd(rcv.nxt, receiveWindow(tcb));
   if (seqGe(seg.end, rcv.wup) && seqLe(seg.seq, edge)) return true;
-  if (!isRst) {
-    if ((seg.flags & SYN) !== 0) return checkSyn(tcb, seg);
-    if (seqGt(seg.end, edge)) ctx.stats.BeyondWindow++;
-    ackUnacceptable(tcb, seg, "TCPACKSkippedSeq");
+  if (isRst) {
+    if (isResetOfFin(tcb, seg)) onReset(tcb);
+    return false;
   }
+  if ((seg.flags & SYN) !== 0) return checkSyn(tcb, seg);
+  if (seqGt(seg.end, edge)) ctx.stats.BeyondWindow++;
+  ackUnacceptable(tcb, seg, "TCPACKSkippedSeq");
   return false;
 }
 
@@ -194,9 +196,23 @@ function checkRst(tcb: Tcb, seg: Segment): boolean {
   const { strictEdges, insecureRst } = tcb.ctx.settings;
   const isExact = seg.seq === tcb.rcv.nxt;
   if (!isExact && strictEdges !== 0 && !isInWindow(tcb, seg.seq)) return false;
-  if (isExact || insecureRst !== 0) onReset(tcb);
+  const isMatch = isExact || isResetOfFin(tcb, seg) || isAtSackEdge(tcb, seg);
+  if (isMatch || insecureRst !== 0) onReset(tcb);
   else challengeAck(tcb);
   return false;
+}
+
+/** Linux's tcp_reset_check: some systems number a RST after their FIN as if the FIN took no number. */
+function isResetOfFin(tcb: Tcb, seg: Segment): boolean {
+  const { state } = tcb;
+  if (state !== CLOSE_WAIT && state !== LAST_ACK && state !== CLOSING) return false;
+  return tcb.ctx.settings.strictEdges === 0 && seg.seq === seqAdd(tcb.rcv.nxt, -1);
+}
+
+/** Linux's tcp_validate_incoming: a peer that sent beyond a hole resets from where it got to. */
+function isAtSackEdge(tcb: Tcb, seg: Segment): boolean {
+  const { count, last } = tcb.outOfOrder;
+  return tcb.sackOk && tcb.ctx.settings.strictEdges === 0 && count > 0 && seg.seq === last;
 }
 
 // @rfc 5961 4.2
