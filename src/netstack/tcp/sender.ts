@@ -10,7 +10,7 @@ import { burstBytesMax, currentMss, currentRoute } from "./mss.ts";
 import { PROBE_WAIT, sendMtuProbe } from "./mtu-probe.ts";
 import { isInReduction } from "./prr.ts";
 import { rateOnSend } from "./rate.ts";
-import { schedule } from "./schedule.ts";
+import { reschedule, schedule } from "./schedule.ts";
 import { HAS_FIN, PUSHED } from "./sent-list.ts";
 import {
   CA_OPEN,
@@ -322,6 +322,9 @@ function emit(tcb: Tcb, length: number, mss: number): boolean {
   takeBack(tcb, seq, length, record.segs);
   tcb.rtxKind = rtxKind;
   tcb.rtxNs = rtxNs;
+  // The timer armed above would try again before its time.
+  ctx.timers.disarm(tcb.timer);
+  reschedule(tcb);
   return false;
 }
 
