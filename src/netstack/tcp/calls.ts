@@ -168,12 +168,12 @@ export function readUser(
   const { rcv } = tcb;
   let available = tcb.readable;
   let skip = 0;
-  if (available > 0 && rcv.urgentState !== URGENT_NONE && !tcb.options.oobInline) {
-    // Reading stops at the urgent byte, and the next read steps over it.
+  if (available > 0 && rcv.urgentState !== URGENT_NONE) {
+    // Reading stops at the urgent byte; the next read steps over it, or with SO_OOBINLINE begins with it.
     const mark = seqDiff(rcv.urgentSeq, rcv.copied);
     if (mark === 0) {
-      skip = 1;
-      available--;
+      skip = tcb.options.oobInline ? 0 : 1;
+      available -= skip;
     } else if (mark > 0 && mark < available) {
       available = mark;
     }

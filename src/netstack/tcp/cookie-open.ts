@@ -67,7 +67,7 @@ export function sendCookie(ctx: TcpContext, seg: Segment, listener: Listener): v
     if (hasScale) at += writeWindowScale(b, at, initialScale(ctx, options));
     if (ecnOk) flags |= ECE;
   }
-  const window = initialWindow(ctx.settings, options.receiveBufferBytes, advMss);
+  const window = initialWindow(ctx.settings, options, advMss);
   encodeTcp(b, off, ports, iss, seqAdd(seg.seq, 1), at - off, flags, window, 0);
   out.end = at;
   out.ttl = options.ttl > 0 ? options.ttl : 64;

@@ -70,7 +70,7 @@ export function install(tcb: Tcb, issFloor: number | null): void {
   rcv.mss = Math.min(rcv.mss, rcv.advertisedMss);
   rcv.wscale = initialScale(ctx, tcb.options);
   const { settings } = ctx;
-  rcv.wnd = initialWindow(settings, rcv.bufferBytes, rcv.advertisedMss);
+  rcv.wnd = initialWindow(settings, tcb.options, rcv.advertisedMss);
   rcv.ssthresh = settings.windowPolicy === 0 ? rcv.wnd : 0x7fff_ffff;
   const mayAsk = !tcb.options.noOptions;
   tcb.sackOk = mayAsk && settings.sack !== 0;

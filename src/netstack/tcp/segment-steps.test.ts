@@ -207,10 +207,12 @@ describe("sixth, URG", () => {
     expect(h.ep.atMark).toBe(false);
   });
 
-  it("leaves it in the stream with SO_OOBINLINE", () => {
+  it("leaves it in the stream with SO_OOBINLINE, and a read still stops in front of it", () => {
     const h = established({ setup: (ep) => (ep.options.oobInline = true) });
     h.inject({ flags: "PU.", seq: 1, ack: 1, data: "abXcd", urg: 3 });
-    expect(h.read()).toBe("abXcd");
+    expect(h.read()).toBe("ab");
+    expect(h.ep.atMark).toBe(true);
+    expect(h.read()).toBe("Xcd");
   });
 
   // @rfc 9293 MUST-31

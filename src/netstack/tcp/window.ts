@@ -14,13 +14,25 @@ const RECEIVE_BUFFER_CEILING = 1 << 30;
 
 /** The largest window the buffer may ever grow to decides the scale. */
 export function initialScale(ctx: TcpContext, options: TcpEndpointOptions): number {
-  const max = options.receiveBufferLocked ? options.receiveBufferBytes : receiveBufferMax(ctx);
+  const room = options.receiveBufferLocked ? options.receiveBufferBytes : receiveBufferMax(ctx);
+  const max = clamped(options, room);
   const windows = Math.ceil(max / 65_535);
   return windows <= 1 ? 0 : Math.min(32 - Math.clz32(windows - 1), WSCALE_MAX);
 }
 
+/** TCP_WINDOW_CLAMP holds from the first window on (Linux's tcp_select_initial_window). */
+function clamped(options: TcpEndpointOptions, bytes: number): number {
+  const clamp = options.windowClampBytes;
+  return clamp > 0 && clamp < bytes ? clamp : bytes;
+}
+
 /** The window of a SYN or SYN-ACK: whole segments, unscaled (RFC 7323 2.2). */
-export function initialWindow(settings: TcpSettings, bufferBytes: number, mss: number): number {
+export function initialWindow(
+  settings: TcpSettings,
+  options: TcpEndpointOptions,
+  mss: number,
+): number {
+  const bufferBytes = clamped(options, options.receiveBufferBytes);
   if (settings.windowPolicy !== 0) return Math.min(bufferBytes, 65_535);
   const whole = bufferBytes - (bufferBytes % mss);
   return Math.min(whole > 0 ? whole : bufferBytes, 65_535);
@@ -46,9 +58,7 @@ export function receiveWindow(tcb: Tcb): number {
 /** What could be advertised now, before the rule about the right edge. */
 export function availableWindow(tcb: Tcb): number {
   const rcv = tcb.rcv;
-  let full = rcv.bufferBytes;
-  const clamp = tcb.options.windowClampBytes;
-  if (clamp > 0 && clamp < full) full = clamp;
+  const full = clamped(tcb.options, rcv.bufferBytes);
   let free = full - seqDiff(rcv.nxt, rcv.copied);
   const mss = rcv.mss < full ? rcv.mss : full;
   // Receiver's SWS avoidance: nothing until a full segment (or a good part of a small buffer) fits.
