@@ -7,7 +7,13 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export class CPrograms {
-  readonly directory = mkdtempSync(join(tmpdir(), "netcell-c-"));
+  #directory: string | null = null;
+
+  /** Made when first needed: a suite of which nothing runs has no end either, at which to remove it. */
+  get directory(): string {
+    this.#directory ??= mkdtempSync(join(tmpdir(), "netcell-c-"));
+    return this.#directory;
+  }
 
   /** Path of the executable. */
   build(name: string, ...flags: string[]): string {
@@ -20,6 +26,6 @@ export class CPrograms {
     return output;
   }
   remove(): void {
-    rmSync(this.directory, { recursive: true, force: true });
+    if (this.#directory !== null) rmSync(this.#directory, { recursive: true, force: true });
   }
 }

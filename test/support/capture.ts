@@ -25,10 +25,16 @@ export function readCapture(path: string): { lines: string[]; complaints: string
 
 /** The captures of a suite: every sandbox of a test records its link, and tcpdump reads each recording. */
 export class Recordings {
-  readonly directory = mkdtempSync(join(tmpdir(), "netcell-pcap-"));
+  #directory: string | null = null;
   readonly #readable = which("tcpdump") !== null;
   #pending: string[] = [];
   #made = 0;
+
+  /** Made when first needed: a suite of which nothing runs has no end either, at which to remove it. */
+  get directory(): string {
+    this.#directory ??= mkdtempSync(join(tmpdir(), "netcell-pcap-"));
+    return this.#directory;
+  }
 
   /** For one sandbox. Every second one is written as pcapng; none where nobody could read it. */
   flags(): string[] {
@@ -48,6 +54,6 @@ export class Recordings {
     }
   }
   remove(): void {
-    rmSync(this.directory, { recursive: true, force: true });
+    if (this.#directory !== null) rmSync(this.#directory, { recursive: true, force: true });
   }
 }
