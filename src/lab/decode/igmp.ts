@@ -1,16 +1,10 @@
 // IGMP (RFC 1112, 2236, 3376) as tcpdump prints it.
 
+import { IPV4 } from "../../netstack/index.ts";
 import { plainSum } from "./checksums.ts";
 import { type Dissection, hex } from "./dissection.ts";
+import { printGroupRecords, printQuerySources } from "./group-records.ts";
 
-export const RECORD_TYPES: Readonly<Record<number, string>> = {
-  1: "is_in",
-  2: "is_ex",
-  3: "to_in",
-  4: "to_ex",
-  5: "allow",
-  6: "block",
-};
 const USUAL_RESPONSE = 100;
 
 export function decodeIgmp(d: Dissection, at: number, length: number): void {
@@ -71,15 +65,7 @@ function query3(d: Dissection, at: number, length: number): void {
   }
   if (d.u32(at + 4) === 0) return;
   d.text += ` [gaddr ${d.ipv4(at + 4)}`;
-  const sources = d.u16(at + 10);
-  if (sources > 0) {
-    if (length < 12 + sources * 4) d.text += " [invalid number of sources]";
-    else if (d.verbosity > 1) {
-      d.text += " {";
-      for (let i = 0; i < sources; i++) d.text += ` ${d.ipv4(at + 12 + i * 4)}`;
-      d.text += " }";
-    } else d.text += `, ${sources} source(s)`;
-  }
+  printQuerySources(d, at, length, 12, d.u16(at + 10), IPV4);
   d.text += "]";
 }
 
@@ -88,32 +74,7 @@ function report3(d: Dissection, at: number, length: number): void {
     d.text += ` [invalid len ${length}]`;
     return;
   }
-  const groups = d.u16(at + 6);
-  d.text += `, ${groups} group record(s)`;
-  if (d.verbosity === 0) return;
-  let o = 8;
-  for (let i = 0; i < groups; i++) {
-    if (length < o + 8) {
-      d.text += " [invalid number of groups]";
-      return;
-    }
-    const type = d.u8(at + o);
-    d.text += ` [gaddr ${d.ipv4(at + o + 4)}`;
-    d.text += ` ${RECORD_TYPES[type] ?? ` [v3-report-#${type}]`}`;
-    const sources = d.u16(at + o + 2);
-    if (length < o + 8 + sources * 4) {
-      d.text += ` [invalid number of sources ${sources}]`;
-      return;
-    }
-    if (d.verbosity === 1) d.text += `, ${sources} source(s)`;
-    else {
-      d.text += " {";
-      for (let k = 0; k < sources; k++) d.text += ` ${d.ipv4(at + o + 8 + k * 4)}`;
-      d.text += " }";
-    }
-    d.text += "]";
-    o += 8 + sources * 4;
-  }
+  printGroupRecords(d, at, length, IPV4, "v3");
 }
 
 /** Seconds as 1w2d3h4m5s. */

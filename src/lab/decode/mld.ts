@@ -1,7 +1,8 @@
 // MLDv1 (RFC 2710) and MLDv2 (RFC 3810) as tcpdump prints them.
 
+import { IPV6 } from "../../netstack/index.ts";
 import type { Dissection } from "./dissection.ts";
-import { RECORD_TYPES } from "./igmp.ts";
+import { printGroupRecords, printQuerySources } from "./group-records.ts";
 
 export function printMld1(d: Dissection, at: number): void {
   if (!d.has(at, 24)) return;
@@ -25,15 +26,7 @@ export function printMld2Query(d: Dissection, at: number, length: number): void 
     if ((flags & 7) !== 0) d.text += ` robustness=${flags & 7}`;
     d.text += ` qqi=${float(d.u8(at + 25), 128, 16, 4)}`;
   }
-  const sources = d.u16(at + 26);
-  if (sources > 0) {
-    if (length < 28 + sources * 16) d.text += " [invalid number of sources]";
-    else if (d.verbosity > 1) {
-      d.text += " {";
-      for (let i = 0; i < sources; i++) d.text += ` ${d.ipv6(at + 28 + i * 16)}`;
-      d.text += " }";
-    } else d.text += `, ${sources} source(s)`;
-  }
+  printQuerySources(d, at, length, 28, d.u16(at + 26), IPV6);
   d.text += "]";
 }
 
@@ -42,29 +35,5 @@ export function printMld2Report(d: Dissection, at: number, length: number): void
     d.text += ` [invalid len ${length}]`;
     return;
   }
-  const groups = d.u16(at + 6);
-  d.text += `, ${groups} group record(s)`;
-  if (d.verbosity === 0) return;
-  let o = 8;
-  for (let i = 0; i < groups; i++) {
-    if (length < o + 20) {
-      d.text += " [invalid number of groups]";
-      return;
-    }
-    const type = d.u8(at + o);
-    d.text += ` [gaddr ${d.ipv6(at + o + 4)} ${RECORD_TYPES[type] ?? ` [v2-report-#${type}]`}`;
-    const sources = d.u16(at + o + 2);
-    if (length < o + 20 + sources * 16) {
-      d.text += ` [invalid number of sources ${sources}]`;
-      return;
-    }
-    if (d.verbosity === 1) d.text += `, ${sources} source(s)`;
-    else {
-      d.text += " {";
-      for (let k = 0; k < sources; k++) d.text += ` ${d.ipv6(at + o + 20 + k * 16)}`;
-      d.text += " }";
-    }
-    d.text += "]";
-    o += 20 + sources * 16;
-  }
+  printGroupRecords(d, at, length, IPV6, "v2");
 }

@@ -3,7 +3,7 @@
 
 import type { Rng } from "../../base/rng.ts";
 import type { IpAddr } from "../ip-addr.ts";
-import { SipKey, sipHash, sipHashHigh } from "./siphash.ts";
+import { putTuple, SipKey, sipHash, sipHashHigh } from "./siphash.ts";
 
 const $words = new Int32Array(10);
 
@@ -28,15 +28,7 @@ export class Secrets {
   }
 
   #tuple(key: SipKey, local: IpAddr, remote: IpAddr, ports: number): number {
-    $words[0] = local.w0;
-    $words[1] = local.w1;
-    $words[2] = local.w2;
-    $words[3] = local.w3;
-    $words[4] = remote.w0;
-    $words[5] = remote.w1;
-    $words[6] = remote.w2;
-    $words[7] = remote.w3;
-    $words[8] = ports;
+    putTuple($words, local, remote, ports);
     $words[9] = 0;
     return sipHash(key, $words, 10);
   }

@@ -2,6 +2,7 @@
 // numbers, timestamp offsets. The hash tables, on the packet path, use base's faster HalfSipHash.
 
 import type { Rng } from "../../base/rng.ts";
+import type { IpAddr } from "../ip-addr.ts";
 
 export class SipKey {
   readonly k0: number;
@@ -81,3 +82,16 @@ export function sipHash(key: Readonly<SipKey>, words: Int32Array, count: number)
 
 /** High half of the last sipHash: a second, independent 32-bit output. */
 export const sipHashHigh = (): number => $high;
+
+/** The first nine words of a message about a connection: both addresses and both ports. */
+export function putTuple(words: Int32Array, local: IpAddr, remote: IpAddr, ports: number): void {
+  words[0] = local.w0;
+  words[1] = local.w1;
+  words[2] = local.w2;
+  words[3] = local.w3;
+  words[4] = remote.w0;
+  words[5] = remote.w1;
+  words[6] = remote.w2;
+  words[7] = remote.w3;
+  words[8] = ports;
+}

@@ -6,7 +6,7 @@
 import type { Rng } from "../../base/rng.ts";
 import { seqAdd } from "../../base/seqnum.ts";
 import type { IpAddr } from "../ip-addr.ts";
-import { SipKey, sipHash } from "./siphash.ts";
+import { putTuple, SipKey, sipHash } from "./siphash.ts";
 
 const COOKIE_BITS = 24;
 const COOKIE_MASK = 0xff_ffff;
@@ -76,15 +76,7 @@ export class SynCookies {
 
   #hash(local: IpAddr, remote: IpAddr, ports: number, minute: number, which: 0 | 1): number {
     if (this.#keys === null) this.#keys = [new SipKey(this.#rng), new SipKey(this.#rng)];
-    $words[0] = local.w0;
-    $words[1] = local.w1;
-    $words[2] = local.w2;
-    $words[3] = local.w3;
-    $words[4] = remote.w0;
-    $words[5] = remote.w1;
-    $words[6] = remote.w2;
-    $words[7] = remote.w3;
-    $words[8] = ports;
+    putTuple($words, local, remote, ports);
     $words[9] = minute;
     return sipHash(this.#keys[which], $words, 10);
   }
