@@ -81,7 +81,9 @@ class TreeBuilder {
     const isSealedRoot = write === "readonly" && spec.target === "/";
     if (write !== "overlay" && !isSealedRoot) return lower;
     const now = kernel.clock.realtimeNs();
-    return new OverlayFs(table.allocateDev(), kernel.memoryFile, table.quota, lower.root, now);
+    const dev = table.allocateDev();
+    const { memoryFile, clearKeptObjects } = kernel;
+    return new OverlayFs(dev, memoryFile, table.quota, lower.root, now, clearKeptObjects);
   }
 }
 

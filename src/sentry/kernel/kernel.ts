@@ -56,6 +56,11 @@ export interface KernelDeps {
   syscalls: readonly (SyscallHandler | undefined)[];
   /** CPUs that the sandbox shows and may use. */
   cpus: number;
+  /**
+   * What a WeakRef has shown lives until the running job ends, and the Sentry's loop is one job without an end:
+   * this lets go of it at once. Absent: weak references are never collected.
+   */
+  clearKeptObjects?: () => void;
   /** The end of pid 1 kills everything else, as in a container. Off: the rest lives on. */
   initExitKillsAll?: boolean;
 }
@@ -87,6 +92,7 @@ export class Kernel implements KernelDriver, KernelDeps {
   readonly syscalls: readonly (SyscallHandler | undefined)[];
   readonly cpus: number;
   readonly initExitKillsAll: boolean;
+  readonly clearKeptObjects: () => void;
 
   readonly timers = new TimerQueue();
   readonly time: Timekeeper;
@@ -125,6 +131,7 @@ export class Kernel implements KernelDriver, KernelDeps {
     this.syscalls = deps.syscalls;
     this.cpus = deps.cpus;
     this.initExitKillsAll = deps.initExitKillsAll ?? false;
+    this.clearKeptObjects = deps.clearKeptObjects ?? (() => {});
     this.time = new Timekeeper(deps.clock);
     this.futexes = new FutexTable(this);
     deps.platform.onAddressSpaceDeath = (space) => this.#onAddressSpaceDeath(space);

@@ -31,6 +31,7 @@ import { GoferSocket } from "./gofer-transport.ts";
 import { HostClock } from "./host-clock.ts";
 import { DescriptorFiles } from "./host-files.ts";
 import { MemfdMemory } from "./host-memory.ts";
+import { clearKeptObjects } from "./kept-objects.ts";
 import { lockSentry } from "./lockdown.ts";
 import { Loop } from "./loop.ts";
 import { Network } from "./network.ts";
@@ -154,6 +155,7 @@ export class SentryProcess implements KernelDriver {
       log: (line) => this.#log(line),
       syscalls: buildSyscallTable(),
       cpus: config.cpus,
+      clearKeptObjects,
     });
     if (config.strace) this.#kernel.trace = new Strace((line) => this.#log(line));
     const counter = new FileCounter(limits.files);

@@ -46,10 +46,10 @@ class Trees {
     this.#mount("/ov", this.overlayOf("/lower"));
   }
 
-  overlayOf(path: string): OverlayFs {
+  overlayOf(path: string, clearKeptObjects = () => {}): OverlayFs {
     const { kernel, table, quota } = this.f;
-    const lower = this.inode(path);
-    return new OverlayFs(table.allocateDev(), kernel.memoryFile, quota, lower, 1);
+    const [dev, lower] = [table.allocateDev(), this.inode(path)];
+    return new OverlayFs(dev, kernel.memoryFile, quota, lower, 1, clearKeptObjects);
   }
   #mount(path: string, fs: ReturnType<FileFixture["tmpfs"]>): void {
     this.f.kernel.mounts.mountAt(resolve(this.t, AT_FDCWD, path, true) as Path, fs, 0, "none");

@@ -17,17 +17,37 @@ import { OverlaySpecial, OverlaySymlink } from "./overlay-special.ts";
 
 /** Inode numbers of new files: above those of the first host file system of a served tree. */
 const FIRST_NEW_INO = 2 ** 47;
+/** When so many were made, those that nobody has may be collected. */
+const CLEAR_EVERY = 4096;
+/** Weak references are looked through when there are so many, and again when they have doubled. */
+const SWEEP_AT_LEAST = 4096;
 
 export class OverlayFs extends Tmpfs {
   override readonly typeName = "overlay";
   readonly lower: Inode;
   readonly #inodes = new Map<number, WeakRef<MemoryInode> | MemoryInode>();
-  #sweepAt = 4096;
+  readonly #clearKeptObjects: () => void;
+  #made = 0;
+  #sweepAt = SWEEP_AT_LEAST;
   #nextNewIno = FIRST_NEW_INO;
 
-  constructor(dev: number, memory: MemoryFile, quota: Quota | null, lower: Inode, nowNs: number) {
+  /** clearKeptObjects: see KernelDeps. */
+  constructor(
+    dev: number,
+    memory: MemoryFile,
+    quota: Quota | null,
+    lower: Inode,
+    nowNs: number,
+    clearKeptObjects: () => void,
+  ) {
     super(dev, memory, quota, defaultTmpfsOptions(), nowNs);
     this.lower = lower;
+    this.#clearKeptObjects = clearKeptObjects;
+  }
+
+  /** Inodes of the lower tree in memory, changed ones and those somebody may still have. */
+  get knownCount(): number {
+    return this.#inodes.size;
   }
 
   override get magic(): number {
@@ -52,6 +72,7 @@ export class OverlayFs extends Tmpfs {
     }
     const inode = this.#make(lower);
     this.#inodes.set(lower.ino, new WeakRef(inode));
+    if ((++this.#made & (CLEAR_EVERY - 1)) === 0) this.#clearKeptObjects();
     if (this.#inodes.size > this.#sweepAt) this.#sweep();
     return inode;
   }
@@ -78,7 +99,9 @@ export class OverlayFs extends Tmpfs {
     for (const [ino, held] of this.#inodes) {
       if (held instanceof WeakRef && held.deref() === undefined) this.#inodes.delete(ino);
     }
-    this.#sweepAt = Math.max(4096, 2 * this.#inodes.size);
+    // The look itself has shown each of them, which keeps them until the running job is over.
+    this.#clearKeptObjects();
+    this.#sweepAt = Math.max(SWEEP_AT_LEAST, 2 * this.#inodes.size);
   }
 }
 
