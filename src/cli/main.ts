@@ -51,7 +51,7 @@ function program(early: StartedProcesses | null): Command {
     .option("-i, --interactive", "standard input (always connected; accepted for docker's sake)")
     .option("-t, --tty", "a terminal (on by itself when standard input is one)")
     .option("--net <kind>", "gateway, none, or tap[=NAME]")
-    .option("--ip <cidr>", "address")
+    .option("--ip <cidr>", "address; with tap also dhcp, the default there")
     .option("--router <addr>")
     .option("--ip6 <cidr>", "IPv6 address, or auto")
     .option("--router6 <addr>", "default: as routers advertise")

@@ -1,5 +1,7 @@
 // The door of the stack: the only file of netstack that other rooms import.
 
+export { DhcpClient, type DhcpConfig, DhcpState } from "./dhcp/dhcp-client.ts";
+export type { Lease, LeaseRoute } from "./dhcp/lease.ts";
 export {
   type CommonOptions,
   type DatagramEndpoint,
@@ -28,6 +30,7 @@ export {
 export { parseIp } from "./parse-ip.ts";
 export type { RawEndpoint } from "./raw/raw-endpoint.ts";
 export { type OnReadiness, Ready } from "./readiness.ts";
+export { PROBE_TIMES, PROBE_TIMES_NEAR, type ProbeTimes } from "./stack/address-probe.ts";
 export { completeChecksum } from "./stack/checksum-partial.ts";
 export { Counters } from "./stack/counters.ts";
 export { type ErrorEntry, ErrorOrigin, TimestampKind } from "./stack/error-queue.ts";

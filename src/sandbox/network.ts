@@ -35,6 +35,8 @@ export interface SandboxNetwork {
   close(): Promise<void>;
 }
 
+/** Instead of an address. */
+const DHCP = "dhcp";
 const GATEWAY_ADDRESS = "10.0.2.15/24";
 const GATEWAY_ROUTER = "10.0.2.2";
 /** With --impair: as a line is that one could have. */
@@ -150,7 +152,12 @@ export async function openNetwork(options: SandboxOptions): Promise<SandboxNetwo
   const deny = await rules("deny", options.deny);
   const publish = (options.publish ?? []).map(published);
   const kind = options.net ?? "gateway";
-  const cidr = options.ip ?? (kind === "gateway" ? GATEWAY_ADDRESS : undefined);
+  const isTap = kind.startsWith("tap");
+  if (options.ip === DHCP && !isTap) {
+    throw new NetcellError("ERR_USAGE", `ip ${DHCP} needs net tap; the gateway is no DHCP server.`);
+  }
+  const given = options.ip === DHCP ? undefined : options.ip;
+  const cidr = given ?? (kind === "gateway" ? GATEWAY_ADDRESS : undefined);
   if (cidr !== undefined) checkCidr("ip", cidr);
   if (options.router !== undefined) checkAddress("router", options.router);
   if (options.dns !== undefined) checkAddress("dns", options.dns);
@@ -158,7 +165,7 @@ export async function openNetwork(options: SandboxOptions): Promise<SandboxNetwo
   if (conditions(options) !== null && kind === "none") {
     throw new NetcellError("ERR_USAGE", "impair needs a network.");
   }
-  if (kind.startsWith("tap")) return openTapNetwork(options, kind, cidr);
+  if (isTap) return openTapNetwork(options, kind, cidr);
   const pcapFd = openPcap(options);
   const closePcap = (): void => {
     if (pcapFd >= 0) closeSync(pcapFd);
@@ -182,11 +189,9 @@ export async function openNetwork(options: SandboxOptions): Promise<SandboxNetwo
 }
 
 function openTapNetwork(options: SandboxOptions, kind: string, cidr?: string): SandboxNetwork {
-  if (cidr === undefined && options.ip6 === undefined) {
-    throw new NetcellError(
-      "ERR_USAGE",
-      "net tap needs an address: give ip, for example 10.0.0.2/24, or ip6.",
-    );
+  const asksDhcp = options.ip === DHCP || (cidr === undefined && options.ip6 === undefined);
+  if (asksDhcp && options.router !== undefined) {
+    throw new NetcellError("ERR_USAGE", "router needs ip, for example 10.0.0.2/24.");
   }
   const name = kind === "tap" ? "" : kind.slice("tap=".length);
   const fd = openTap(name, VNET_HEADER);
@@ -212,6 +217,7 @@ function openTapNetwork(options: SandboxOptions, kind: string, cidr?: string): S
     mac: options.mac ?? randomMac(),
   };
   if (cidr !== undefined) config.address = cidr;
+  if (asksDhcp) config.dhcp = true;
   if (options.router !== undefined) config.router = options.router;
   if (options.ip6 !== undefined) config.address6 = options.ip6;
   if (options.router6 !== undefined) config.router6 = options.router6;

@@ -30,7 +30,7 @@ export interface SandboxOptions {
   hostname?: string;
   /** "gateway" (default): through the in-process router; "none"; "tap" or "tap=NAME": a TAP device. */
   net?: string;
-  /** "10.0.2.15/24". */
+  /** "10.0.2.15/24"; on a TAP device also "dhcp", which is the default there unless ip6 is given. */
   ip?: string;
   router?: string;
   /** "fd00::15/64", or "auto": what routers on the link advertise. With the gateway, auto is fd00:6e63::15/64. Default: no IPv6. */

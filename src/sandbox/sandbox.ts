@@ -230,6 +230,10 @@ export class Sandbox implements AsyncDisposable, ProcessHost {
       this.#fail(message.message);
       return;
     }
+    if (message.type === "unusable") {
+      this.#end(new NetcellError("ERR_HOST", message.message));
+      return;
+    }
     if (message.type === "pong") {
       this.#pings.get(message.id)?.(true);
       return;
@@ -279,14 +283,21 @@ export class Sandbox implements AsyncDisposable, ProcessHost {
   #fail(reason: string): void {
     if (this.#failure !== null) return;
     const stderr = this.#started.stderr().trim();
-    this.#failure = new NetcellError(
-      "ERR_CLOSED",
-      `the sandbox is gone: ${reason}${stderr === "" ? "" : `: ${stderr}`}.`,
+    this.#end(
+      new NetcellError(
+        "ERR_CLOSED",
+        `the sandbox is gone: ${reason}${stderr === "" ? "" : `: ${stderr}`}.`,
+      ),
     );
+  }
+
+  #end(failure: NetcellError): void {
+    if (this.#failure !== null) return;
+    this.#failure = failure;
     for (const entry of this.#processes.values()) {
       if (entry.timer !== null) clearTimeout(entry.timer);
-      entry.failed(this.#failure);
-      entry.exitFailed(this.#failure);
+      entry.failed(failure);
+      entry.exitFailed(failure);
     }
     this.#processes.clear();
     void this.close();

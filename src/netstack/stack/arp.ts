@@ -29,6 +29,8 @@ export class ArpProtocol {
   readonly #target = new IpAddr();
   readonly #mac = new Uint8Array(6);
   #lastDefenceNs = Number.NEGATIVE_INFINITY;
+  #probed: IpAddr | null = null;
+  #onHolder: (() => void) | null = null;
 
   constructor(nic: Nic) {
     this.#nic = nic;
@@ -55,6 +57,11 @@ export class ArpProtocol {
     else if (op === ARP_REPLY) counters.arpInReplies++;
     else {
       counters.dropArpBad++;
+      return;
+    }
+    if (this.#probed !== null && this.#isHolder(op, sender, target, b, o)) {
+      counters.arpConflicts++;
+      this.#onHolder?.();
       return;
     }
     if (nic.hasAddress(sender)) {
@@ -84,6 +91,25 @@ export class ArpProtocol {
       NO_MAC,
       entry.addr.w3,
     );
+  }
+
+  /** While an address is probed: called when another station has it, or wants it too. Null: no more. */
+  watchFor(addr: IpAddr | null, onHolder: (() => void) | null): void {
+    this.#probed = addr;
+    this.#onHolder = onHolder;
+  }
+
+  #isHolder(op: number, sender: IpAddr, target: IpAddr, b: Uint8Array, o: number): boolean {
+    const probed = this.#probed as IpAddr;
+    if (macEquals(b, o + ARP_SENDER_MAC, this.#nic.mac, 0)) return false;
+    if (sender.equals(probed)) return true;
+    return op === ARP_REQUEST && sender.isUnspecified && target.equals(probed);
+  }
+
+  /** A probe (RFC 5227 2.1.1): a question that claims no address. */
+  probe(addr: IpAddr): void {
+    this.#nic.stack.counters.arpOutRequests++;
+    this.#send(ARP_REQUEST, 0, BROADCAST_MAC, NO_MAC, addr.w3);
   }
 
   /** An announcement (RFC 5227 2.3): a request for our own address. */

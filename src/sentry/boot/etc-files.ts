@@ -15,7 +15,9 @@ export interface EtcOptions {
   hostname: ByteString;
   /** The sandbox's own address, for /etc/hosts; null without a network. */
   address: ByteString | null;
-  nameServer: ByteString | null;
+  nameServers: readonly ByteString[];
+  /** Domains that short names are looked up in. */
+  search: readonly ByteString[];
 }
 
 /** 0 or -errno. A read-only root keeps what it has. */
@@ -30,10 +32,12 @@ export function writeFile(t: Task, path: ByteString, text: ByteString): number {
 }
 
 export function writeEtcFiles(t: Task, options: EtcOptions): void {
-  const { hostname, address, nameServer } = options;
+  const { hostname, address, nameServers, search } = options;
   const own = address === null ? `127.0.1.1\t${hostname}\n` : `${address}\t${hostname}\n`;
   const hosts = `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n${own}`;
-  const resolver = nameServer === null ? "" : `nameserver ${nameServer}\noptions edns0\n`;
+  const servers = nameServers.map((server) => `nameserver ${server}\n`).join("");
+  const domains = search.length === 0 ? "" : `search ${search.join(" ")}\n`;
+  const resolver = servers === "" ? domains : `${domains}${servers}options edns0\n`;
   // A root without /etc is meant to be bare.
   if (typeof resolve(t, AT_FDCWD, "/etc", true) === "number") return;
   for (const [path, text] of [

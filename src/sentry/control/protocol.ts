@@ -41,6 +41,8 @@ export interface NetworkConfig {
   kind: "gateway" | "tap" | "none";
   /** "10.0.2.15/24". */
   address?: string;
+  /** Address, routes, MTU and name servers come from a DHCP server. */
+  dhcp?: boolean;
   router?: string;
   /** "fd00::15/64", or "auto": what routers advertise. Unset: no IPv6 on the link. */
   address6?: string;
@@ -107,4 +109,6 @@ export type FromSentry =
       coreDumped: boolean;
     }
   | { type: "pong"; id: number }
+  /** No program can be run here, and it is nobody's mistake inside. */
+  | { type: "unusable"; message: string }
   | { type: "fatal"; message: string };

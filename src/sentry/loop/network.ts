@@ -13,6 +13,7 @@ import {
   IpAddr,
   type Ipv6Config,
   type LinkEndpoint,
+  type Nic,
   parseIp,
   type RouteConfig,
   Stack,
@@ -72,6 +73,8 @@ export interface NetworkOptions {
 
 export class Network {
   readonly stack: Stack;
+  /** eth0. */
+  readonly nic: Nic | null = null;
   readonly #link: FdLink | null = null;
   #watched = POLLIN;
 
@@ -79,7 +82,8 @@ export class Network {
     const { config, clock, rng, limits } = options;
     this.stack = new Stack({ clock, rng, limits });
     if (options.linkFd < 0) return;
-    if (config.address === undefined && config.address6 === undefined) return;
+    const isAsked = config.dhcp === true;
+    if (config.address === undefined && config.address6 === undefined && !isAsked) return;
     const link = new FdLink({
       fd: options.linkFd,
       kind: config.kind === "tap" ? "tap" : "stream",
@@ -91,7 +95,7 @@ export class Network {
     addFamily(attached, config.address, config.router);
     addFamily(attached, config.address6, config.router6);
     if (config.address6 !== undefined) attached.ipv6 = ipv6Of(config);
-    this.stack.attach(this.#impaired(this.#recorded(link, options), options), attached);
+    this.nic = this.stack.attach(this.#impaired(this.#recorded(link, options), options), attached);
   }
 
   /** A capture shows the line itself: what was lost on the way out is not in it. */

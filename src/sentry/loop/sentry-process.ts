@@ -8,6 +8,7 @@ import { MS, SECOND } from "../../base/clock.ts";
 import type { Limits } from "../../base/limits.ts";
 import { SeededRng } from "../../base/rng.ts";
 import { GoferClient } from "../../gofer/index.ts";
+import type { Lease } from "../../netstack/index.ts";
 import { writeEtcFiles } from "../boot/etc-files.ts";
 import { buildMountTree, type OwnMount } from "../boot/mount-tree.ts";
 import { SENTRY_FD, type SentryConfig, type ToSentry } from "../control/protocol.ts";
@@ -18,6 +19,7 @@ import { ProcFileSystem } from "../fs/proc/proc-file-system.ts";
 import { SysFileSystem } from "../fs/sys/sys-file-system.ts";
 import type { KernelDriver } from "../kernel/driver.ts";
 import { Kernel } from "../kernel/kernel.ts";
+import type { Task } from "../kernel/task.ts";
 import { MemoryFile } from "../mm/memory-file.ts";
 import type { Context } from "../platform/platform.ts";
 import { SystrapPlatform } from "../platform/systrap/index.ts";
@@ -26,6 +28,7 @@ import { socketTableOf } from "../socket/socket-table.ts";
 import { Strace } from "../syscalls/strace.ts";
 import { buildSyscallTable } from "../syscalls/table.ts";
 import { FileCounter } from "../vfs/fd-table.ts";
+import { AutoAddress, NO_SERVER } from "./auto-address.ts";
 import type { ControlSocket } from "./control-socket.ts";
 import { GoferSocket } from "./gofer-transport.ts";
 import { HostClock } from "./host-clock.ts";
@@ -116,11 +119,17 @@ export class SentryProcess implements KernelDriver {
   readonly #loop: Loop;
   readonly #programs: Programs;
   readonly #files = new DescriptorFiles();
+  readonly #config: SentryConfig;
+  readonly #bootTask: Task;
+  readonly #autoAddress: AutoAddress | null;
+  /** What was written into /etc from the last lease. */
+  #etcOfLease = "";
   #loopbackWaits = false;
   #monitorGone = false;
 
   constructor(config: SentryConfig & { limits: Limits }, control: ControlSocket) {
     this.#control = control;
+    this.#config = config;
     const [linkFd, pcapFd, logFd] = takeDescriptors(config, control);
     this.#logFd = logFd;
     const { limits } = config;
@@ -167,11 +176,42 @@ export class SentryProcess implements KernelDriver {
     writeEtcFiles(bootTask, {
       hostname: utf8ToByteString(config.hostname),
       address: network.address?.split("/")[0] ?? null,
-      nameServer: network.dns ?? null,
+      nameServers: network.dns === undefined ? [] : [network.dns],
+      search: [],
     });
+    this.#bootTask = bootTask;
+    this.#autoAddress = network.dhcp === true ? this.#makeAutoAddress() : null;
     platform.awaitFirstStub();
     const send = control.send.bind(control);
     this.#programs = new Programs(this.#kernel, counter, devpts, bootTask, send);
+  }
+
+  #makeAutoAddress(): AutoAddress | null {
+    const { nic } = this.#network;
+    if (nic === null) return null;
+    return new AutoAddress({
+      nic,
+      hostName: this.#config.hostname,
+      onLease: (lease) => this.#onLease(lease),
+      onFailure: () => this.#control.send({ type: "unusable", message: NO_SERVER }),
+    });
+  }
+
+  /** /etc as the lease has it, unless it says what the last one said: the program may have changed it. */
+  #onLease(lease: Lease): void {
+    const { dns } = this.#config.network;
+    const servers = dns === undefined ? lease.nameServers.map(String) : [dns];
+    const domain = lease.domain === "" ? [] : [lease.domain];
+    const options = {
+      hostname: utf8ToByteString(this.#config.hostname),
+      address: lease.addr.toString(),
+      nameServers: servers,
+      search: lease.search.length > 0 ? lease.search : domain,
+    };
+    const text = JSON.stringify(options);
+    if (text === this.#etcOfLease) return;
+    this.#etcOfLease = text;
+    writeEtcFiles(this.#bootTask, options);
   }
 
   /** Until the monitor goes. Locked in before the first program can be started. */
@@ -179,9 +219,11 @@ export class SentryProcess implements KernelDriver {
     lockSentry();
     this.#network.watch(this.#loop);
     this.#loop.watch(SENTRY_FD.control, POLLIN, () => this.#readControl());
+    this.#autoAddress?.start();
     // Spawn requests may have come together with the configuration.
     this.#readControl();
     this.#loop.run(this);
+    this.#autoAddress?.close();
   }
 
   /** Leaves no process behind. */
@@ -199,19 +241,24 @@ export class SentryProcess implements KernelDriver {
         throw new Error("the monitor started this sandbox twice");
       case "spawn": {
         const fds = this.#control.takeFds(Programs.descriptorsOf(message));
-        this.#programs.spawn(message, fds);
+        this.#whenReady(() => this.#programs.spawn(message, fds));
         break;
       }
       case "signal":
-        this.#programs.signal(message.id, message.signal);
+        this.#whenReady(() => this.#programs.signal(message.id, message.signal));
         break;
       case "resize":
-        this.#programs.resize(message.id, message.rows, message.columns);
+        this.#whenReady(() => this.#programs.resize(message.id, message.rows, message.columns));
         break;
       case "ping":
         this.#control.send({ type: "pong", id: message.id });
         break;
     }
+  }
+
+  #whenReady(what: () => void): void {
+    if (this.#autoAddress === null) what();
+    else this.#autoAddress.whenReady(what);
   }
 
   #log(line: string): void {
