@@ -8,7 +8,40 @@ export {
   type DrillOutcome,
   runScript,
 } from "./drill/drill.ts";
-export { Cable, type CableConfig, CableEnd } from "./sim/cable.ts";
+export { Cable, type CableConfig, CableEnd, type Flaps } from "./sim/cable.ts";
 export { newTcp, openConnection, type TransferConfig } from "./sim/conversation.ts";
+export { jainIndex } from "./sim/fairness.ts";
+export {
+  type Aimed,
+  after,
+  corrupt,
+  delay,
+  drop,
+  duplicate,
+  type Fault,
+  pathMtu,
+  swap,
+} from "./sim/faults.ts";
+export { FaultyWay } from "./sim/faulty-way.ts";
+export { PacketView } from "./sim/packet-view.ts";
+export {
+  anyPacket,
+  arp,
+  both,
+  either,
+  fragment,
+  from,
+  icmp,
+  ipv4,
+  ipv6,
+  longerThan,
+  not,
+  type PacketPredicate,
+  tcp,
+  tcpFlags,
+  to,
+  udp,
+} from "./sim/predicates.ts";
+export { Recording } from "./sim/recording.ts";
 export { StreamSink, StreamSource } from "./sim/streams.ts";
 export { type JoinConfig, type PlugConfig, World, type WorldConfig } from "./sim/world.ts";

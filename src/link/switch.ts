@@ -1,6 +1,7 @@
 // A learning switch: frames go to the port where their destination was last seen, to all others when it was
 // not or is a group (IEEE 802.1D, without spanning tree or ageing by time). Its cables are any links; those
-// that connect() makes are in memory and are pumped by the owner.
+// that connect() makes are in memory and are pumped by the owner. It can be parted into groups of ports that
+// do not hear each other, as when a line between two switches is cut.
 
 import type { Clock } from "../base/clock.ts";
 import { copyPacket, type LinkEndpoint, type LinkSink, PacketBuffer } from "../netstack/index.ts";
@@ -12,6 +13,8 @@ const TABLE_MAX = 4096;
 class Port implements LinkSink {
   /** The switch's end of the cable. */
   readonly link: LinkEndpoint;
+  /** Frames pass between ports of the same one. */
+  group = 0;
   readonly #owner: Switch;
 
   constructor(owner: Switch, link: LinkEndpoint) {
@@ -32,6 +35,8 @@ export class Switch {
   readonly #cables: MemoryLink[] = [];
   readonly #copy = new PacketBuffer();
   #nextMac = 1;
+  /** Frames to a station of another group. */
+  droppedParted = 0;
 
   constructor(clock: Clock, config: Omit<MemoryLinkConfig, "clock"> = {}) {
     this.#config = { ...config, clock };
@@ -57,6 +62,17 @@ export class Switch {
     this.#ports.push(new Port(this, link));
   }
 
+  /** Each group hears itself only; ports in none of them are one more group. The links are plug()'s. */
+  part(groups: readonly (readonly LinkEndpoint[])[]): void {
+    for (const port of this.#ports) {
+      port.group = 1 + groups.findIndex((links) => links.includes(port.link));
+    }
+  }
+  /** All hear all again. */
+  mend(): void {
+    for (const port of this.#ports) port.group = 0;
+  }
+
   forward(from: Port, pkt: PacketBuffer): void {
     const b = pkt.bytes;
     const at = pkt.start;
@@ -64,11 +80,12 @@ export class Switch {
     if ((b[at + 6] & 1) === 0) this.#learn(macKey(b, at + 6), from);
     const to = (b[at] & 1) === 0 ? this.#table.get(macKey(b, at)) : undefined;
     if (to !== undefined) {
-      if (to !== from) to.link.send(pkt);
+      if (to.group !== from.group) this.droppedParted++;
+      else if (to !== from) to.link.send(pkt);
       return;
     }
     for (const port of this.#ports) {
-      if (port === from) continue;
+      if (port === from || port.group !== from.group) continue;
       copyPacket(this.#copy, pkt);
       port.link.send(this.#copy);
     }

@@ -3,6 +3,7 @@ import { MS, SECOND } from "../../base/clock.ts";
 import { PcapWriter } from "../../link/index.ts";
 import { IpAddr, type Stack } from "../../netstack/index.ts";
 import { openConnection, type TransferConfig } from "./conversation.ts";
+import { jainIndex } from "./fairness.ts";
 import { StreamSink, StreamSource } from "./streams.ts";
 import { World } from "./world.ts";
 
@@ -79,18 +80,54 @@ describe("a world", () => {
     expect(seconds).toBeLessThan(12);
   });
 
-  it("drops just what a predicate names", () => {
+  it("waits through a line that flaps, and comes back every time", () => {
     const w = new World();
     const [a, b] = [w.stack(), w.stack()];
-    const cable = w.join(a, b, { conditions: { delayNs: MS } });
-    let fins = 0;
-    cable.a.out.filter = (pkt) => {
-      const tcp = pkt.start + 14 + 20;
-      const isFin = pkt.bytes[pkt.start + 23] === 6 && (pkt.bytes[tcp + 13] & 1) !== 0;
-      return !(isFin && fins++ < 2);
+    const cable = w.join(a, b, { conditions: { delayNs: MS, rateBitsPerSecond: 20e6 } });
+    let cuts = 0;
+    const flaps = cable.flap({ firstNs: 50 * MS, downNs: 300 * MS, upNs: 400 * MS, times: 3 });
+    const watch = (): void => {
+      if (cable.isCut) cuts++;
+      if (flaps.isArmed) w.after(100 * MS, watch);
     };
-    transfer(w, a, b, 1000);
-    expect(fins).toBeGreaterThanOrEqual(3);
+    w.after(100 * MS, watch);
+    const seconds = transfer(w, a, b, 4 * MiB);
+    expect(cuts).toBe(9);
+    expect(cable.isCut).toBe(false);
+    // 1.7 s on the wire and 0.9 s of darkness.
+    expect(seconds).toBeGreaterThan(2.6);
+    expect(seconds).toBeLessThan(8);
+  });
+
+  it("parts a switch into groups that do not hear each other, and mends it", () => {
+    const w = new World();
+    const lan = w.switch();
+    const stacks = [1, 2, 3, 4].map((i) => {
+      const stack = w.stack();
+      const conditions = { delayNs: MS, rateBitsPerSecond: 10e6, queueFrames: 50 };
+      w.plug(lan, stack, { addresses: [`10.5.0.${i}/24`], conditions });
+      return stack;
+    });
+    const [a, b, c, d] = stacks;
+    const at = (i: number): IpAddr => IpAddr.v4(10, 5, 0, i);
+    const { from, to } = openConnection(w, a, c, at(3));
+    new StreamSource(from, 50_000_000);
+    const sink = new StreamSink(to);
+    w.run(100 * MS);
+    w.part(lan, [a, b], [c, d]);
+    w.run(SECOND);
+    const read = sink.read;
+    w.run(20 * SECOND);
+    expect(sink.read).toBe(read);
+    expect(lan.droppedParted).toBeGreaterThan(0);
+    // Within a group all goes on, and a stranger in the other is not even resolved.
+    transfer(w, a, b, 10_000, { to: at(2), port: 6000 });
+    transfer(w, c, d, 10_000, { to: at(4), port: 6000 });
+    expect(() => openConnection(w, b, d, at(4), { port: 7000 })).toThrow("no connection");
+    lan.mend();
+    w.run(60 * SECOND);
+    expect(sink.read).toBeGreaterThan(read);
+    expect(sink.wrongAt).toBe(-1);
   });
 
   it("shares a line fairly between two flows", () => {
@@ -102,11 +139,11 @@ describe("a world", () => {
       new StreamSource(from, 1 << 30);
       return new StreamSink(to);
     });
-    w.run(60 * SECOND);
+    w.run(20 * SECOND);
     const [one, two] = sinks.map((sink) => sink.read);
-    expect(Math.min(one, two) / Math.max(one, two)).toBeGreaterThan(0.5);
-    // Together they fill it: 20 Mbit/s for a minute are 150 MB.
-    expect(one + two).toBeGreaterThan(120e6);
+    expect(jainIndex([one, two])).toBeGreaterThan(0.9);
+    // Together they fill it: 20 Mbit/s for 20 s are 50 MB.
+    expect(one + two).toBeGreaterThan(40e6);
   }, 60_000);
 
   it("holds a thousand stacks on one switch", () => {
@@ -128,6 +165,16 @@ describe("a world", () => {
     for (const sink of flows) expect(sink).toMatchObject({ read: 20_000, wrongAt: -1 });
   }, 60_000);
 
+  it("says how fast it is: simulated seconds per real second", () => {
+    let realNs = 0;
+    const w = new World({ stopwatch: () => (realNs += 10 * MS) });
+    expect(w.speed).toBe(null);
+    w.run(SECOND);
+    w.run(SECOND);
+    expect(w.speed).toBe(100);
+    expect(new World().speed).toBe(null);
+  });
+
   it("carries IPv6 as well", () => {
     const w = new World();
     const [a, b] = [w.stack(), w.stack()];
@@ -136,5 +183,17 @@ describe("a world", () => {
     to.w0 = 0xfd00_0000 | 0;
     to.w3 = 2;
     transfer(w, a, b, MiB, { to });
+  });
+});
+
+describe("fairness", () => {
+  it.each([
+    [[], 1],
+    [[0, 0], 1],
+    [[3, 3, 3], 1],
+    [[1, 0, 0, 0], 0.25],
+    [[3, 1], 0.8],
+  ])("of %j is %f", (shares, index) => {
+    expect(jainIndex(shares)).toBe(index);
   });
 });

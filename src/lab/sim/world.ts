@@ -8,13 +8,18 @@ import { SeededRng } from "../../base/rng.ts";
 import { Timer, TimerQueue } from "../../base/timers.ts";
 import { CaptureLink, type PcapWriter, Switch } from "../../link/index.ts";
 import { IpAddr, type LinkEndpoint, type Nic, parseIp, Stack } from "../../netstack/index.ts";
-import { Cable, type CableConfig } from "./cable.ts";
+import { Cable, type CableConfig, type CableEnd } from "./cable.ts";
+import type { Recording } from "./recording.ts";
 
 export interface WorldConfig {
   /** 1 when not given. */
   seed?: number;
   /** Since 1970, at the beginning. */
   realtimeStartNs?: number;
+  /** Real nanoseconds from any start, to measure the run by: see speed. Decides nothing. */
+  stopwatch?: () => number;
+  /** Writes down every cable's frames. */
+  recording?: Recording;
 }
 
 export interface JoinConfig extends CableConfig {
@@ -30,6 +35,13 @@ export interface PlugConfig extends CableConfig {
   capture?: PcapWriter;
 }
 
+interface Plug {
+  where: Switch;
+  stack: Stack;
+  /** The switch's end of the cable. */
+  port: CableEnd;
+}
+
 /** Events handled in one run(): more is a loop that time does not end. */
 const EVENTS_MAX = 1e9;
 const NEVER = Number.POSITIVE_INFINITY;
@@ -43,6 +55,10 @@ export class World {
   readonly cables: Cable[] = [];
   readonly #seed: SeededRng;
   readonly #pending: Stack[] = [];
+  readonly #plugs: Plug[] = [];
+  readonly #stopwatch: (() => number) | null;
+  readonly recording: Recording | null;
+  #realNs = 0;
   #nextMac = 1;
   #nextNet = 0;
   /** Timers fired since the beginning. */
@@ -52,6 +68,8 @@ export class World {
     this.clock = new ManualClock(config.realtimeStartNs);
     this.#seed = new SeededRng(config.seed ?? 1);
     this.rng = this.#fork();
+    this.#stopwatch = config.stopwatch ?? null;
+    this.recording = config.recording ?? null;
   }
 
   /** Its own stream of random numbers, so that one more draw here is not another one there. */
@@ -61,6 +79,11 @@ export class World {
 
   get nowNs(): number {
     return this.clock.monotonicNs();
+  }
+
+  /** Simulated seconds per real second of all runs so far; null without a stopwatch. */
+  get speed(): number | null {
+    return this.#stopwatch === null || this.#realNs === 0 ? null : this.nowNs / this.#realNs;
   }
 
   stack(limits: Partial<Limits> = {}): Stack {
@@ -80,9 +103,7 @@ export class World {
     const cable = this.#newCable(config);
     const net = this.#nextNet++;
     const prefix = `10.${(net >>> 8) & 255}.${net & 255}`;
-    const record = config.capture;
-    const aEnd = record === undefined ? cable.a : new CaptureLink(cable.a, record, this.clock);
-    this.attach(a, aEnd, config.a ?? [`${prefix}.1/24`]);
+    this.attach(a, this.#recorded(cable.a, config.capture), config.a ?? [`${prefix}.1/24`]);
     this.attach(b, cable.b, config.b ?? [`${prefix}.2/24`]);
     return cable;
   }
@@ -94,11 +115,26 @@ export class World {
 
   plug(where: Switch, stack: Stack, config: PlugConfig): Cable {
     const cable = this.#newCable(config);
-    const record = config.capture;
-    const near = record === undefined ? cable.a : new CaptureLink(cable.a, record, this.clock);
-    this.attach(stack, near, config.addresses);
+    this.attach(stack, this.#recorded(cable.a, config.capture), config.addresses);
     where.plug(cable.b);
+    this.#plugs.push({ where, stack, port: cable.b });
     return cable;
+  }
+
+  /** Parts a switch: stacks of one group hear each other only; those in none are one more group. */
+  part(where: Switch, ...groups: readonly (readonly Stack[])[]): void {
+    const portsOf = (stacks: readonly Stack[]): LinkEndpoint[] =>
+      this.#plugs.filter((p) => p.where === where && stacks.includes(p.stack)).map((p) => p.port);
+    where.part(groups.map(portsOf));
+  }
+
+  /** The end that the stack gets: captured, if anyone wants that. */
+  #recorded(end: CableEnd, capture: PcapWriter | undefined): LinkEndpoint {
+    let link: LinkEndpoint = end;
+    if (this.recording !== null) {
+      link = this.recording.around(link, this.clock, `cable ${this.cables.length}`);
+    }
+    return capture === undefined ? link : new CaptureLink(link, capture, this.clock);
   }
 
   attach(stack: Stack, link: LinkEndpoint, addresses: readonly string[]): Nic {
@@ -142,6 +178,14 @@ export class World {
   }
 
   #runTo(endNs: number, done: (() => boolean) | null): boolean {
+    if (this.#stopwatch === null) return this.#simulate(endNs, done);
+    const begin = this.#stopwatch();
+    const isDone = this.#simulate(endNs, done);
+    this.#realNs += this.#stopwatch() - begin;
+    return isDone;
+  }
+
+  #simulate(endNs: number, done: (() => boolean) | null): boolean {
     this.#settle();
     for (let i = 0; i < EVENTS_MAX; i++) {
       if (done?.()) return true;
@@ -150,11 +194,20 @@ export class World {
         this.clock.advanceToNs(endNs);
         return false;
       }
-      this.clock.advanceToNs(next);
-      this.events += this.timers.runDue(this.nowNs);
-      this.#settle();
+      this.step();
     }
     return false;
+  }
+
+  /** To the next event, and all that is due then; false when nothing is to come. */
+  step(): boolean {
+    this.#settle();
+    const next = this.timers.nextDeadlineNs();
+    if (next === NEVER) return false;
+    this.clock.advanceToNs(next);
+    this.events += this.timers.runDue(this.nowNs);
+    this.#settle();
+    return true;
   }
 
   /** What stacks sent to themselves. */

@@ -10,16 +10,28 @@ import {
   type LinkSink,
   PacketBuffer,
 } from "../../netstack/index.ts";
-import { DIRECTION_IN, DIRECTION_OUT, type PcapWriter } from "./pcap-writer.ts";
+import { DIRECTION_IN, DIRECTION_OUT } from "./pcap-writer.ts";
+
+/** What a PcapWriter does; others may count or keep. */
+export interface FrameWriter {
+  write(
+    realtimeNs: number,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    direction: number,
+  ): void;
+  flush(): void;
+}
 
 export class CaptureLink implements LinkEndpoint, LinkSink {
   readonly #inner: LinkEndpoint;
-  readonly #writer: PcapWriter;
+  readonly #writer: FrameWriter;
   readonly #clock: Clock;
   readonly #copy = new PacketBuffer();
   #sink: LinkSink | null = null;
 
-  constructor(inner: LinkEndpoint, writer: PcapWriter, clock: Clock) {
+  constructor(inner: LinkEndpoint, writer: FrameWriter, clock: Clock) {
     this.#inner = inner;
     this.#writer = writer;
     this.#clock = clock;
