@@ -6,7 +6,8 @@
 // neither a test nor a reason, or when a tag names one that is not in the list.
 //
 // The list: "# number title" begins an RFC; then lines "id | section | what | note". A note that begins with
-// "-" says why there is neither code nor test; any other is printed beside both.
+// "=" says what Linux does instead, and so does the stack; with "-", why there is neither code nor test; any other
+// is printed beside both.
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -97,7 +98,7 @@ export function readTags(rfcs) {
   }
   for (const { number, musts } of rfcs) {
     for (const { id, note, code, tests } of musts) {
-      const isMissing = note.startsWith("-");
+      const isMissing = isUnmet(note);
       const what = `RFC ${number} ${id}`;
       if (isMissing && tests.length > 0)
         problems.push(`${what} is said to be missing, and has a test`);
@@ -108,6 +109,13 @@ export function readTags(rfcs) {
   return problems;
 }
 
+const isUnmet = (note) => note.startsWith("-") || note.startsWith("=");
+/** Why nothing is shown for it. */
+function reason(note) {
+  if (note.startsWith("=")) return `**As Linux:** ${note.slice(1).trim()}`;
+  return note.startsWith("-") ? `**Missing.** ${note.slice(1).trim()}` : "";
+}
+
 const cell = (text) => text.replaceAll("|", "\\|");
 const short = (path) => path.replace("src/", "").replace("fixtures/", "");
 
@@ -115,7 +123,7 @@ function row({ id, section, what, note, code, tests }) {
   const where = [...new Set(code.map((c) => `${short(c.path)}${c.name ? ` \`${c.name}\`` : ""}`))];
   const shown = [...new Set(tests.map((t) => `${short(t.path)}${t.name ? `: ${t.name}` : ""}`))];
   const place = section === "-" ? id : `${id.startsWith("MUST") ? `${id}, ` : ""}${section}`;
-  const missing = note.startsWith("-") ? `**Missing.** ${note.slice(1).trim()}` : "";
+  const missing = reason(note);
   const beside = missing === "" && note !== "" ? ` *${note}*` : "";
   return `| ${place} | ${cell(what)}${cell(beside)} | ${cell(where.join("<br>"))} | ${cell(missing || shown.join("<br>"))} |`;
 }
@@ -123,7 +131,8 @@ function row({ id, section, what, note, code, tests }) {
 /** The page. */
 export function render(rfcs) {
   const all = rfcs.flatMap((r) => r.musts);
-  const missing = all.filter((m) => m.note.startsWith("-"));
+  const asLinux = all.filter((m) => m.note.startsWith("=")).length;
+  const missing = all.filter((m) => m.note.startsWith("-")).length;
   const lines = [
     "# RFCs",
     "",
@@ -131,7 +140,8 @@ export function render(rfcs) {
     "text cannot do without) with the place that meets it and the tests that show it. Where Linux differs from",
     "the RFC, the stack does what Linux does, and it is said here.",
     "",
-    `${all.length} obligations of ${rfcs.length} RFCs: ${all.length - missing.length} met and shown, ${missing.length} missing.`,
+    `${all.length} obligations of ${rfcs.length} RFCs: ${all.length - asLinux - missing} met and shown, ${asLinux} not met because`,
+    `Linux does not either, ${missing} missing.`,
   ];
   for (const { number, title, musts } of rfcs) {
     lines.push(

@@ -37,7 +37,7 @@ import {
 } from "./state.ts";
 import { setState, Tcb } from "./tcb.ts";
 import type { TimeWait } from "./time-wait.ts";
-import { enterEstablished, onReset, startTransfer } from "./transitions.ts";
+import { enterEstablished, isSynLossGrave, onReset, startTransfer } from "./transitions.ts";
 import { replyReset, transmitSyn } from "./transmit.ts";
 import { initialScale, initialWindow } from "./window.ts";
 
@@ -303,6 +303,7 @@ export function onSynSent(tcb: Tcb, seg: Segment): void {
     return;
   }
   const wasRepeated = tcb.retransmits > 0;
+  if (wasRepeated && isSynLossGrave(tcb, seg)) tcb.cwnd = 1;
   updateWindow(tcb, seg);
   ackSyn(tcb, seg);
   if (wasRepeated) tcb.rtt.afterSynLoss();

@@ -34,7 +34,14 @@ import {
   TIME_WAIT,
 } from "./state.ts";
 import { setState, type Tcb } from "./tcb.ts";
-import { abortTcb, closeTcb, enterEstablished, enterTimeWait, onReset } from "./transitions.ts";
+import {
+  abortTcb,
+  closeTcb,
+  enterEstablished,
+  enterTimeWait,
+  isSynLossGrave,
+  onReset,
+} from "./transitions.ts";
 import { replyReset, transmitSyn } from "./transmit.ts";
 import { receiveWindow } from "./window.ts";
 
@@ -312,6 +319,7 @@ function completeHandshake(tcb: Tcb, seg: Segment): boolean {
     ctx.stats.ListenDrops++;
     return false;
   }
+  if (tcb.retransmits > 0 && isSynLossGrave(tcb, seg)) tcb.cwnd = 1;
   enterEstablished(tcb);
   acceptThirdAck(tcb, seg);
   snd.wnd = seg.window << snd.wscale;

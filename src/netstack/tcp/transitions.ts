@@ -2,6 +2,7 @@
 // the tables and counters of the context right. A closed TCB keeps its receive ring while the user may
 // still read from it.
 
+import { seqLt } from "../../base/seqnum.ts";
 import { NetErr, type NetError } from "../net-error.ts";
 import { Ready } from "../readiness.ts";
 import { sendAck } from "./ack-policy.ts";
@@ -10,6 +11,7 @@ import { keepMetrics, useMetrics } from "./metrics.ts";
 import { beginProbing } from "./mtu-probe.ts";
 import { keepTimeWait } from "./on-time-wait.ts";
 import { reschedule, schedule } from "./schedule.ts";
+import type { Segment } from "./segment.ts";
 import {
   CLOSE_WAIT,
   CLOSED,
@@ -42,6 +44,19 @@ export function enterEstablished(tcb: Tcb): void {
   setState(tcb, ESTABLISHED);
   ctx.connectionCount++;
   startTransfer(tcb);
+}
+
+// @rfc 5681 3.1b
+/**
+ * Whether SYNs were lost so badly that data begins with one segment. RFC 5681 3.1 asks for that after the first
+ * loss; RFC 6298's short timeout makes Linux wait for the second (tcp_init_transfer), unless the answer echoes
+ * the first SYN: then nothing was lost (tcp_try_undo_spurious_syn). To be asked before a sample changes the timer.
+ */
+export function isSynLossGrave(tcb: Tcb, seg: Segment): boolean {
+  if (tcb.retransmits < 2) return false;
+  if (!tcb.tsOk || !seg.options.hasTimestamps || seg.options.tsEcr === 0) return true;
+  const repeatedMs = Math.floor((tcb.troubleNs + tcb.rtt.rtoUs * 1_000) / 1_000_000) | 0;
+  return !seqLt((seg.options.tsEcr - tcb.tsOffset) | 0, repeatedMs);
 }
 
 /** What a connection sets up before data flows. */
