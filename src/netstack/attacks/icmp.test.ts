@@ -4,6 +4,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { SECOND } from "../../base/clock.ts";
 import type { TcpEndpoint } from "../endpoints.ts";
+import { IpAddr } from "../ip-addr.ts";
 import type { Path } from "../stack/path.ts";
 import { ESTABLISHED } from "../tcp/state.ts";
 import type { Tcb } from "../tcp/tcb.ts";
@@ -167,14 +168,52 @@ describe("forged hard errors (blind connection reset, RFC 5927 5)", () => {
     expect(arena.victim.counters.icmpInSrcQuenchs).toBe(100);
   });
 
-  it("IPv4 redirects are not followed", () => {
+  it("an IPv4 redirect of who is no router of ours, or that quotes nothing in flight, is not followed", () => {
     const frame = inFlight();
     const before = arena.victim.routes.entries.length;
     for (let code = 0; code < 4; code++) {
       arena.inject(icmp([5, code, 0, 0, ...bytesOf(stranger(6)), ...quoted(frame)]));
+      arena.inject(icmp([5, code, 0, 0, ...bytesOf(PEER), ...quoted(shifted(frame, 1 << 20))]));
     }
     expect(arena.victim.routes.entries.length).toBe(before);
     honest.livesOn();
+  });
+
+  // @rfc 1122 3.2.2.2b
+  it("an IPv4 redirect counts only from the router in use, and to another one on the link", () => {
+    const { victim } = arena;
+    const prefix = { dst: ip("203.0.113.0"), prefixBits: 24, nicId: arena.nic.id };
+    victim.routes.add({ ...prefix, gateway: PEER });
+    const sender = victim.endpoints.udp(4);
+    if (typeof sender === "number") throw new Error("no endpoint");
+    sender.bind(VICTIM, 4_000);
+    const far = ip("203.0.113.9");
+    const gatewayOf = (dst: IpAddr): string =>
+      String(victim.routes.lookup(dst, arena.nic.id)?.gateway);
+    const redirect = (gateway: IpAddr, src: IpAddr, dst = far, sport = 4_000, code = 1): void => {
+      const sent = datagram(pattern(20), { src: VICTIM, dst, sport });
+      arena.inject(icmp([5, code, 0, 0, ...bytesOf(gateway), ...quoted(sent)], { src }));
+    };
+    const other = stranger(6);
+    redirect(other, stranger(7));
+    redirect(ip("198.51.100.1"), PEER);
+    redirect(VICTIM, PEER);
+    redirect(ip("224.0.0.1"), PEER);
+    redirect(PEER, PEER);
+    redirect(other, PEER, far, 4_001);
+    redirect(other, PEER, far, 4_000, 4);
+    expect(victim.counters.dropIcmpUnrelated).toBe(7);
+    expect(gatewayOf(far)).toBe(PEER.toString());
+    redirect(other, PEER);
+    expect(gatewayOf(far)).toBe(other.toString());
+    victim.acceptsRedirects = false;
+    redirect(other, PEER, ip("203.0.113.10"));
+    expect(gatewayOf(ip("203.0.113.10"))).toBe(PEER.toString());
+    victim.acceptsRedirects = true;
+    const before = victim.routes.entries.length;
+    for (let n = 0; n < 200; n++) redirect(other, PEER, IpAddr.v4(203, 0, 113, 11 + n));
+    expect(victim.routes.entries.length).toBe(before + 63);
+    expect(gatewayOf(far)).toBe(PEER.toString());
   });
 });
 

@@ -354,14 +354,14 @@ describe("rogue routers (CVE-2010-4669, RFC 6104)", () => {
     const redirect = [137, 0, 0, 0, 0, 0, 0, 0, ...bytesOf(EVIL), ...bytesOf(far)];
     arena.inject(icmp(redirect, { src: EVIL }));
     arena.inject(icmp(redirect, { src: PEER6 }));
-    expect(arena.nic.ipv6?.routers.redirects).toEqual([]);
+    expect(arena.nic.ipv6?.routers.redirects.entries).toEqual([]);
     for (let n = 0; n < 500; n++) {
       const to = stranger6(n);
       to.w1 = 0x77;
       const one = [137, 0, 0, 0, 0, 0, 0, 0, ...bytesOf(EVIL), ...bytesOf(to)];
       arena.inject(icmp(one, { src: ROUTER }));
     }
-    expect(arena.nic.ipv6?.routers.redirects.length).toBeLessThanOrEqual(64);
+    expect(arena.nic.ipv6?.routers.redirects.entries.length).toBeLessThanOrEqual(64);
   });
 });
 

@@ -2,10 +2,12 @@
 // errors, broadcasts or fragments but the first), and hands received errors to the protocol they quote,
 // after checking that they quote something of ours (RFC 5927).
 
-import { u16 } from "../../base/bytes.ts";
+import { u16, u32 } from "../../base/bytes.ts";
+import { IpAddr } from "../ip-addr.ts";
 import { completeQuoted } from "../stack/checksum-partial.ts";
 import type { PacketBuffer } from "../stack/packet-buffer.ts";
 import { nextLowerPlateau } from "../stack/path-mtu.ts";
+import { Redirects } from "../stack/redirects.ts";
 import type { Stack } from "../stack/stack.ts";
 import {
   ICMP_KIND_HOST_UNREACHABLE,
@@ -52,6 +54,9 @@ import { RateLimit } from "./rate-limit.ts";
 /** RFC 1812 4.3.2.3: as much of the packet as fits in 576 bytes. */
 const ERROR_BYTES_MAX = 576 - 20 - ICMP_HEADER;
 
+/** RFC 792: for the net, the host, and each with the type of service. */
+const REDIRECT_CODE_MAX = 3;
+
 /** A gateway's part in ICMP: echo requests to addresses that are not ours. */
 export interface IcmpForwarder {
   /** The message is at [pkt.l4, pkt.end). True: it is taken care of. */
@@ -65,10 +70,13 @@ export class IcmpProtocol implements TransportProtocol {
   readonly #limit: RateLimit;
   #forwarder: IcmpForwarder | null = null;
   readonly #error = newIcmpError();
+  readonly #gateway = new IpAddr();
+  readonly redirects: Redirects;
 
   constructor(stack: Stack) {
     this.#stack = stack;
     this.pings = new PingTable(stack);
+    this.redirects = new Redirects(stack);
     this.#limit = new RateLimit(stack.clock, stack.rng, stack.limits.icmpErrorsPerSecond);
   }
 
@@ -112,6 +120,7 @@ export class IcmpProtocol implements TransportProtocol {
         return;
       case ICMP_REDIRECT:
         counters.icmpInRedirects++;
+        this.#onRedirect(pkt);
         return;
       default:
         counters.dropIcmpUnknown++;
@@ -168,7 +177,29 @@ export class IcmpProtocol implements TransportProtocol {
 
   // @rfc 1122 3.2.2.1
   #onError(pkt: PacketBuffer, type: number, code: number): void {
-    const counters = this.#stack.counters;
+    const error = this.#readQuoted(pkt);
+    if (error === null) return;
+    const b = pkt.bytes;
+    const kind = icmpKind(type, code);
+    if (kind === 0) {
+      this.#stack.counters.dropIcmpUnrelated++;
+      return;
+    }
+    error.kind = kind;
+    error.type = type;
+    error.code = code;
+    error.mtu = 0;
+    error.pointer = type === ICMP_PARAMETER_PROBLEM ? b[pkt.l4 + 4] : 0;
+    if (kind === ICMP_KIND_PACKET_TOO_BIG) {
+      const told = icmpNextMtu(b, pkt.l4);
+      error.mtu = told === 0 ? nextLowerPlateau(ipv4Total(b, error.l3)) : told;
+    }
+    dispatchIcmpError(this.#stack, error);
+  }
+
+  /** The packet that pkt quotes, when it may be one of ours; null: counted as bad or unrelated. */
+  #readQuoted(pkt: PacketBuffer): IcmpError | null {
+    const { counters } = this.#stack;
     const b = pkt.bytes;
     const o = pkt.payload;
     // The quoted packet is cut short: its own total length may be longer than what is here.
@@ -176,38 +207,52 @@ export class IcmpProtocol implements TransportProtocol {
     if (have < 28 || !checkIpv4Form(b, o, Math.max(have, ipv4Total(b, o)))) {
       counters.icmpInErrors++;
       counters.dropIcmpBad++;
-      return;
+      return null;
     }
     const header = ipv4HeaderBytes(b, o);
-    if (have < header + 8 || ipv4FragOffset(b, o) !== 0) {
-      counters.dropIcmpUnrelated++;
-      return;
-    }
-    const kind = icmpKind(type, code);
     const error = this.#error;
     error.src.setV4(ipv4Src(b, o));
     error.dst.setV4(ipv4Dst(b, o));
     const nic = this.#stack.nicById(pkt.nicId);
-    if (kind === 0 || !(this.#stack.isLocalAddress(error.src) || nic?.promiscuous)) {
+    const isOurs = this.#stack.isLocalAddress(error.src) || nic?.promiscuous === true;
+    if (have < header + 8 || ipv4FragOffset(b, o) !== 0 || !isOurs) {
       counters.dropIcmpUnrelated++;
-      return;
+      return null;
     }
-    error.kind = kind;
-    error.type = type;
-    error.code = code;
     setCarrier(error, pkt);
     error.protocol = ipv4Protocol(b, o);
     error.bytes = b;
     error.l3 = o;
     error.l4 = o + header;
     error.end = pkt.end;
-    error.mtu = 0;
-    error.pointer = type === ICMP_PARAMETER_PROBLEM ? b[pkt.l4 + 4] : 0;
-    if (kind === ICMP_KIND_PACKET_TOO_BIG) {
-      const told = icmpNextMtu(b, pkt.l4);
-      error.mtu = told === 0 ? nextLowerPlateau(ipv4Total(b, o)) : told;
+    return error;
+  }
+
+  /**
+   * RFC 1122 3.2.2.2, Linux's __ip_do_redirect: believed when it comes from the router in use, quotes what one of
+   * our connections has in flight, and names another router on the same link. All codes mean the host.
+   */
+  #onRedirect(pkt: PacketBuffer): void {
+    const stack = this.#stack;
+    const error = this.#readQuoted(pkt);
+    if (error === null) return;
+    const gateway = this.#gateway.setV4(u32(pkt.bytes, pkt.l4 + 4) | 0);
+    const isFit =
+      icmpCode(pkt.bytes, pkt.l4) <= REDIRECT_CODE_MAX &&
+      stack.acceptsRedirects &&
+      !gateway.equals(pkt.src) &&
+      !stack.isLocalAddress(gateway) &&
+      this.#isOnLink(gateway, pkt.nicId) &&
+      stack.protocols[error.protocol]?.mayHaveSent(error) === true;
+    if (!isFit || !this.redirects.follow(pkt.nicId, pkt.src, error.dst, gateway.clone())) {
+      stack.counters.dropIcmpUnrelated++;
     }
-    dispatchIcmpError(this.#stack, error);
+  }
+
+  #isOnLink(addr: IpAddr, nicId: number): boolean {
+    if (addr.isMulticast || addr.isUnspecified || addr.isLimitedBroadcast) return false;
+    const route = this.#stack.routes.lookup(addr, nicId);
+    return route !== null && route.gateway === null;
   }
 
   /** A neighbour did not answer: tells the sender of the packet (IP header at pkt.l3), as an error from ourselves. */

@@ -186,7 +186,12 @@ export class Ndp {
     if (!isLinkLocal(pkt.src) || dst.isMulticast || !(onLink || isLinkLocal(target))) return false;
     if (!iface.acceptsAdvertisements || iface.stack.isLocalAddress(target)) return true;
     const mac = this.#mac6(pkt, options, OPTION_TARGET_LINK);
-    const followed = iface.routers.redirect(pkt.src, dst, onLink ? null : target);
+    const followed = iface.routers.redirects.follow(
+      iface.nic.id,
+      pkt.src,
+      dst,
+      onLink ? null : target,
+    );
     if (followed && mac >= 0) iface.nic.neighbors6.heardFrom(target, pkt.bytes, mac, true);
     return true;
   }

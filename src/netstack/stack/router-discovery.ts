@@ -22,12 +22,12 @@ import type { Ipv6Interface } from "./ipv6-interface.ts";
 import { ALL_ROUTERS, isLinkLocal } from "./multicast-groups.ts";
 import type { NicAddress } from "./nic.ts";
 import type { PacketBuffer } from "./packet-buffer.ts";
+import type { Redirects } from "./redirects.ts";
 import { inPrefix, maskAddr, type RouteEntry } from "./routes.ts";
 
 const ROUTERS_MAX = 16;
 const PREFIXES_MAX = 16;
 const NAME_SERVERS_MAX = 8;
-const REDIRECTS_MAX = 64;
 const SOLICITS = 3;
 const SOLICIT_INTERVAL_NS = 4 * SECOND;
 const SOLICIT_DELAY_NS = 1 * SECOND;
@@ -36,7 +36,6 @@ const FOREVER_S = 0xffff_ffff;
 /** As Linux's: worse than a configured route. */
 const METRIC = 1024;
 const ORIGIN_RA = 9;
-const ORIGIN_REDIRECT = 1;
 /** RFC 8981 3.8. */
 const TEMPORARY_PREFERRED_NS = 86_400 * SECOND;
 const TEMPORARY_VALID_NS = 2 * TEMPORARY_PREFERRED_NS;
@@ -60,7 +59,7 @@ export class RouterDiscovery {
   readonly routers: Learned[] = [];
   readonly prefixes: Prefix[] = [];
   readonly nameServers: Learned[] = [];
-  readonly redirects: RouteEntry[] = [];
+  readonly redirects: Redirects;
   /** What routers advertise for new connections; 0: nothing said. */
   hopLimit = 0;
   readonly #if: Ipv6Interface;
@@ -69,6 +68,7 @@ export class RouterDiscovery {
 
   constructor(iface: Ipv6Interface) {
     this.#if = iface;
+    this.redirects = new Redirects(iface.stack);
   }
 
   /** Asks for routers: three times, until one answers. */
@@ -268,29 +268,6 @@ export class RouterDiscovery {
         this.nameServers.push({ addr, route: null, untilNs });
       }
     }
-  }
-
-  // @rfc 4861 8.1
-  /** True when followed: `from` is the router in use for dst. gateway null: dst is on the link. */
-  redirect(from: IpAddr, dst: IpAddr, gateway: IpAddr | null): boolean {
-    const { stack, nic } = this.#if;
-    const current = stack.routes.lookup(dst, nic.id);
-    if (current === null || current.gateway === null || !current.gateway.equals(from)) return false;
-    if (this.redirects.length >= REDIRECTS_MAX) {
-      stack.routes.remove(this.redirects.shift() as RouteEntry);
-    }
-    const route = stack.routes.insert({
-      dst,
-      prefixBits: 128,
-      gateway,
-      nicId: nic.id,
-      origin: ORIGIN_REDIRECT,
-    });
-    if (typeof route === "number") return false;
-    const old = this.redirects.findIndex((r) => r.dst.equals(dst));
-    if (old >= 0) stack.routes.remove(this.redirects.splice(old, 1)[0]);
-    this.redirects.push(route);
-    return true;
   }
 
   nextExpiryNs(): number {

@@ -103,6 +103,8 @@ export class Stack implements NetworkLayer {
   readonly tcp: TcpProtocol;
   readonly loopback: Nic;
   readonly endpoints: Endpoints;
+  /** IPv4 redirects of the router in use are followed (accept_redirects). */
+  acceptsRedirects = true;
   /** Called when packets to ourselves wait and no run is under way: see runPending. */
   onPending: (() => void) | null = null;
   /** Bytes in receive queues of datagram endpoints, against limits.socketMemoryBytes. */
