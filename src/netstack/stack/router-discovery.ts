@@ -22,7 +22,7 @@ import type { Ipv6Interface } from "./ipv6-interface.ts";
 import { ALL_ROUTERS, isLinkLocal } from "./multicast-groups.ts";
 import type { NicAddress } from "./nic.ts";
 import type { PacketBuffer } from "./packet-buffer.ts";
-import type { Redirects } from "./redirects.ts";
+import { Redirects } from "./redirects.ts";
 import { inPrefix, maskAddr, type RouteEntry } from "./routes.ts";
 
 const ROUTERS_MAX = 16;
