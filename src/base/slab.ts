@@ -12,6 +12,8 @@ export const NO_SLAB = -1;
 
 /** Not touched before it is used: the host gives the pages one by one. */
 const slab = new Uint8Array(SLAB_BYTES);
+/** The same bytes as words, in the host's order: for sums over what lies at a known place in the slab. */
+export const slabWords = new Uint32Array(slab.buffer);
 let used = 0;
 /** Blocks that nobody holds any more, by size. */
 const free = new Map<number, number[]>();

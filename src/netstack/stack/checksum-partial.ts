@@ -9,8 +9,10 @@ import { GSO_UDP_L4, type PacketBuffer } from "./packet-buffer.ts";
 export function completeChecksum(pkt: PacketBuffer): void {
   if (!pkt.checksumPartial) return;
   const field = pkt.l4 + pkt.checksumOffset;
-  let sum = sum16(pkt.bytes, pkt.l4, pkt.end - pkt.l4);
-  if (pkt.fragBytes !== null) sum = sum16(pkt.fragBytes, pkt.fragOffset, pkt.fragLength, sum);
+  let sum = sum16(pkt.bytes, pkt.l4, pkt.end - pkt.l4, 0, pkt.slabAt);
+  if (pkt.fragBytes !== null) {
+    sum = sum16(pkt.fragBytes, pkt.fragOffset, pkt.fragLength, sum, pkt.fragSlabAt);
+  }
   let value = finish(sum);
   // RFC 768: a computed zero is sent as all ones; zero means "none".
   if (value === 0 && (pkt.protocol === PROTO_UDP || pkt.gsoType === GSO_UDP_L4)) value = 0xffff;

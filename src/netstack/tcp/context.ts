@@ -103,6 +103,7 @@ export class TcpContext {
   /** At the start of every event: packet, timer, call of the user. */
   enter(): void {
     const now = this.clock.monotonicNs();
+    if (now === this.nowNs) return;
     this.nowNs = now;
     this.nowUs = (now / 1_000) | 0;
     this.nowMs = (now / 1_000_000) | 0;

@@ -68,11 +68,10 @@ export class Demux {
   }
 
   #hashOf(local: IpAddr, remote: IpAddr, ports: number): number {
-    const h = this.#hash.begin();
     // Local addresses are few: their low word is enough beside the whole of the remote one.
-    h.add(local.w3).add(remote.w3).add(ports);
-    if (!remote.isV4) h.add(remote.w0).add(remote.w1).add(remote.w2);
-    return h.end() | 0;
+    if (remote.isV4) return this.#hash.three(local.w3, remote.w3, ports) | 0;
+    const h = this.#hash.begin().add(local.w3).add(remote.w3).add(ports);
+    return h.add(remote.w0).add(remote.w1).add(remote.w2).end() | 0;
   }
 
   #grow(): void {

@@ -118,5 +118,5 @@ export class TcpProtocol implements TransportProtocol {
 function isChecksumRight(pkt: PacketBuffer): boolean {
   const length = pkt.end - pkt.l4;
   const seed = pseudoSum(pkt.src, pkt.dst, TCP_PROTOCOL, length);
-  return sum16(pkt.bytes, pkt.l4, length, seed) === 0xffff;
+  return sum16(pkt.bytes, pkt.l4, length, seed, pkt.slabAt) === 0xffff;
 }

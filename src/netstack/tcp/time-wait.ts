@@ -147,9 +147,9 @@ export class TimeWaitTable {
   }
 
   #hashOf(local: IpAddr, remote: IpAddr, ports: number): number {
+    if (remote.isV4) return this.#hash.three(local.w3, remote.w3, ports) | 0;
     const h = this.#hash.begin().add(local.w3).add(remote.w3).add(ports);
-    if (!remote.isV4) h.add(remote.w0).add(remote.w1).add(remote.w2);
-    return h.end() | 0;
+    return h.add(remote.w0).add(remote.w1).add(remote.w2).end() | 0;
   }
 }
 

@@ -310,9 +310,10 @@ export function send(
     pkt.checksumOffset = TCP_CHECKSUM_OFFSET;
     setTcpChecksum(pkt.bytes, off, seed);
   } else {
-    const head = sum16(pkt.bytes, off, headLength, seed);
+    const head = sum16(pkt.bytes, off, headLength, seed, pkt.slabAt);
     const frag = pkt.fragBytes;
-    const whole = frag === null ? head : sum16(frag, pkt.fragOffset, pkt.fragLength, head);
+    const whole =
+      frag === null ? head : sum16(frag, pkt.fragOffset, pkt.fragLength, head, pkt.fragSlabAt);
     setTcpChecksum(pkt.bytes, off, finish(whole));
   }
   let dontFragment = true;

@@ -64,7 +64,7 @@ export function availableWindow(tcb: Tcb): number {
   // Receiver's SWS avoidance: nothing until a full segment (or a good part of a small buffer) fits.
   if (free < mss && free < full >> 1) return 0;
   if (free < full >> 4 && free < mss) return 0;
-  const max = rcv.wscale > 0 || tcb.wscaleOk ? 65_535 * 2 ** rcv.wscale : 65_535;
+  const max = rcv.wscale > 0 || tcb.wscaleOk ? 65_535 << rcv.wscale : 65_535;
   if (free > max) free = max;
   if (free > rcv.ssthresh) free = rcv.ssthresh;
   return free;

@@ -188,7 +188,7 @@ export class UdpProtocol implements TransportProtocol {
     // RFC 768: zero means none, in IPv4 only (RFC 8200 8.1).
     if (udpChecksum(pkt.bytes, pkt.l4) === 0) return pkt.src.isV4;
     const pseudo = pseudoSum(pkt.src, pkt.dst, PROTO_UDP, length);
-    return sum16(pkt.bytes, pkt.l4, length, pseudo) === 0xffff;
+    return sum16(pkt.bytes, pkt.l4, length, pseudo, pkt.slabAt) === 0xffff;
   }
 
   #lookup(pkt: PacketBuffer, srcPort: number, dstPort: number): UdpEndpoint | null {

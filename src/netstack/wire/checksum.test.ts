@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
+import { NO_SLAB, slabBytes, slabOffset } from "../../base/slab.ts";
 import { IpAddr } from "../ip-addr.ts";
 import { checksum, pseudoSum, sum16, updateChecksum } from "./checksum.ts";
 
@@ -29,6 +30,21 @@ it("agrees with the definition at any offset, alignment and length", () => {
       const cut = (length >> 1) & ~1;
       const first = sum16(view, offset, cut);
       expect(sum16(view, offset + cut, length - cut, first)).toBe(reference(piece));
+    }),
+  );
+});
+
+it("agrees with itself in the slab", () => {
+  const block = slabBytes(2100);
+  const at = slabOffset(block);
+  expect(at).not.toBe(NO_SLAB);
+  const bytes = fc.uint8Array({ minLength: 200, maxLength: 2000 });
+  fc.assert(
+    fc.property(bytes, fc.nat(99), fc.nat(150), fc.nat(2000), (b, base, offset, wanted) => {
+      block.fill(0xff);
+      block.set(b, base);
+      const length = Math.min(wanted, b.length - offset);
+      expect(sum16(block, base + offset, length, 7, at)).toBe(sum16(b, offset, length, 7));
     }),
   );
 });

