@@ -1,6 +1,6 @@
 // One file of code per process into dist/code, and what starts it in dist/bin: a sandbox is three Node processes,
 // and reading and compiling hundreds of files is most of what their start would cost.
-// koffi stays outside (it brings machine code along).
+// koffi stays outside (it brings machine code along), and fast-check, which only `netcell fuzz` loads.
 import {
   chmodSync,
   copyFileSync,
@@ -23,7 +23,7 @@ const common = {
   bundle: true,
   platform: "node",
   target: "node20",
-  external: ["koffi"],
+  external: ["koffi", "fast-check"],
   logLevel: "warning",
 };
 

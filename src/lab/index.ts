@@ -1,5 +1,6 @@
 // The door of the lab: experiments on the stack in virtual time.
 
+export * as arbitraries from "./arbitraries/index.ts";
 export type { DecodedLayer } from "./decode/dissection.ts";
 export { type DecodeOptions, FrameDecoder } from "./decode/frame-decoder.ts";
 export {
