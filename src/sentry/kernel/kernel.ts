@@ -135,6 +135,15 @@ export class Kernel implements KernelDriver, KernelDeps {
     this.time = new Timekeeper(deps.clock);
     this.futexes = new FutexTable(this);
     deps.platform.onAddressSpaceDeath = (space) => this.#onAddressSpaceDeath(space);
+    deps.platform.onMappingsLost = (space) => this.#onMappingsLost(space);
+  }
+
+  #onMappingsLost(space: AddressSpace): void {
+    for (const t of this.pids.tasks.values()) {
+      if (t.context?.addressSpace !== space) continue;
+      t.mm.noteUnmapped();
+      return;
+    }
   }
 
   /** Who sleeps in a system call would never trap again, and never know. */

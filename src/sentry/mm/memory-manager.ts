@@ -170,6 +170,10 @@ export class MemoryManager extends UserAccess implements MappingObserver {
    */
   unmapAll(): void {
     this.addressSpace.unmap(this.minAddress, this.maxAddress - this.minAddress);
+    this.noteUnmapped();
+  }
+  /** The platform has nothing mapped any more. */
+  noteUnmapped(): void {
     for (const pma of this.pmas.items) pma.mapped = false;
   }
 

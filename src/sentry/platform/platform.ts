@@ -103,6 +103,11 @@ export interface Platform {
   readonly runningCount: number;
   /** Told once when an address space has died; its running contexts trap with TRAP_DEAD, others never run again. */
   onAddressSpaceDeath: ((space: AddressSpace) => void) | null;
+  /**
+   * Told when the host had no room for all that was to be mapped: nothing is mapped in this address space any
+   * more, and what its contexts touch is to be mapped again. May come from within any call to the space.
+   */
+  onMappingsLost: ((space: AddressSpace) => void) | null;
   /** ELF image of the vDSO (mapped read-only + exec by the loader), and the host descriptor that holds
    *  its data page followed by its image, each page aligned. */
   readonly vdso: VdsoImage | null;

@@ -133,6 +133,7 @@ export class FakeChanges implements ChangeFence {
 export class FakePlatform implements Platform {
   readonly changes = new FakeChanges();
   onAddressSpaceDeath: ((space: AddressSpace) => void) | null = null;
+  onMappingsLost: ((space: AddressSpace) => void) | null = null;
   readonly minAddress = 0x10000;
   readonly maxAddress = 0x7fff_ffff_f000;
   readonly vdso: VdsoImage | null = null;

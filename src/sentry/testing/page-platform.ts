@@ -76,6 +76,7 @@ export class PageSpace implements AddressSpace {
 export class PagePlatform implements Platform {
   readonly changes = new FakeChanges();
   onAddressSpaceDeath: ((space: AddressSpace) => void) | null = null;
+  onMappingsLost: ((space: AddressSpace) => void) | null = null;
   readonly minAddress = 0x1_0000;
   readonly maxAddress = 0x6f00_0000_0000;
   vdso: VdsoImage | null = null;

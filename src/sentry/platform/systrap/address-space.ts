@@ -3,7 +3,7 @@
 // or at the latest before the platform reports another trap, so nothing the kernel does later can meet a
 // mapping that should be gone.
 
-import { EIO } from "../../../abi/errno.ts";
+import { EIO, ENOMEM } from "../../../abi/errno.ts";
 import { SYS_mmap, SYS_mprotect, SYS_munmap, SYS_tgkill } from "../../../abi/syscall-numbers.ts";
 import { assert } from "../../../base/assert.ts";
 import * as host from "../../../host/index.ts";
@@ -15,6 +15,10 @@ import type { Stub } from "./stub.ts";
 import { INTERRUPT_SIGNAL } from "./stub-filters.ts";
 import { pushSpawnRunner } from "./stub-pool.ts";
 import type { SystrapPlatform } from "./systrap-platform.ts";
+
+/** So often within so many batches, and the host has no room for anything. */
+const START_OVERS_MAX = 4;
+const START_OVER_BATCHES = 64;
 
 const MAP_SHARED_FIXED = host.MAP_SHARED | host.MAP_FIXED;
 
@@ -29,6 +33,8 @@ export class SystrapAddressSpace implements AddressSpace {
   readonly #chunkOffsets: number[];
   #freeSlots: number[] = [];
   #slotCount = 0;
+  #startedOverAt = -START_OVER_BATCHES;
+  #startOvers = 0;
   #contextCount = 0;
   /** Which context each runner has; null: parked. */
   readonly #runners: (SystrapContext | null)[] = [null];
@@ -94,9 +100,37 @@ export class SystrapAddressSpace implements AddressSpace {
   settle(): boolean {
     if (this.isDead) return false;
     this.mustSettle = false;
-    if (!this.stub.settle(this.platform.areAllCpusBusy) || this.stub.failure !== 0) this.die();
-    else if (this.stub.opCount === 0) this.platform.changes.end(this.stub);
+    const stub = this.stub;
+    if (!stub.settle(this.platform.areAllCpusBusy)) this.die();
+    else if (stub.failure !== 0 && !this.#startOver()) this.die();
+    else if (stub.opCount === 0) this.platform.changes.end(stub);
     return !this.isDead;
+  }
+  /**
+   * The host had no room for a mapping (vm.max_map_count, or its own memory): everything is unmapped in one
+   * stroke, which needs no room, and the kernel gives again what is touched. False: that is no way out.
+   */
+  #startOver(): boolean {
+    const { stub, platform } = this;
+    const { minAddress, maxAddress } = platform;
+    const errno = stub.failure;
+    if (errno !== ENOMEM) return false;
+    // A change of protection on its way may still meet the emptiness.
+    const isSoon = stub.postCount - this.#startedOverAt < START_OVER_BATCHES;
+    this.#startOvers = isSoon ? this.#startOvers + 1 : 0;
+    if (this.#startOvers === START_OVERS_MAX) return false;
+    stub.clearFailure();
+    if (stub.isFull) this.#await();
+    stub.push(L.OP_SYSCALL, SYS_munmap, minAddress, maxAddress - minAddress, 0, 0, 0, 0);
+    if (!this.#await() || stub.failure !== 0) return false;
+    this.#startedOverAt = stub.postCount;
+    platform.onMappingsLost?.(this);
+    return true;
+  }
+  #await(): boolean {
+    this.stub.post();
+    this.stub.wakeMapper();
+    return this.stub.settle(this.platform.areAllCpusBusy);
   }
 
   // ---- contexts ----

@@ -84,6 +84,14 @@ export class Stub {
   get failure(): number {
     return this.#words[this.#ctl + (C_ERROR >> 2)];
   }
+  /** Precondition: settled. */
+  clearFailure(): void {
+    this.#words[this.#ctl + (C_ERROR >> 2)] = 0;
+  }
+  /** Batches posted so far. */
+  get postCount(): number {
+    return this.#posted;
+  }
 
   /** Adds an operation. Precondition: settled, not full. */
   push(

@@ -64,6 +64,7 @@ export class SystrapPlatform implements Platform {
   /** Readable when a context stopped while the Sentry slept. */
   readonly bellFd: number;
   onAddressSpaceDeath: ((space: AddressSpace) => void) | null = null;
+  onMappingsLost: ((space: AddressSpace) => void) | null = null;
   /** Contexts that wait for a free runner; the loop then calls preempt() now and then. */
   waitingCount = 0;
 

@@ -118,6 +118,32 @@ describe("a context", () => {
   });
 });
 
+describe("an address space", () => {
+  it("is emptied and told of when the host has no room for its mappings, and goes on", () => {
+    const { space, c } = start(PROGRAMS.touch);
+    let lost = 0;
+    m.platform.onMappingsLost = (s) => {
+      if (s === space) lost++;
+    };
+    const offset = m.page();
+    // Neighbours with the same page of the file: each is a mapping of its own.
+    const base = 0x1000_0000;
+    for (let i = 0; i < 66_000; i++) space.map(base + i * PAGE, PAGE, host.PROT_READ, m.fd, offset);
+    space.sync();
+    m.platform.nextTrap();
+    expect(lost).toBe(1);
+    expect(space.isDead).toBe(false);
+    m.run(c);
+    expect([c.trap, c.faultAddress]).toEqual([TRAP_FAULT, CODE_AT]);
+    m.loadCode(space, PROGRAMS.touch);
+    m.mapData(space);
+    m.run(c);
+    expect([c.trap, m.nr(c)]).toEqual([TRAP_SYSCALL, 3]);
+    m.platform.onMappingsLost = null;
+    end(space, c);
+  });
+});
+
 describe("extended state", () => {
   it("survives traps, and travels with a copy into another address space", () => {
     const { space, c } = start(PROGRAMS.avx);
