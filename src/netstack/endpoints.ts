@@ -7,6 +7,7 @@ import type { SocketFilter } from "./packet/filter.ts";
 import type { PacketEndpoint } from "./packet/packet-endpoint.ts";
 import type { OnReadiness } from "./readiness.ts";
 import type { ErrorEntry } from "./stack/error-queue.ts";
+import type { BbrInfo } from "./tcp/congestion/bbr.ts";
 import type { TcpInfo } from "./tcp-info.ts";
 
 /** Fields are read when they matter; setting one takes effect on the next packet. */
@@ -76,8 +77,10 @@ export interface Endpoint {
 export interface TcpEndpointOptions extends CommonOptions {
   noDelay: boolean;
   cork: boolean;
+  /** Of a connection to come: false has its first ACKs delayed (TCP_QUICKACK 0). Of one that is there: setQuickAck. */
   quickAck: boolean;
   keepAlive: boolean;
+  /** 0 in these three: the stack's rule. */
   keepIdleNs: number;
   keepIntervalNs: number;
   keepCount: number;
@@ -93,7 +96,10 @@ export interface TcpEndpointOptions extends CommonOptions {
   synCount: number;
   /** 0: none. */
   maxSegBytes: number;
+  /** 0: none. Set by setWindowClamp. */
   windowClampBytes: number;
+  /** TCP_THIN_LINEAR_TIMEOUTS. */
+  thinLinearTimeouts: boolean;
   notsentLowatBytes: number;
   oobInline: boolean;
   /** "cubic", "reno", "bbr"; "": the stack's default. */
@@ -159,8 +165,23 @@ export interface TcpEndpoint extends Endpoint {
   shutdown(read: boolean, write: boolean): NetError | 0;
   /** RST now. */
   abort(): void;
-  /** After options changed that may let data or an ACK go at once (NODELAY, CORK, QUICKACK). */
+  /** After options changed that may let data go at once (NODELAY, CORK). */
   optionsChanged(): void;
+  /** TCP_QUICKACK: bit 0 leaves (or enters) ping-pong mode, in which ACKs wait for data; others: for this ACK only. */
+  setQuickAck(value: number): void;
+  readonly isQuickAck: boolean;
+  /** TCP_WINDOW_CLAMP; 0 lifts it, before there is a connection. */
+  setWindowClamp(bytes: number): NetError | 0;
+  readonly windowClamp: number;
+  /** Keep-alive as it would go: set by the user, or the stack's. */
+  readonly keepIdleNs: number;
+  readonly keepIntervalNs: number;
+  readonly keepCount: number;
+  /** What the received and not yet read, and the unacknowledged, occupy (SO_MEMINFO). */
+  readonly receiveMemoryBytes: number;
+  readonly sendMemoryBytes: number;
+  /** TCP_CC_INFO: what the congestion control has to tell; null: nothing. */
+  congestionInfo(): BbrInfo | null;
   info(out: TcpInfo): void;
 }
 
@@ -198,6 +219,9 @@ export interface DatagramEndpoint extends Endpoint {
   /** Bytes of the next datagram, 0 when none (FIONREAD). */
   readonly nextBytes: number;
   readonly queuedSendBytes: number;
+  /** What the receive queue is charged with, and what did not fit (SO_MEMINFO). */
+  readonly queuedReceiveBytes: number;
+  readonly receiveDrops: number;
   /** MSG_ZEROCOPY: the send just made is done with; the error queue says so. */
   completeZerocopy(): void;
   disconnect(): void;

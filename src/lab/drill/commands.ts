@@ -66,6 +66,10 @@ const NUMBERS: Readonly<Record<string, NumberSetting>> = {
   tcp_min_snd_mss: "minSndMss",
   tcp_rfc1337: "rfc1337",
   tcp_tw_reuse: "twReuse",
+  tcp_tw_reuse_delay: "twReuseDelayMs",
+  tcp_max_tw_buckets: "maxTwBuckets",
+  tcp_max_syn_backlog: "maxSynBacklog",
+  tcp_thin_linear_timeouts: "thinLinearTimeouts",
   tcp_max_orphans: "maxOrphans",
   tcp_no_metrics_save: "noMetricsSave",
   tcp_no_ssthresh_metrics_save: "noSsthreshMetricsSave",
@@ -77,7 +81,6 @@ const NUMBERS: Readonly<Record<string, NumberSetting>> = {
 const IGNORED = new Set([
   "tcp_fack",
   "tcp_low_latency",
-  "tcp_thin_linear_timeouts",
   "tcp_comp_sack_nr",
   "tcp_comp_sack_delay_ns",
   "tcp_comp_sack_slack_ns",

@@ -111,9 +111,12 @@ const TCP: Readonly<Record<number, Setting>> = {
     get: maximumSegment,
   },
   3: flag("cork"),
-  4: count("keepIdleNs", SECOND, 1, 32_767),
-  5: count("keepIntervalNs", SECOND, 1, 32_767),
-  6: count("keepCount", 1, 1, 127),
+  4: { ...count("keepIdleNs", SECOND, 1, 32_767), get: (s) => (s.tcp?.keepIdleNs ?? 0) / SECOND },
+  5: {
+    ...count("keepIntervalNs", SECOND, 1, 32_767),
+    get: (s) => (s.tcp?.keepIntervalNs ?? 0) / SECOND,
+  },
+  6: { ...count("keepCount", 1, 1, 127), get: (s) => s.tcp?.keepCount ?? 0 },
   7: count("synCount", 1, 1, 127),
   8: {
     set: (s, value) => {
@@ -123,8 +126,18 @@ const TCP: Readonly<Record<number, Setting>> = {
     get: (s) => (tcpOptions(s).linger2Ns < 0 ? -1 : tcpOptions(s).linger2Ns / SECOND),
   },
   9: count("deferAcceptNs", SECOND),
-  10: count("windowClampBytes"),
-  12: flag("quickAck"),
+  10: {
+    set: (s, value) => resultOf(s.tcp?.setWindowClamp(value) ?? 0),
+    get: (s) => s.tcp?.windowClamp ?? 0,
+  },
+  12: {
+    set: (s, value) => {
+      s.tcp?.setQuickAck(value);
+      return 0;
+    },
+    get: (s) => (s.tcp?.isQuickAck ? 1 : 0),
+  },
+  16: flag("thinLinearTimeouts"),
   18: count("userTimeoutNs", MS),
   23: {
     set: (s, value) => {

@@ -203,6 +203,10 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
   get nextBytes(): number {
     return this.queue.nextBytes;
   }
+  get queuedReceiveBytes(): number {
+    return this.queue.chargedBytes;
+  }
+  receiveDrops = 0;
   /** Sends finish in the call. */
   get queuedSendBytes(): number {
     return 0;
@@ -251,6 +255,7 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
       stack.socketMemoryBytes > stack.limits.socketMemoryBytes
     ) {
       stack.counters.dropReceiveQueueFull++;
+      this.receiveDrops++;
       return false;
     }
     const before = this.queue.chargedBytes;

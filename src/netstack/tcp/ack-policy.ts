@@ -1,5 +1,6 @@
 // When to acknowledge (RFC 9293 3.8.6.3, RFC 5681 4.2): every second full segment at once, others within
-// 40 ms; at once at the start of a connection, after disorder, and when the user asks (TCP_QUICKACK).
+// 40 ms; at once at the start of a connection, after disorder, and, out of ping-pong mode, when the user asks
+// (TCP_QUICKACK, endpoint.ts).
 
 import { seqDiff, seqLe } from "../../base/seqnum.ts";
 import { ACK, FIN } from "../wire/tcp.ts";
@@ -17,7 +18,6 @@ export function scheduleAck(tcb: Tcb): void {
   if (
     seqDiff(rcv.nxt, rcv.wup) > rcv.mss ||
     tcb.outOfOrder.count > 0 ||
-    tcb.options.quickAck ||
     (tcb.quickAcks > 0 && !tcb.isPingPong)
   ) {
     tcb.isAckNow = true;

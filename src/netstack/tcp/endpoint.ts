@@ -10,6 +10,7 @@ import { type ErrorEntry, ErrorQueue, errorAfterTake } from "../stack/error-queu
 import type { Route } from "../stack/transport.ts";
 import type { TcpInfo } from "../tcp-info.ts";
 import { closeUser, closeWrite, discardUser, loadSynData, readUser, writeUser } from "./calls.ts";
+import type { BbrInfo } from "./congestion/bbr.ts";
 import { makeCongestionControl } from "./congestion/congestion.ts";
 import type { TcpContext } from "./context.ts";
 import { isClientEnabled, isEarlyChild, maySendSynData, prepareClient } from "./fastopen.ts";
@@ -19,9 +20,17 @@ import { Listener } from "./listener.ts";
 import { Notices } from "./notices.ts";
 import { finish, flushEvents } from "./on-segment.ts";
 import { isReusable } from "./on-time-wait.ts";
-import { defaultOptions } from "./options.ts";
-import { isWritable } from "./send-memory.ts";
-import { CLOSED, LISTEN, SYN_RECEIVED, SYN_SENT, TIME_WAIT } from "./state.ts";
+import { defaultOptions, keepCount, keepIdleNs, keepIntervalNs } from "./options.ts";
+import { isWritable, sendMemory } from "./send-memory.ts";
+import {
+  CLOSE_WAIT,
+  CLOSED,
+  ESTABLISHED,
+  LISTEN,
+  SYN_RECEIVED,
+  SYN_SENT,
+  TIME_WAIT,
+} from "./state.ts";
 import {
   type Tcb,
   type TcbOwner,
@@ -32,6 +41,9 @@ import {
 } from "./tcb.ts";
 import type { TimeWait } from "./time-wait.ts";
 import { abortTcb, armKeepalive } from "./transitions.ts";
+
+/** SOCK_MIN_RCVBUF / 2. */
+const WINDOW_CLAMP_MIN = 1_152;
 
 function addressAny(family: Family): IpAddr {
   const any = new IpAddr();
@@ -485,12 +497,77 @@ export class Endpoint implements TcpEndpoint, TcbOwner {
       );
     }
     this.#changeCongestionControl(tcb);
-    if (this.options.quickAck && tcb.isAckPending) tcb.isAckNow = true;
     if (this.options.keepAlive !== (tcb.keepNs !== Number.POSITIVE_INFINITY)) armKeepalive(tcb);
     // TCP_NODELAY lets go what waits, a cork notwithstanding; what follows is corked again.
     tcb.isPushForced = this.options.noDelay;
     finish(tcb);
     tcb.isPushForced = false;
+  }
+
+  /** __tcp_sock_set_quickack. */
+  setQuickAck(value: number): void {
+    this.options.quickAck = value !== 0;
+    const tcb = this.#tcb;
+    if (tcb === null) return;
+    tcb.isPingPong = value === 0;
+    const { state } = this;
+    if (value === 0 || !tcb.isAckPending || (state !== ESTABLISHED && state !== CLOSE_WAIT)) return;
+    this.#ctx.enter();
+    tcb.isAckNow = true;
+    finish(tcb);
+    tcb.isPingPong = (value & 1) === 0;
+  }
+  get isQuickAck(): boolean {
+    return this.#tcb === null ? this.options.quickAck : !this.#tcb.isPingPong;
+  }
+
+  /** tcp_set_window_clamp. */
+  setWindowClamp(bytes: number): NetError | 0 {
+    const { options } = this;
+    if (bytes === 0) {
+      if (this.state !== CLOSED) return NetErr.InvalidArgument;
+      options.windowClampBytes = 0;
+      return 0;
+    }
+    const before = options.windowClampBytes || Number.POSITIVE_INFINITY;
+    options.windowClampBytes = Math.max(bytes, WINDOW_CLAMP_MIN);
+    const clamp = options.windowClampBytes;
+    if (this.#tcb === null || clamp === before) return 0;
+    const { rcv } = this.#tcb;
+    if (clamp < before) rcv.ssthresh = Math.min(rcv.ssthresh, clamp);
+    else rcv.ssthresh = Math.max(rcv.ssthresh, Math.min(rcv.wnd, clamp));
+    return 0;
+  }
+  get windowClamp(): number {
+    return this.options.windowClampBytes || (this.#tcb?.rcv.bufferBytes ?? 0);
+  }
+
+  get keepIdleNs(): number {
+    return keepIdleNs(this.options, this.#ctx.settings);
+  }
+  get keepIntervalNs(): number {
+    return keepIntervalNs(this.options, this.#ctx.settings);
+  }
+  get keepCount(): number {
+    return keepCount(this.options, this.#ctx.settings);
+  }
+
+  get receiveMemoryBytes(): number {
+    const tcb = this.#tcb;
+    if (tcb === null) return 0;
+    const { count, start, end } = tcb.outOfOrder;
+    let bytes = Math.max(0, tcb.readable);
+    for (let i = 0; i < count; i++) bytes += seqDiff(end[i], start[i]);
+    return bytes;
+  }
+  get sendMemoryBytes(): number {
+    const tcb = this.#tcb;
+    return tcb === null || tcb.state === CLOSED ? 0 : sendMemory(tcb);
+  }
+
+  congestionInfo(): BbrInfo | null {
+    const tcb = this.#tcb;
+    return tcb?.congestion.info?.(tcb) ?? null;
   }
 
   /** TCP_CONGESTION on a connection: the new algorithm begins with the window as it is. */

@@ -9,7 +9,7 @@ import type { Route } from "../stack/transport.ts";
 import { pseudoSum } from "../wire/checksum.ts";
 import { ACK, FIN, RST, SYN, TCP_PROTOCOL } from "../wire/tcp.ts";
 import { ackSyn, updateWindow } from "./ack.ts";
-import { sendAck } from "./ack-policy.ts";
+import { enterQuickAck, sendAck } from "./ack-policy.ts";
 import { makeCongestionControl } from "./congestion/congestion.ts";
 import { RENO } from "./congestion/reno.ts";
 import type { TcpContext } from "./context.ts";
@@ -52,6 +52,7 @@ export function newTcb(
   const name = options.congestion || ctx.settings.congestion;
   const tcb = new Tcb(ctx, options, makeCongestionControl(name) ?? RENO, local, remote);
   tcb.route = route;
+  tcb.isPingPong = !options.quickAck;
   return tcb;
 }
 
@@ -151,7 +152,7 @@ export function onListen(ctx: TcpContext, seg: Segment, issFloor: number | null)
     sendCookie(ctx, seg, listener);
     return;
   }
-  if (!hasRoom(ctx, listener)) return;
+  if (!hasRoom(ctx, listener, pkt.src)) return;
   const options = listener === null ? ctx.forwardOptions : listener.options;
   const route = ctx.network.findRoute(pkt.dst, pkt.src, options.boundNicId);
   if (typeof route === "number") return;
@@ -212,7 +213,7 @@ function openEarlyChild(tcb: Tcb, seg: Segment, listener: Listener): void {
   flushEvents(tcb);
 }
 
-function hasRoom(ctx: TcpContext, listener: Listener | null): boolean {
+function hasRoom(ctx: TcpContext, listener: Listener | null, remote: IpAddr): boolean {
   if (listener?.isQueueFull) {
     ctx.stats.ListenOverflows++;
     ctx.stats.ListenDrops++;
@@ -223,7 +224,19 @@ function hasRoom(ctx: TcpContext, listener: Listener | null): boolean {
     ctx.stats.ListenDrops++;
     return false;
   }
+  if (listener !== null && isBacklogForKnown(ctx, listener, remote)) {
+    ctx.stats.ListenDrops++;
+    return false;
+  }
   return true;
+}
+
+/** tcp_conn_request: without cookies the last quarter of tcp_max_syn_backlog is for hosts known to be alive. */
+function isBacklogForKnown(ctx: TcpContext, listener: Listener, remote: IpAddr): boolean {
+  const { syncookies, maxSynBacklog } = ctx.settings;
+  if (syncookies !== 0 || maxSynBacklog === 0) return false;
+  const left = maxSynBacklog - listener.halfOpenLength;
+  return left < maxSynBacklog >> 2 && ctx.metrics.find(remote) === null;
 }
 
 /** Under pressure only, or always with tcp_syncookies=2; never where the accept queue is what is full. */
@@ -312,8 +325,11 @@ export function onSynSent(tcb: Tcb, seg: Segment): void {
   if (!processData(tcb, seg)) return;
   if (tcb.state === CLOSED || mustResend) return;
   const hasMore = tcb.fastOpen === null || tcb.fastOpen.hasMore;
-  if (tcb.owner?.isWriterWaiting && hasMore && !tcb.isAckNow) {
-    // Data will carry the ACK in a moment.
+  const isDelayed =
+    (tcb.owner?.isWriterWaiting && hasMore) || tcb.isPingPong || tcb.options.deferAcceptNs > 0;
+  if (isDelayed && !tcb.isAckNow) {
+    // Data will carry the ACK in a moment; those that follow are quick.
+    enterQuickAck(tcb);
     tcb.isAckPending = true;
     tcb.ackNs = ctx.nowNs + DELAYED_ACK_MAX_NS;
     schedule(tcb, tcb.ackNs);

@@ -27,7 +27,9 @@ export function fillInfo(tcb: Tcb, state: number, out: TcpInfo): void {
   if (tcb.fastOpen?.isDataAccepted) out.options |= OPT_SYN_DATA;
   out.sndWscale = snd.wscale;
   out.rcvWscale = rcv.wscale;
-  out.rtoUs = Math.min(rtt.rtoUs * 2 ** tcb.backoff, ctx.settings.rtoMaxUs);
+  // Probes of a zero window have a back-off of their own (tcp_probe0_when).
+  const backoff = sent.packetsOut > 0 ? tcb.backoff : 0;
+  out.rtoUs = Math.min(rtt.rtoUs * 2 ** backoff, ctx.settings.rtoMaxUs);
   out.atoUs = 40_000;
   out.sndMss = snd.mss;
   out.rcvMss = rcv.mss;
@@ -39,7 +41,7 @@ export function fillInfo(tcb: Tcb, state: number, out: TcpInfo): void {
   out.lastDataRecvMs = Math.max(0, seqDiff(ctx.nowMs, tcb.lastReceivedMs));
   out.lastAckRecvMs = Math.max(0, seqDiff(ctx.nowMs, tcb.lastAckMs));
   out.pmtu = tcb.pmtu;
-  out.rcvSsthresh = rcv.bufferBytes;
+  out.rcvSsthresh = Math.min(rcv.ssthresh, rcv.bufferBytes);
   out.rttUs = rtt.srttUs;
   out.rttvarUs = rtt.mdevUs;
   out.sndSsthresh = tcb.ssthresh;

@@ -45,6 +45,9 @@ export class Listener {
   get isQueueFull(): boolean {
     return this.queueLength > this.backlog;
   }
+  get halfOpenLength(): number {
+    return this.#halfOpen.size;
+  }
   get isHalfOpenFull(): boolean {
     return this.#halfOpen.size > this.backlog;
   }

@@ -15,13 +15,14 @@ import { sharingOf, TimeWait } from "./time-wait.ts";
 import { send } from "./transmit.ts";
 import { openWindow } from "./window.ts";
 
-/** tcp_tw_reuse_delay: an entry whose last timestamp is older may give way to an active open. */
-const REUSE_DELAY_MS = 1_000;
-
 /** Keeps of a Tcb what stragglers need. False: there are too many already (tcp_max_tw_buckets). */
 export function keepTimeWait(tcb: Tcb): boolean {
   const { ctx } = tcb;
-  if (ctx.timeWaits.count >= ctx.limits.timeWaitConnections) {
+  const most = Math.min(
+    ctx.limits.timeWaitConnections,
+    ctx.settings.maxTwBuckets || Number.POSITIVE_INFINITY,
+  );
+  if (ctx.timeWaits.count >= most) {
     ctx.stats.TCPTimeWaitOverflow++;
     return false;
   }
@@ -127,5 +128,5 @@ export function isReusable(ctx: TcpContext, tw: TimeWait): boolean {
   const { twReuse } = ctx.settings;
   if (!tw.tsOk || twReuse === 0) return false;
   if (twReuse === 2 && !tw.local.isLoopback && !tw.remote.isLoopback) return false;
-  return seqDiff(ctx.nowMs, tw.tsRecentMs) > REUSE_DELAY_MS;
+  return seqDiff(ctx.nowMs, tw.tsRecentMs) > ctx.settings.twReuseDelayMs;
 }

@@ -5,7 +5,7 @@ import type { TcpSettings } from "./settings.ts";
 
 const SECOND = 1_000_000_000;
 
-// @rfc 9293 MUST-25 MUST-28
+// @rfc 9293 MUST-25
 export function defaultOptions(settings: TcpSettings): TcpEndpointOptions {
   return {
     reuseAddress: false,
@@ -23,8 +23,9 @@ export function defaultOptions(settings: TcpSettings): TcpEndpointOptions {
     freeBind: false,
     multicastLoop: true,
     multicastAll: true,
-    sendBufferBytes: 65_536,
-    receiveBufferBytes: 65_536,
+    sendBufferBytes: settings.wmem[1],
+    // Half of the memory is for headers (tcp_adv_win_scale 1).
+    receiveBufferBytes: settings.rmem[1] >>> 1,
     sendBufferLocked: false,
     receiveBufferLocked: false,
     receiveErrors: false,
@@ -34,11 +35,11 @@ export function defaultOptions(settings: TcpSettings): TcpEndpointOptions {
     filter: null,
     noDelay: false,
     cork: false,
-    quickAck: false,
+    quickAck: true,
     keepAlive: false,
-    keepIdleNs: settings.keepaliveTimeSec * SECOND,
-    keepIntervalNs: settings.keepaliveIntvlSec * SECOND,
-    keepCount: settings.keepaliveProbes,
+    keepIdleNs: 0,
+    keepIntervalNs: 0,
+    keepCount: 0,
     userTimeoutNs: 0,
     openTimeoutNs: 0,
     noOptions: false,
@@ -48,6 +49,7 @@ export function defaultOptions(settings: TcpSettings): TcpEndpointOptions {
     synCount: 0,
     maxSegBytes: 0,
     windowClampBytes: 0,
+    thinLinearTimeouts: false,
     notsentLowatBytes: 0,
     oobInline: false,
     congestion: "",
@@ -58,3 +60,12 @@ export function defaultOptions(settings: TcpSettings): TcpEndpointOptions {
     fastOpenKey: null,
   };
 }
+
+// @rfc 9293 MUST-28
+/** Keep-alive: what the user set, else the stack's rule of the moment (Linux's keepalive_time_when). */
+export const keepIdleNs = (options: TcpEndpointOptions, settings: TcpSettings): number =>
+  options.keepIdleNs || settings.keepaliveTimeSec * SECOND;
+export const keepIntervalNs = (options: TcpEndpointOptions, settings: TcpSettings): number =>
+  options.keepIntervalNs || settings.keepaliveIntvlSec * SECOND;
+export const keepCount = (options: TcpEndpointOptions, settings: TcpSettings): number =>
+  options.keepCount || settings.keepaliveProbes;

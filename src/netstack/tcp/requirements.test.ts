@@ -7,7 +7,7 @@ import { parseIp } from "../parse-ip.ts";
 import { Ready } from "../readiness.ts";
 import { tcpHeaderBytes } from "../wire/tcp.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { defaultOptions } from "./options.ts";
+import { defaultOptions, keepIdleNs } from "./options.ts";
 import { TcpSettings } from "./settings.ts";
 import { CLOSED, ESTABLISHED, SYN_RECEIVED } from "./state.ts";
 import {
@@ -198,9 +198,10 @@ describe("opening", () => {
 describe("what the application sets", () => {
   // @rfc 9293 MUST-25 MUST-28
   it("keep-alives are off, and wait two hours when they are on", () => {
-    const options = defaultOptions(new TcpSettings());
+    const settings = new TcpSettings();
+    const options = defaultOptions(settings);
     expect(options.keepAlive).toBe(false);
-    expect(options.keepIdleNs).toBe(7_200e9);
+    expect(keepIdleNs(options, settings)).toBe(7_200e9);
     const h = established();
     h.advanceMs(10 * 3_600_000);
     expect(h.take()).toEqual([]);

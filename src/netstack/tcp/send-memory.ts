@@ -47,7 +47,12 @@ export function expandSendBuffer(tcb: Tcb): void {
   const segments = Math.max(SEND_SEGMENTS_MIN, tcb.cwnd, tcb.reordering + 1);
   const wanted = 2 * segments * perSegment;
   if (wanted <= options.sendBufferBytes) return;
-  options.sendBufferBytes = Math.min(wanted, tcb.ctx.limits.socketBufferBytesMax);
+  const { settings, limits } = tcb.ctx;
+  const most = Math.min(
+    settings.wmem[2] || limits.socketBufferBytesMax,
+    limits.socketBufferBytesMax,
+  );
+  if (most > options.sendBufferBytes) options.sendBufferBytes = Math.min(wanted, most);
 }
 
 /** After what an ACK lets go has gone: is there room for the writer who found none? */

@@ -37,6 +37,7 @@ export class TcpSettings {
   /** 1 (Linux): the slow-start threshold is not kept even so. */
   noSsthreshMetricsSave = 1;
   initialCwnd = 10;
+  /** Kept for who reads it back: as autocorking. */
   limitOutputBytes = 4 * 1024 * 1024;
   notsentLowat = 0xffff_ffff;
   minTsoSegs = 2;
@@ -59,13 +60,14 @@ export class TcpSettings {
    * acknowledgment of the data.
    */
   fastopenPathDisableSec = 0;
+  /** Kept for who reads it back: no packet of ours waits in a device's queue, so there is nothing to wait for. */
   autocorking = 1;
   moderateRcvbuf = 1;
-  windowClamp = 0;
+  /** Kept for who reads it back: newer kernels go by what segments are like, too. */
   advWinScale = 1;
-  /** Least, default and largest buffer in bytes. 0: the endpoint's own default and the limit. */
-  readonly rmem = [4096, 0, 0];
-  readonly wmem = [4096, 0, 0];
+  /** Least, default and largest buffer in bytes; 0: as large as the limit allows. */
+  readonly rmem = [4096, 131_072, 0];
+  readonly wmem = [4096, 16_384, 0];
   mtuProbing = 0;
   baseMss = 1024;
   mtuProbeFloor = 48;
@@ -77,6 +79,13 @@ export class TcpSettings {
   /** 1: a RST does not end TIME-WAIT (RFC 1337 3, fix F1). Linux ships with 0. */
   rfc1337 = 1;
   twReuse = 2;
+  /** An entry whose last timestamp is older may give way to an active open. */
+  twReuseDelayMs = 1_000;
+  /** Entries of TIME-WAIT, and half-open connections of a listener, at most; 0: the limit alone counts. */
+  maxTwBuckets = 0;
+  maxSynBacklog = 0;
+  /** 1: thin streams repeat their first timeouts at a steady pace. */
+  thinLinearTimeouts = 0;
   maxOrphans = 16_384;
   keepaliveTimeSec = 7_200;
   keepaliveIntvlSec = 75;

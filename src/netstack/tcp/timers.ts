@@ -9,6 +9,7 @@ import { dropOption, isEarlyChild } from "./fastopen.ts";
 import { isHopeless, isLongTrouble, orphanRetries } from "./give-up.ts";
 import { detectBlackHole } from "./mtu-probe.ts";
 import { finish } from "./on-segment.ts";
+import { keepCount, keepIdleNs, keepIntervalNs } from "./options.ts";
 import { enterLoss, onReorderTimer } from "./recovery.ts";
 import { retransmitLost, retransmitRecord } from "./retransmit.ts";
 import { reschedule, schedule } from "./schedule.ts";
@@ -19,11 +20,13 @@ import {
   CA_LOSS,
   CA_RECOVERY,
   CLOSED,
+  ESTABLISHED,
   RTO_MAX_US,
   RTX_CORK,
   RTX_PERSIST,
   RTX_REORDER,
   RTX_TLP,
+  SSTHRESH_INFINITE,
   SYN_RECEIVED,
   SYN_SENT,
   TIME_WAIT,
@@ -57,6 +60,10 @@ export function onTimer(tcb: Tcb): void {
 
 /** Linux's TCP_RESOURCE_PROBE_INTERVAL: senders contend for the local link at a steady pace. */
 const RESOURCE_PROBE_NS = 500_000_000;
+
+/** TCP_THIN_LINEAR_RETRIES, and tcp_stream_is_thin's bound. */
+const THIN_LINEAR_RETRIES = 6;
+const THIN_PACKETS = 4;
 
 function onTransmitTimer(tcb: Tcb): void {
   tcb.rtxNs = NEVER;
@@ -121,8 +128,24 @@ function onRetransmit(tcb: Tcb): void {
       return;
     }
   }
-  if (tcb.backoff < 20) tcb.backoff++;
+  if (isThin(tcb)) tcb.backoff = 0;
+  else if (tcb.backoff < 20) tcb.backoff++;
   armRetransmit(tcb);
+}
+
+/**
+ * tcp_thin_linear_timeouts: a stream of a few packets cannot recover by duplicate ACKs; its first timeouts come at a
+ * steady pace.
+ */
+function isThin(tcb: Tcb): boolean {
+  const isWanted = tcb.options.thinLinearTimeouts || tcb.ctx.settings.thinLinearTimeouts !== 0;
+  return (
+    isWanted &&
+    tcb.state === ESTABLISHED &&
+    tcb.sent.packetsOut < THIN_PACKETS &&
+    tcb.ssthresh < SSTHRESH_INFINITE &&
+    tcb.retransmits <= THIN_LINEAR_RETRIES
+  );
 }
 
 /** What had been under way when the timeout came. */
@@ -229,13 +252,14 @@ function onKeepalive(tcb: Tcb): void {
   tcb.keepNs = NEVER;
   if (!options.keepAlive || tcb.state === TIME_WAIT || tcb.state === CLOSED) return;
   const idleNs = seqDiff(ctx.nowMs, tcb.lastAckMs) * 1_000_000;
-  let waitNs = options.keepIdleNs;
+  const patienceNs = keepIdleNs(options, ctx.settings);
+  let waitNs = patienceNs;
   if (tcb.sent.packetsOut === 0 && seqDiff(snd.end, snd.nxt) === 0) {
-    if (idleNs >= options.keepIdleNs) {
+    if (idleNs >= patienceNs) {
       const isDead =
         options.userTimeoutNs > 0
           ? idleNs >= options.userTimeoutNs && tcb.keepProbes > 0
-          : tcb.keepProbes >= options.keepCount;
+          : tcb.keepProbes >= keepCount(options, ctx.settings);
       if (isDead) {
         ctx.stats.TCPAbortOnTimeout++;
         abortTcb(tcb, tcb.softError !== 0 ? tcb.softError : NetErr.TimedOut, true);
@@ -244,9 +268,9 @@ function onKeepalive(tcb: Tcb): void {
       ctx.stats.TCPKeepAlive++;
       tcb.keepProbes++;
       transmit(tcb, seqAdd(snd.una, -1), 0, ACK, snd.mss);
-      waitNs = options.keepIntervalNs;
+      waitNs = keepIntervalNs(options, ctx.settings);
     } else {
-      waitNs = options.keepIdleNs - idleNs;
+      waitNs = patienceNs - idleNs;
     }
   }
   tcb.keepNs = ctx.nowNs + waitNs;

@@ -10,8 +10,10 @@ import { isEarlyChild } from "./fastopen.ts";
 import { keepMetrics, useMetrics } from "./metrics.ts";
 import { beginProbing } from "./mtu-probe.ts";
 import { keepTimeWait } from "./on-time-wait.ts";
+import { keepIdleNs } from "./options.ts";
 import { reschedule, schedule } from "./schedule.ts";
 import type { Segment } from "./segment.ts";
+import { expandSendBuffer } from "./send-memory.ts";
 import {
   CLOSE_WAIT,
   CLOSED,
@@ -73,6 +75,8 @@ export function startTransfer(tcb: Tcb): void {
   useMetrics(tcb);
   beginProbing(tcb);
   tcb.congestion.begin?.(tcb);
+  // tcp_init_buffer_space
+  expandSendBuffer(tcb);
   tcb.events |= Ready.Write;
   armKeepalive(tcb);
 }
@@ -82,7 +86,7 @@ export function armKeepalive(tcb: Tcb): void {
     tcb.keepNs = NEVER;
     return;
   }
-  tcb.keepNs = tcb.ctx.nowNs + tcb.options.keepIdleNs;
+  tcb.keepNs = tcb.ctx.nowNs + keepIdleNs(tcb.options, tcb.ctx.settings);
   schedule(tcb, tcb.keepNs);
 }
 

@@ -97,7 +97,7 @@ export function growWindow(tcb: Tcb, length: number): void {
   const { rcv } = tcb;
   if (tcb.ctx.rings.isUnderPressure) return;
   const free = rcv.bufferBytes - seqDiff(rcv.nxt, rcv.copied);
-  const room = free - rcv.ssthresh;
+  const room = clamped(tcb.options, free) - rcv.ssthresh;
   if (room <= 0) return;
   const step = Math.max(2 * rcv.advertisedMss, 2 * length);
   rcv.ssthresh += step < room ? step : room;

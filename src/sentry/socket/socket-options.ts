@@ -28,6 +28,7 @@ import {
   SO_LOCK_FILTER,
   SO_MARK,
   SO_MAX_PACING_RATE,
+  SO_MEMINFO,
   SO_NO_CHECK,
   SO_OOBINLINE,
   SO_PASSCRED,
@@ -226,6 +227,7 @@ const SETTABLE = new Set([
   SO_ERROR,
   SO_ACCEPTCONN,
   SO_SNDLOWAT,
+  SO_MEMINFO,
 ]);
 const isUnknownHere = (name: number): boolean => !SETTABLE.has(name);
 
@@ -258,6 +260,22 @@ function setLinger(t: Task, s: Socket, value: Uint8Array, length: number): numbe
   return s.optionChanged(t, SO_LINGER);
 }
 
+/** SK_MEMINFO_VARS words of SO_MEMINFO and INET_DIAG_SKMEMINFO. */
+export const MEMINFO_BYTES = 9 * 4;
+
+/**
+ * sk_get_meminfo: rmem_alloc, rcvbuf, wmem_alloc, sndbuf, fwd_alloc, wmem_queued, optmem, backlog, drops. Packets
+ * leave with the call that sends them and nothing is reserved ahead, so those words are 0.
+ */
+export function putMemInfo(out: Uint8Array, s: Socket): void {
+  out.fill(0, 0, MEMINFO_BYTES);
+  setU32Le(out, 0, s.receiveMemoryBytes);
+  setU32Le(out, 4, s.receiveBufferBytes);
+  setU32Le(out, 12, s.sendBufferBytes);
+  setU32Le(out, 20, s.sendMemoryBytes);
+  setU32Le(out, 32, s.receiveDrops);
+}
+
 /** Length of the value put into out, or -errno. maxLength: what the program has room for. */
 export function getSocketOption(
   t: Task,
@@ -281,6 +299,9 @@ export function getSocketOption(
       if (maxLength < 8) return -EINVAL;
       setU64Le(out, 0, s.ino);
       return 8;
+    case SO_MEMINFO:
+      putMemInfo(out, s);
+      return MEMINFO_BYTES;
     case SO_MAX_PACING_RATE: {
       const rate = s.maxPacingRate;
       if (maxLength >= 8) {

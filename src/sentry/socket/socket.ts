@@ -132,6 +132,16 @@ export abstract class Socket extends FileDescription {
   /** SO_SNDBUF and SO_RCVBUF as getsockopt shows them; locked: the program chose it. */
   abstract sendBufferBytes: number;
   abstract receiveBufferBytes: number;
+  /** Bytes held for the reader and for the wire, and what found no room (SO_MEMINFO); 0 where nobody counts. */
+  get receiveMemoryBytes(): number {
+    return 0;
+  }
+  get sendMemoryBytes(): number {
+    return 0;
+  }
+  get receiveDrops(): number {
+    return 0;
+  }
   /** The named SOL_SOCKET option has a new value: for protocols that act on it. 0 or -errno. */
   optionChanged(_t: Task, _name: number): number {
     return 0;

@@ -39,6 +39,14 @@ const TSO_SEGS_MAX = 127;
 const MIN_TSO_RATE = 150_000;
 const UNKNOWN = 0xffff_ffff;
 
+/** struct tcp_bbr_info, gains in units of 1. */
+export interface BbrInfo {
+  bandwidthBytesPerSec: number;
+  minRttUs: number;
+  pacingGain: number;
+  cwndGain: number;
+}
+
 export class Bbr implements CongestionControl {
   readonly name = "bbr";
   #mode = STARTUP;
@@ -99,6 +107,16 @@ export class Bbr implements CongestionControl {
     this.#setGains();
     this.#setPacing(tcb, this.#estimate(), this.#pacingGain);
     this.#setCwnd(tcb, delivered);
+  }
+
+  /** bbr_get_info. */
+  info(tcb: Tcb): BbrInfo {
+    return {
+      bandwidthBytesPerSec: Math.floor(this.#estimate() * tcb.snd.mss * 1_000_000),
+      minRttUs: this.#minRttUs,
+      pacingGain: this.#pacingGain,
+      cwndGain: this.#cwndGain,
+    };
   }
 
   onAck(): void {}

@@ -4,7 +4,7 @@
 
 import { CWND_MAX } from "../state.ts";
 import type { Tcb } from "../tcb.ts";
-import { Bbr } from "./bbr.ts";
+import { Bbr, type BbrInfo } from "./bbr.ts";
 import { Cubic } from "./cubic.ts";
 import { RENO } from "./reno.ts";
 
@@ -21,6 +21,8 @@ export interface CongestionControl {
   onUndo?(tcb: Tcb): void;
   /** Data begins to flow, or the algorithm is chosen while it does. */
   begin?(tcb: Tcb): void;
+  /** TCP_CC_INFO; absent where Linux's has none (Reno, CUBIC). */
+  info?(tcb: Tcb): BbrInfo;
   /** Fewest segments of one packet (TSO); else tcp_min_tso_segs. */
   minTsoSegs?(tcb: Tcb): number;
   /** Takes the window into its own hands: called instead of onAck and of PRR. */

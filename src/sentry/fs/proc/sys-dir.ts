@@ -205,12 +205,7 @@ function networkValues(tree: SysctlTree, kernel: Kernel): void {
   tree.value("net/ipv4/ip_unprivileged_port_start", 1024);
   tree.value("net/ipv4/ping_group_range", "1\t0");
   tree.value("net/ipv4/icmp_echo_ignore_all", 0);
-  tree.value("net/ipv4/tcp_rmem", `4096\t131072\t${buffer}`);
-  tree.value("net/ipv4/tcp_wmem", `4096\t16384\t${buffer}`);
   tcpSysctls(tree, () => kernel.stack.tcp.settings, kernel.limits);
-  tree.value("net/ipv4/tcp_keepalive_time", 7200);
-  tree.value("net/ipv4/tcp_keepalive_intvl", 75);
-  tree.value("net/ipv4/tcp_keepalive_probes", 9);
   tree.value("net/ipv6/conf/all/disable_ipv6", 0);
   tree.value("net/ipv6/conf/default/disable_ipv6", 0);
   tree.value("net/ipv6/conf/all/forwarding", 0);

@@ -11,15 +11,19 @@ const CAP_NET_ADMIN = 12;
 const PAGE_BYTES = 4096;
 const U32_MAX = 0xffff_ffff;
 const I32_MAX = 0x7fff_ffff;
+/** What proc_dointvec_jiffies takes, at 1000 jiffies a second. */
+const JIFFIES_SEC_MAX = Math.floor(I32_MAX / 1000);
 
 export type TcpSettings = Stack["tcp"]["settings"];
 type NumberSetting = {
   [K in keyof TcpSettings]: TcpSettings[K] extends number ? K : never;
 }[keyof TcpSettings];
 
-/** Name, setting, least and largest value. */
-const NUMBERS: readonly (readonly [string, NumberSetting, number, number])[] = [
+/** Name, setting, least and largest value, and how many of the setting's units one is. */
+const NUMBERS: readonly (readonly [string, NumberSetting, number, number, number?])[] = [
   ["tcp_abort_on_overflow", "abortOnOverflow", 0, 255],
+  ["tcp_adv_win_scale", "advWinScale", -31, 31],
+  ["tcp_autocorking", "autocorking", 0, 255],
   ["tcp_base_mss", "baseMss", 0, I32_MAX],
   ["tcp_dsack", "dsack", 0, 255],
   ["tcp_early_retrans", "earlyRetrans", 0, 4],
@@ -30,6 +34,10 @@ const NUMBERS: readonly (readonly [string, NumberSetting, number, number])[] = [
   ["tcp_fastopen", "fastopen", 0, I32_MAX],
   ["tcp_frto", "frto", 0, 255],
   ["tcp_invalid_ratelimit", "invalidRatelimitMs", 0, I32_MAX],
+  ["tcp_keepalive_probes", "keepaliveProbes", 0, 255],
+  ["tcp_keepalive_intvl", "keepaliveIntvlSec", 0, JIFFIES_SEC_MAX],
+  ["tcp_keepalive_time", "keepaliveTimeSec", 0, JIFFIES_SEC_MAX],
+  ["tcp_limit_output_bytes", "limitOutputBytes", 0, I32_MAX],
   ["tcp_max_orphans", "maxOrphans", 0, I32_MAX],
   ["tcp_max_reordering", "maxReordering", 0, I32_MAX],
   ["tcp_min_snd_mss", "minSndMss", 48, 65_535],
@@ -50,22 +58,31 @@ const NUMBERS: readonly (readonly [string, NumberSetting, number, number])[] = [
   ["tcp_retries1", "retries1", 0, 255],
   ["tcp_retries2", "retries2", 0, 255],
   ["tcp_rfc1337", "rfc1337", 0, 255],
+  ["tcp_rto_max_ms", "rtoMaxUs", 1_000, 120_000, 1_000],
   ["tcp_sack", "sack", 0, 255],
   ["tcp_slow_start_after_idle", "slowStartAfterIdle", 0, 255],
   ["tcp_syn_linear_timeouts", "synLinearTimeouts", 0, 127],
   ["tcp_syn_retries", "synRetries", 1, 127],
   ["tcp_synack_retries", "synAckRetries", 0, 255],
   ["tcp_syncookies", "syncookies", 0, 2],
+  ["tcp_thin_linear_timeouts", "thinLinearTimeouts", 0, 255],
   ["tcp_timestamps", "timestamps", 0, 2],
   ["tcp_tso_rtt_log", "tsoRttLog", 0, 255],
+  ["tcp_tso_win_divisor", "tsoWinDivisor", 0, 255],
   ["tcp_tw_reuse", "twReuse", 0, 2],
+  ["tcp_tw_reuse_delay", "twReuseDelayMs", 1, 60_000],
   ["tcp_window_scaling", "windowScaling", 0, 255],
 ];
 
 /** Where the files are made. */
 export interface SysctlFiles {
   value(path: string, value: string | number): void;
-  custom(path: string, read: () => string, store: (t: Task, text: ByteString) => number): void;
+  custom(
+    path: string,
+    read: () => string,
+    store: (t: Task, text: ByteString) => number,
+    mode?: number,
+  ): void;
 }
 
 function parse(text: ByteString, min: number, max: number): number {
@@ -94,12 +111,20 @@ export function tcpSysctls(files: SysctlFiles, settings: () => TcpSettings, limi
       },
     );
   };
-  for (const [name, key, min, max] of NUMBERS) {
+  for (const [name, key, min, max, unit = 1] of NUMBERS) {
+    const write = (n: number): void => {
+      settings()[key] = n * unit;
+    };
+    number(name, () => settings()[key] / unit, write, min, max);
+  }
+  const bounded = (name: string, key: "maxTwBuckets" | "maxSynBacklog", most: number): void => {
     const write = (n: number): void => {
       settings()[key] = n;
     };
-    number(name, () => settings()[key], write, min, max);
-  }
+    number(name, () => settings()[key] || most, write, 0, I32_MAX);
+  };
+  bounded("tcp_max_tw_buckets", "maxTwBuckets", limits.timeWaitConnections);
+  bounded("tcp_max_syn_backlog", "maxSynBacklog", limits.halfOpenConnections);
   const second = 1_000_000_000;
   const setFinTimeout = (n: number): void => {
     settings().finTimeoutNs = n * second;
@@ -109,8 +134,67 @@ export function tcpSysctls(files: SysctlFiles, settings: () => TcpSettings, limi
   const pages = limits.socketMemoryBytes / PAGE_BYTES;
   const states = [pages / 2, (2 * pages) / 3, pages].map((n) => Math.floor(n));
   files.value("net/ipv4/tcp_mem", states.join("\t"));
-  files.value("net/ipv4/tcp_max_syn_backlog", limits.halfOpenConnections);
-  files.value("net/ipv4/tcp_max_tw_buckets", limits.timeWaitConnections);
+  buffers(files, "tcp_rmem", () => settings().rmem, limits);
+  buffers(files, "tcp_wmem", () => settings().wmem, limits);
+  fastopenKey(files, settings);
+  files.value("net/ipv4/tcp_fastopen_blackhole_timeout_sec", 0);
+  // Known to be without effect, on Linux too.
+  files.value("net/ipv4/tcp_fack", 0);
+  files.value("net/ipv4/tcp_low_latency", 0);
+}
+
+/**
+ * Least, default, most: proc_dointvec_minmax takes fewer values, each from 1 up. A connection's buffer begins with the
+ * second and grows to the third, or to the sandbox's limit.
+ */
+function buffers(files: SysctlFiles, name: string, values: () => number[], limits: Limits): void {
+  files.custom(
+    `net/ipv4/${name}`,
+    () => {
+      const [least, initial, most] = values();
+      return [least, initial, most || limits.socketBufferBytesMax].join("\t");
+    },
+    (t, text) => {
+      const words = text.trim().split(/\s+/);
+      if (words.length > 3) return -EINVAL;
+      const parsed = words.map((word) => parse(word, 1, I32_MAX));
+      if (parsed.some(Number.isNaN)) return -EINVAL;
+      if (!t.creds.hasCapability(CAP_NET_ADMIN)) return -EPERM;
+      const target = values();
+      parsed.forEach((n, i) => {
+        target[i] = n;
+      });
+      return text.length;
+    },
+  );
+}
+
+/** One or two keys "xxxxxxxx-xxxxxxxx-xxxxxxxx-xxxxxxxx", only for who may administer the network. */
+function fastopenKey(files: SysctlFiles, settings: () => TcpSettings): void {
+  const FORM = /^[0-9a-f]{1,8}(-[0-9a-f]{1,8}){3}$/i;
+  files.custom(
+    "net/ipv4/tcp_fastopen_key",
+    () => {
+      const { fastopenKey: words, fastopenKeys } = settings();
+      const hex = [...words].map((w) => (w >>> 0).toString(16).padStart(8, "0"));
+      const keys = [hex.slice(0, 4).join("-"), hex.slice(4).join("-")];
+      return keys.slice(0, Math.max(1, fastopenKeys)).join(",");
+    },
+    (t, text) => {
+      if (!t.creds.hasCapability(CAP_NET_ADMIN)) return -EPERM;
+      const keys = text.trim().split(",");
+      if (keys.length > 2 || !keys.every((key) => FORM.test(key))) return -EINVAL;
+      const s = settings();
+      keys.forEach((key, k) => {
+        key.split("-").forEach((word, i) => {
+          s.fastopenKey[4 * k + i] = Number.parseInt(word, 16) | 0;
+        });
+      });
+      s.fastopenKeys = keys.length;
+      return text.length;
+    },
+    0o600,
+  );
 }
 
 function congestion(files: SysctlFiles, settings: () => TcpSettings): void {

@@ -311,6 +311,13 @@ export class DatagramSocket extends InetSocket {
     return 0;
   }
 
+  override get receiveMemoryBytes(): number {
+    return this.endpoint.queuedReceiveBytes;
+  }
+  override get receiveDrops(): number {
+    return this.endpoint.receiveDrops;
+  }
+
   override setProtocolOption(
     t: Task,
     level: number,

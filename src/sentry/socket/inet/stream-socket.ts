@@ -352,6 +352,13 @@ export class StreamSocket extends InetSocket {
     this.endpoint.optionsChanged();
   }
 
+  override get receiveMemoryBytes(): number {
+    return this.endpoint.receiveMemoryBytes;
+  }
+  override get sendMemoryBytes(): number {
+    return this.endpoint.sendMemoryBytes;
+  }
+
   override setProtocolOption(
     t: Task,
     level: number,

@@ -2,6 +2,7 @@
 
 import { EINVAL, ENOENT, ENOPROTOOPT } from "../../../abi/errno.ts";
 import {
+  TCP_CC_INFO,
   TCP_CLOSE,
   TCP_CONGESTION,
   TCP_CORK,
@@ -19,14 +20,17 @@ import {
   TCP_NOTSENT_LOWAT,
   TCP_QUICKACK,
   TCP_SYNCNT,
+  TCP_THIN_DUPACK,
+  TCP_THIN_LINEAR_TIMEOUTS,
   TCP_ULP,
   TCP_USER_TIMEOUT,
   TCP_WINDOW_CLAMP,
 } from "../../../abi/tcp.ts";
-import { byteString, i32Le, putByteString, setU32Le } from "../../../base/bytes.ts";
+import { byteString, i32Le, putByteString, setU32Le, setU64Le } from "../../../base/bytes.ts";
 import { MS, SECOND } from "../../../base/clock.ts";
 import { CONGESTION_CONTROLS, newTcpInfo } from "../../../netstack/index.ts";
 import type { Task } from "../../kernel/task.ts";
+import { resultOf } from "../errno-of.ts";
 import type { StreamSocket } from "./stream-socket.ts";
 import { encodeTcpInfo, TCP_INFO_BYTES } from "./tcp-info.ts";
 
@@ -74,8 +78,15 @@ function setInteger(s: StreamSocket, name: number, value: number): number {
       o.cork = value !== 0;
       return 0;
     case TCP_QUICKACK:
-      o.quickAck = (value & 1) !== 0;
+      s.endpoint.setQuickAck(value);
       return 0;
+    case TCP_THIN_LINEAR_TIMEOUTS:
+      if (value !== 0 && value !== 1) return -EINVAL;
+      o.thinLinearTimeouts = value === 1;
+      return 0;
+    case TCP_THIN_DUPACK:
+      // Without effect in Linux too, since RACK does better.
+      return value !== 0 && value !== 1 ? -EINVAL : 0;
     case TCP_MAXSEG:
       if (value !== 0 && (value < MSS_MIN || value > MSS_MAX)) return -EINVAL;
       o.maxSegBytes = value;
@@ -107,9 +118,7 @@ function setInteger(s: StreamSocket, name: number, value: number): number {
       o.deferAcceptNs = Math.max(0, value) * SECOND;
       return 0;
     case TCP_WINDOW_CLAMP:
-      if (value === 0 && s.endpoint.state !== TCP_CLOSE) return -EINVAL;
-      o.windowClampBytes = Math.max(0, value);
-      return 0;
+      return resultOf(s.endpoint.setWindowClamp(value < 0 ? 1 : value));
     case TCP_NOTSENT_LOWAT:
       o.notsentLowatBytes = value >>> 0;
       return 0;
@@ -138,6 +147,8 @@ export function getTcpOption(
       out.fill(0, 0, CONGESTION_NAME_BYTES);
       putByteString(out, 0, s.endpoint.options.congestion);
       return Math.min(maxLength, CONGESTION_NAME_BYTES);
+    case TCP_CC_INFO:
+      return putCongestionInfo(out, s.endpoint.congestionInfo());
     case TCP_ULP:
       return 0;
   }
@@ -145,6 +156,22 @@ export function getTcpOption(
   if (value === undefined) return -ENOPROTOOPT;
   setU32Le(out, 0, value);
   return 4;
+}
+
+/** BBR_SCALE. */
+const BBR_UNIT = 256;
+
+/** union tcp_cc_info: struct tcp_bbr_info, or nothing, as of Reno and CUBIC. */
+function putCongestionInfo(
+  out: Uint8Array,
+  bbr: ReturnType<StreamSocket["endpoint"]["congestionInfo"]>,
+): number {
+  if (bbr === null) return 0;
+  setU64Le(out, 0, bbr.bandwidthBytesPerSec);
+  setU32Le(out, 8, bbr.minRttUs);
+  setU32Le(out, 12, Math.trunc(bbr.pacingGain * BBR_UNIT));
+  setU32Le(out, 16, Math.trunc(bbr.cwndGain * BBR_UNIT));
+  return 20;
 }
 
 function getInteger(s: StreamSocket, name: number): number | undefined {
@@ -155,7 +182,11 @@ function getInteger(s: StreamSocket, name: number): number | undefined {
     case TCP_CORK:
       return Number(o.cork);
     case TCP_QUICKACK:
-      return Number(o.quickAck);
+      return Number(s.endpoint.isQuickAck);
+    case TCP_THIN_LINEAR_TIMEOUTS:
+      return Number(o.thinLinearTimeouts);
+    case TCP_THIN_DUPACK:
+      return 0;
     case TCP_MAXSEG: {
       const state = s.endpoint.state;
       // Before there is a connection: what was asked for, or the default of RFC 9293.
@@ -164,11 +195,11 @@ function getInteger(s: StreamSocket, name: number): number | undefined {
       return info.sndMss;
     }
     case TCP_KEEPIDLE:
-      return o.keepIdleNs / SECOND;
+      return s.endpoint.keepIdleNs / SECOND;
     case TCP_KEEPINTVL:
-      return o.keepIntervalNs / SECOND;
+      return s.endpoint.keepIntervalNs / SECOND;
     case TCP_KEEPCNT:
-      return o.keepCount;
+      return s.endpoint.keepCount;
     case TCP_USER_TIMEOUT:
       return o.userTimeoutNs / MS;
     case TCP_SYNCNT:
@@ -178,7 +209,7 @@ function getInteger(s: StreamSocket, name: number): number | undefined {
     case TCP_DEFER_ACCEPT:
       return Math.ceil(o.deferAcceptNs / SECOND);
     case TCP_WINDOW_CLAMP:
-      return o.windowClampBytes;
+      return s.endpoint.windowClamp;
     case TCP_NOTSENT_LOWAT:
       return o.notsentLowatBytes;
     case TCP_INQ:

@@ -13,6 +13,7 @@ import { InetSocket } from "../inet/inet-socket.ts";
 import { StreamSocket } from "../inet/stream-socket.ts";
 import { encodeTcpInfo, TCP_INFO_BYTES } from "../inet/tcp-info.ts";
 import type { Socket } from "../socket.ts";
+import { MEMINFO_BYTES, putMemInfo } from "../socket-options.ts";
 import { UnixConnectionSocket } from "../unix/connection-socket.ts";
 import { UnixDatagramSocket } from "../unix/datagram-socket.ts";
 import { UnixSocket } from "../unix/unix-socket.ts";
@@ -20,8 +21,7 @@ import type { NetlinkWriter } from "./netlink-message.ts";
 
 const tcpInfo = newTcpInfo();
 const tcpInfoBytes = new Uint8Array(TCP_INFO_BYTES);
-/** SK_MEMINFO_VARS words. */
-const memInfo = new Uint8Array(9 * 4);
+const memInfo = new Uint8Array(MEMINFO_BYTES);
 const BODY = NLMSGHDR_BYTES;
 
 /** A SOCK_DIAG_BY_FAMILY request: fills w. 0 or -errno; -ENOENT: no such family or socket. */
@@ -136,8 +136,7 @@ function putExtensions(w: NetlinkWriter, s: InetSocket, ext: number): void {
     w.attributeU8(diag.INET_DIAG_SKV6ONLY, Number(options.v6Only));
   }
   if (wants(ext, diag.INET_DIAG_SKMEMINFO)) {
-    setU32Le(memInfo, 4, s.receiveBufferBytes);
-    setU32Le(memInfo, 12, s.sendBufferBytes);
+    putMemInfo(memInfo, s);
     w.attribute(diag.INET_DIAG_SKMEMINFO, memInfo);
   }
   if (s.type === SOCK_RAW) w.attributeU8(diag.INET_DIAG_PROTOCOL, s.protocol);
