@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CLI, cell, command, netcell } from "./support/cell.ts";
+import { describeWith } from "./support/needs.ts";
 
 let dir = "";
 beforeAll(() => {
@@ -110,3 +111,32 @@ describe("netcell run", () => {
     expect(Number(r.stdout)).toBeLessThanOrEqual(4);
   });
 });
+
+describeWith(
+  ["root", "unshare", "mount", "busybox"],
+  "a tree that the host has mounted noexec",
+  () => {
+    it("refuses to execute and to map code, as Linux does", async () => {
+      const script = [
+        `mount -t tmpfs -o noexec none ${dir}`,
+        `cp "$(command -v busybox)" ${dir}/busybox`,
+        // In the sandbox: run it, map it through the dynamic loader, read it.
+        `exec "$@" --bind ${dir}:/n -- sh -c '/n/busybox true; echo $?; LD_PRELOAD=/n/busybox /bin/true; ` +
+          `cmp /n/busybox /bin/busybox && grep " /n " /proc/mounts'`,
+      ].join("\n");
+      const r = await command([
+        "unshare",
+        "-m",
+        "sh",
+        "-ec",
+        script,
+        "sh",
+        process.execPath,
+        CLI,
+        "run",
+      ]);
+      expect(r.stdout).toMatch(/^126\n.* \/n .*noexec/);
+      expect(r.stderr).toMatch(/\/n\/busybox: Permission denied/);
+    });
+  },
+);

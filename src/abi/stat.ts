@@ -67,6 +67,8 @@ export const STATFS_FSID = 56;
 export const STATFS_NAMELEN = 64;
 export const STATFS_FRSIZE = 72;
 export const STATFS_FLAGS = 80;
+/** statfs f_flags: mounted noexec. */
+export const ST_NOEXEC = 8;
 /** statfs f_flags says that the mount flags are valid. */
 export const ST_VALID = 0x20;
 

@@ -56,6 +56,8 @@ export const ACCESS_READ_WRITE = 2;
 export const TREE_WRITABLE = 1;
 /** The tree is one regular file. */
 export const TREE_IS_FILE = 2;
+/** The host has it mounted noexec: its bytes cannot be mapped as code. */
+export const TREE_NOEXEC = 4;
 
 /** SETATTR's mask has the same bits as the Sentry's AttrChange. */
 export const SET_MODE = 1;

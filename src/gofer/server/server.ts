@@ -26,15 +26,25 @@ import {
   S_IFDIR,
   S_IFMT,
   S_IFREG,
+  ST_NOEXEC,
   STATFS_BFREE,
   STATFS_BLOCKS,
   STATFS_BSIZE,
   STATFS_FFREE,
   STATFS_FILES,
+  STATFS_FLAGS,
   STATFS_NAMELEN,
   STATFS_TYPE,
 } from "../../abi/stat.ts";
-import { type ByteString, byteString, setU16Le, setU32Le, u16Le, u64Le } from "../../base/bytes.ts";
+import {
+  type ByteString,
+  byteString,
+  setU16Le,
+  setU32Le,
+  u16Le,
+  u32Le,
+  u64Le,
+} from "../../base/bytes.ts";
 import {
   getDents,
   linkBuffer,
@@ -66,6 +76,7 @@ import {
   OP_WALK,
   TARGET_BYTES_MAX,
   TREE_IS_FILE,
+  TREE_NOEXEC,
   TREE_WRITABLE,
   type TreeConfig,
   WALK_MAX,
@@ -200,7 +211,9 @@ export class GoferServer {
         ? statxAtDir(node.fd, "", AT_EMPTY_PATH)
         : this.#resolver.stat(node, tree.fileName);
     if (r < 0) return r;
-    const flags = (tree.writable ? TREE_WRITABLE : 0) | (tree.fileName === null ? 0 : TREE_IS_FILE);
+    let flags = (tree.writable ? TREE_WRITABLE : 0) | (tree.fileName === null ? 0 : TREE_IS_FILE);
+    if (statfsOf(node.fd) >= 0 && (u32Le(statfsBuffer, STATFS_FLAGS) & ST_NOEXEC) !== 0)
+      flags |= TREE_NOEXEC;
     this.#out.u32(tree.rootHandle).u32(flags).raw(statxBuffer, 0, ATTR_BYTES);
     return 0;
   }

@@ -2,7 +2,7 @@
 // and always our own /proc, /sys, /dev, /dev/pts and /dev/shm. Throws with a sentence: the monitor shows it.
 
 import { EEXIST, errnoName } from "../../abi/errno.ts";
-import { MS_RDONLY } from "../../abi/mount.ts";
+import { MS_NOEXEC, MS_RDONLY } from "../../abi/mount.ts";
 import { S_IFREG } from "../../abi/stat.ts";
 import { type ByteString, utf8ToByteString } from "../../base/bytes.ts";
 import type { GoferClient } from "../../gofer/index.ts";
@@ -151,15 +151,18 @@ export function buildMountTree(
     throw new Error("the plan has no root file system");
   const rootFlags = root.write === "readonly" ? MS_RDONLY : 0;
   const rootFs = builder.make(root);
-  kernel.mounts = MountNamespace.create(builder.table, rootFs, 0, root.source ?? "none");
+  const execFlag = rootFs.isNoExec ? MS_NOEXEC : 0;
+  kernel.mounts = MountNamespace.create(builder.table, rootFs, execFlag, root.source ?? "none");
   const t = makeBootTask(kernel, files);
   makeEntries(t, plan.entries);
   const mountAll = (specs: readonly MountSpec[]): void => {
     for (const spec of specs) {
       const target = utf8ToByteString(spec.target);
       const at = mountPoint(t, target, spec.isFile === true);
-      const flags = spec.type === "gofer" && spec.write === "readonly" ? MS_RDONLY : 0;
-      kernel.mounts.mountAt(at, builder.make(spec), flags, utf8ToByteString(spec.source ?? "none"));
+      const fs = builder.make(spec);
+      const isSealed = spec.type === "gofer" && spec.write === "readonly";
+      const flags = (isSealed ? MS_RDONLY : 0) | (fs.isNoExec ? MS_NOEXEC : 0);
+      kernel.mounts.mountAt(at, fs, flags, utf8ToByteString(spec.source ?? "none"));
     }
   };
   mountAll(rest);

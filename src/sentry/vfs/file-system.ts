@@ -26,6 +26,8 @@ export abstract class FileSystem {
   rootDentry: Dentry | null = null;
   /** Dentries may be cached: false where names change by themselves (proc's pids). */
   readonly cachesDentries: boolean = true;
+  /** Nothing in it can be executed or mapped as code, however it is mounted. */
+  readonly isNoExec: boolean = false;
   /** Mount options for /proc/mounts after ro/rw, e.g. "size=65536k,mode=1777". */
   readonly options: string = "";
 

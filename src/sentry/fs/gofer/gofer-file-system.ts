@@ -6,7 +6,7 @@
 import { EMFILE } from "../../../abi/errno.ts";
 import type { ByteString } from "../../../base/bytes.ts";
 import type { Clock } from "../../../base/clock.ts";
-import { ATTR_BYTES, type GoferClient, TREE_WRITABLE } from "../../../gofer/index.ts";
+import { ATTR_BYTES, type GoferClient, TREE_NOEXEC, TREE_WRITABLE } from "../../../gofer/index.ts";
 import type { HostFiles } from "../../host.ts";
 import { FileSystem, type StatFs } from "../../vfs/file-system.ts";
 import { S_IFDIR, S_IFMT } from "../../vfs/inode.ts";
@@ -39,6 +39,7 @@ export class GoferFileSystem extends FileSystem {
   readonly isWritable: boolean;
   readonly displayPath: ByteString;
   override readonly options: string;
+  override readonly isNoExec: boolean;
 
   /** Devices of the host seen in the tree; the index keeps inode numbers of different ones apart. */
   readonly #devices: number[] = [];
@@ -79,6 +80,7 @@ export class GoferFileSystem extends FileSystem {
     this.clock = clock;
     this.isShared = options.cache === "shared";
     this.isWritable = !options.readOnly && (client.treeFlags & TREE_WRITABLE) !== 0;
+    this.isNoExec = (client.treeFlags & TREE_NOEXEC) !== 0;
     this.displayPath = options.displayPath === "/" ? "" : options.displayPath;
     this.options = this.isShared ? "cache=none" : "cache=loose";
     const handle = client.handle;

@@ -24,6 +24,7 @@ const SWEEP_AT_LEAST = 4096;
 
 export class OverlayFs extends Tmpfs {
   override readonly typeName = "overlay";
+  override readonly isNoExec: boolean;
   readonly lower: Inode;
   readonly #inodes = new Map<number, WeakRef<MemoryInode> | MemoryInode>();
   readonly #clearKeptObjects: () => void;
@@ -42,6 +43,7 @@ export class OverlayFs extends Tmpfs {
   ) {
     super(dev, memory, quota, defaultTmpfsOptions(), nowNs);
     this.lower = lower;
+    this.isNoExec = lower.fileSystem.isNoExec;
     this.#clearKeptObjects = clearKeptObjects;
   }
 
