@@ -9,6 +9,12 @@ export {
   type DrillOutcome,
   runScript,
 } from "./drill/drill.ts";
+export { type Conversation, conversationName } from "./replay/conversation.ts";
+export { align, type DiffRow, diffText } from "./replay/diff.ts";
+export { type ExtractCounts, type ExtractLimits, Extractor } from "./replay/extract.ts";
+export type { ReplayOptions, ReplayOutcome } from "./replay/outcome.ts";
+export { type CaptureReplay, replayCapture, replayConversation } from "./replay/replay.ts";
+export { segmentText, type WireSegment } from "./replay/wire-segment.ts";
 export { Cable, type CableConfig, CableEnd, type Flaps } from "./sim/cable.ts";
 export { newTcp, openConnection, type TransferConfig } from "./sim/conversation.ts";
 export { jainIndex } from "./sim/fairness.ts";

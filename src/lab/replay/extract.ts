@@ -1,0 +1,330 @@
+// Sorts the frames of a capture into conversations: TCP by addresses and ports, a new one for each incarnation;
+// UDP by addresses and ports; ICMP echo by addresses and identifier; ICMP errors to the conversation whose packet
+// they quote. Streaming: when more is held than allowed, conversations that are over are handed out first, then
+// those that were silent longest.
+
+import { u16, u32 } from "../../base/bytes.ts";
+import type { CapturedFrame } from "../../link/index.ts";
+import {
+  ACK,
+  FIN,
+  PROTO_ICMP,
+  PROTO_ICMPV6,
+  PROTO_TCP,
+  PROTO_UDP,
+  RST,
+  SYN,
+} from "../drill/frame.ts";
+import {
+  type CapturedPacket,
+  CLIENT,
+  type Conversation,
+  type ConversationKind,
+  SERVER,
+  type Side,
+} from "./conversation.ts";
+import { type IpPacket, IpReader } from "./ip-packet.ts";
+
+export interface ExtractLimits {
+  /** Bytes of packets held for conversations that are not handed out yet. */
+  heldBytes: number;
+  conversations: number;
+}
+
+export const EXTRACT_LIMITS: ExtractLimits = {
+  heldBytes: 256 * 1024 * 1024,
+  conversations: 65_536,
+};
+
+export interface ExtractCounts {
+  frames: number;
+  /** Neither TCP, UDP nor ICMP echo over IP, or none that we can read. */
+  others: number;
+  broken: number;
+  /** ICMP errors about nothing that was captured. */
+  unrelated: number;
+}
+
+const TCP_HEADER = 20;
+const UDP_HEADER = 8;
+const ICMP_HEADER = 8;
+
+interface Open {
+  conversation: Conversation;
+  key: string;
+  /** First sequence number of each side, of TCP; null: no SYN of it seen. */
+  isn: (number | null)[];
+  hasFin: boolean[];
+  isReset: boolean;
+  hasData: boolean;
+}
+
+export class Extractor {
+  readonly counts: ExtractCounts = { frames: 0, others: 0, broken: 0, unrelated: 0 };
+  readonly #reader = new IpReader();
+  readonly #limits: ExtractLimits;
+  readonly #emit: (conversation: Conversation) => void;
+  /** In the order of their last packet. */
+  readonly #open = new Map<string, Open>();
+  #heldBytes = 0;
+  #startSeconds = -1;
+  #startNs = 0;
+  #lastNs = 0;
+
+  constructor(emit: (conversation: Conversation) => void, limits = EXTRACT_LIMITS) {
+    this.#emit = emit;
+    this.#limits = limits;
+  }
+
+  add(frame: CapturedFrame): void {
+    const number = ++this.counts.frames;
+    const timeNs = this.#timeOf(frame);
+    const packet = this.#reader.read(frame);
+    if (typeof packet === "string") {
+      if (packet === "broken") this.counts.broken++;
+      else if (packet === "other") this.counts.others++;
+      return;
+    }
+    this.#sort(packet, number, timeNs);
+    while (
+      this.#heldBytes > this.#limits.heldBytes ||
+      this.#open.size > this.#limits.conversations
+    ) {
+      this.#handOutOne();
+    }
+  }
+
+  /** Hands out all that is left, in the order in which they began. */
+  finish(): void {
+    const rest = [...this.#open.values()].sort(
+      (a, b) => a.conversation.packets[0].number - b.conversation.packets[0].number,
+    );
+    for (const open of rest) this.#handOut(open);
+  }
+
+  #timeOf(frame: CapturedFrame): number {
+    if (!frame.timed) return this.#lastNs;
+    if (this.#startSeconds < 0) {
+      this.#startSeconds = frame.seconds;
+      this.#startNs = frame.nanoseconds;
+    }
+    const ns = (frame.seconds - this.#startSeconds) * 1e9 + frame.nanoseconds - this.#startNs;
+    // Clocks that are set while a capture runs go backwards: time does not.
+    this.#lastNs = Math.max(this.#lastNs, ns);
+    return this.#lastNs;
+  }
+
+  #sort(packet: IpPacket, number: number, timeNs: number): void {
+    const { protocol, bytes } = packet;
+    if (protocol === PROTO_TCP && bytes.length >= TCP_HEADER) {
+      this.#tcp(packet, number, timeNs);
+    } else if (protocol === PROTO_UDP && bytes.length >= UDP_HEADER) {
+      this.#file("udp", packet, number, timeNs, u16(bytes, 0), u16(bytes, 2));
+    } else if (isIcmp(protocol) && bytes.length >= ICMP_HEADER) {
+      this.#icmp(packet, number, timeNs);
+    } else if (protocol === PROTO_TCP || protocol === PROTO_UDP || isIcmp(protocol)) {
+      this.counts.broken++;
+    } else this.counts.others++;
+  }
+
+  #tcp(packet: IpPacket, number: number, timeNs: number): void {
+    const { bytes } = packet;
+    const flags = bytes[13];
+    const seq = u32(bytes, 4);
+    const [sport, dport] = [u16(bytes, 0), u16(bytes, 2)];
+    const found = this.#find("tcp", packet, sport, dport);
+    if (found !== null && !packet.isDamaged) {
+      const [open, from] = found;
+      if ((flags & (SYN | ACK)) === SYN && beginsAnew(open, from, seq)) this.#handOut(open);
+    }
+    const [open, from] = this.#file("tcp", packet, number, timeNs, sport, dport);
+    if (packet.isDamaged) return;
+    if ((flags & SYN) !== 0) open.isn[from] = seq;
+    if ((flags & FIN) !== 0) open.hasFin[from] = true;
+    if ((flags & RST) !== 0) open.isReset = true;
+    if ((flags & SYN) === 0 && packet.length > (bytes[12] >>> 4) * 4) open.hasData = true;
+  }
+
+  #icmp(packet: IpPacket, number: number, timeNs: number): void {
+    const { bytes, protocol } = packet;
+    const type = bytes[0];
+    const isV4 = protocol === PROTO_ICMP;
+    const isRequest = type === (isV4 ? 8 : 128);
+    if (isRequest || type === (isV4 ? 0 : 129)) {
+      const id = u16(bytes, 4);
+      this.#file("echo", packet, number, timeNs, id, id);
+      return;
+    }
+    const isError = isV4 ? type === 3 || type === 11 || type === 12 : type < 128;
+    if (!isError) {
+      this.counts.others++;
+      return;
+    }
+    const quoted = quotedPacket(bytes);
+    const found =
+      quoted === null ? null : this.#find(quoted.kind, quoted, quoted.sport, quoted.dport);
+    if (found === null) {
+      this.counts.unrelated++;
+      return;
+    }
+    const [open, quotedFrom] = found;
+    this.#append(open, packet, number, timeNs, quotedFrom === CLIENT ? SERVER : CLIENT);
+  }
+
+  #find(
+    kind: ConversationKind,
+    packet: Pick<IpPacket, "src" | "dst">,
+    sport: number,
+    dport: number,
+  ): [Open, Side] | null {
+    const there = keyOf(kind, packet.src, sport, packet.dst, dport);
+    const open = this.#open.get(there);
+    if (open !== undefined) return [open, CLIENT];
+    const back = this.#open.get(keyOf(kind, packet.dst, dport, packet.src, sport));
+    return back === undefined ? null : [back, SERVER];
+  }
+
+  #file(
+    kind: ConversationKind,
+    packet: IpPacket,
+    number: number,
+    timeNs: number,
+    sport: number,
+    dport: number,
+  ): [Open, Side] {
+    const found = this.#find(kind, packet, sport, dport);
+    if (found !== null) {
+      this.#append(found[0], packet, number, timeNs, found[1]);
+      return found;
+    }
+    const conversation: Conversation = {
+      kind,
+      family: packet.src.family,
+      stations: [
+        { addr: packet.src, port: sport },
+        { addr: packet.dst, port: dport },
+      ],
+      packets: [],
+      bytes: 0,
+    };
+    const key = keyOf(kind, packet.src, sport, packet.dst, dport);
+    const open: Open = {
+      conversation,
+      key,
+      isn: [null, null],
+      hasFin: [false, false],
+      isReset: false,
+      hasData: false,
+    };
+    this.#open.set(key, open);
+    this.#append(open, packet, number, timeNs, CLIENT);
+    return [open, CLIENT];
+  }
+
+  #append(open: Open, packet: IpPacket, number: number, timeNs: number, from: Side): void {
+    const { conversation, key } = open;
+    conversation.packets.push({ ...packet, number, timeNs, from });
+    conversation.bytes += packet.bytes.length;
+    this.#heldBytes += packet.bytes.length;
+    this.#open.delete(key);
+    this.#open.set(key, open);
+  }
+
+  #handOutOne(): void {
+    let first: Open | null = null;
+    for (const open of this.#open.values()) {
+      first ??= open;
+      if (isOver(open)) {
+        first = open;
+        break;
+      }
+    }
+    if (first !== null) this.#handOut(first);
+  }
+
+  #handOut(open: Open): void {
+    this.#open.delete(open.key);
+    this.#heldBytes -= open.conversation.bytes;
+    this.#emit(oriented(open));
+  }
+}
+
+const isIcmp = (protocol: number): boolean => protocol === PROTO_ICMP || protocol === PROTO_ICMPV6;
+
+const isOver = (open: Open): boolean => open.isReset || (open.hasFin[0] && open.hasFin[1]);
+
+/** A SYN on a known connection: another one, unless it is the same SYN again. */
+function beginsAnew(open: Open, from: Side, seq: number): boolean {
+  if (open.isn[from] === seq) return false;
+  // A simultaneous open has one SYN of each side.
+  const isFirstOfSide = open.isn[from] === null && !open.hasData && !isOver(open);
+  return !isFirstOfSide;
+}
+
+function keyOf(
+  kind: ConversationKind,
+  src: IpPacket["src"],
+  sport: number,
+  dst: IpPacket["src"],
+  dport: number,
+): string {
+  return `${kind} ${src.w0} ${src.w1} ${src.w2} ${src.w3} ${sport} ${dst.w0} ${dst.w1} ${dst.w2} ${dst.w3} ${dport}`;
+}
+
+const quotes = new IpReader();
+
+/** Whose packet an ICMP error is about. */
+function quotedPacket(
+  bytes: Uint8Array,
+): {
+  kind: ConversationKind;
+  src: IpPacket["src"];
+  dst: IpPacket["src"];
+  sport: number;
+  dport: number;
+} | null {
+  const quoted = quotes.readIp(bytes, ICMP_HEADER, bytes.length);
+  if (typeof quoted === "string" || quoted.bytes.length < 8) return null;
+  const { src, dst, protocol } = quoted;
+  if (protocol === PROTO_TCP || protocol === PROTO_UDP) {
+    const kind = protocol === PROTO_TCP ? "tcp" : "udp";
+    return { kind, src, dst, sport: u16(quoted.bytes, 0), dport: u16(quoted.bytes, 2) };
+  }
+  if (!isIcmp(protocol)) return null;
+  const id = u16(quoted.bytes, 4);
+  return { kind: "echo", src, dst, sport: id, dport: id };
+}
+
+/** So that side 0 is the one that began. */
+function oriented(open: Open): Conversation {
+  const { conversation } = open;
+  if (clientOf(conversation) === CLIENT) return conversation;
+  conversation.stations.reverse();
+  for (const packet of conversation.packets) packet.from = packet.from === CLIENT ? SERVER : CLIENT;
+  return conversation;
+}
+
+function clientOf(c: Conversation): Side {
+  if (c.kind === "tcp") return tcpClient(c);
+  if (c.kind === "echo") {
+    const first = c.packets.find((packet) => isIcmp(packet.protocol));
+    const isReply = first !== undefined && (first.bytes[0] === 0 || first.bytes[0] === 129);
+    return isReply ? SERVER : CLIENT;
+  }
+  return CLIENT;
+}
+
+function tcpClient(c: Conversation): Side {
+  for (const packet of c.packets) {
+    if (packet.protocol !== PROTO_TCP || packet.isDamaged) continue;
+    const flags = packet.bytes[13];
+    if ((flags & SYN) === 0) continue;
+    if ((flags & ACK) === 0) return packet.from;
+    return packet.from === CLIENT ? SERVER : CLIENT;
+  }
+  // Seen from the middle: servers mostly have the smaller port.
+  const [a, b] = c.stations;
+  return a.port < b.port ? SERVER : CLIENT;
+}
+
+export type { CapturedPacket };

@@ -1,0 +1,213 @@
+// The application at the other end: does with an endpoint of our stack what the captured one did with its socket.
+
+import {
+  type IpAddr,
+  type NetError,
+  Ready,
+  type Stack,
+  type TcpEndpoint,
+  WRITE_URGENT,
+} from "../../netstack/index.ts";
+import { newTcp } from "../sim/conversation.ts";
+import { CLIENT, otherSide, type Side } from "./conversation.ts";
+import type { Pace } from "./pace.ts";
+import { type AppStep, tcpScript } from "./tcp-script.ts";
+import { isRefused, type TcpTrace } from "./tcp-trace.ts";
+
+export interface TcpAppConfig {
+  trace: TcpTrace;
+  /** Whose application this is. */
+  side: Side;
+  pace: Pace;
+  stack: Stack;
+  local: IpAddr;
+  localPort: number;
+  remote: IpAddr;
+  remotePort: number;
+}
+
+const CHUNK_BYTES = 65_536;
+
+export class TcpApp {
+  endpoint: TcpEndpoint | null = null;
+  /** Of the other side's stream. */
+  read = 0;
+  /** The first byte that was not the captured one; -1: none. */
+  wrongAt = -1;
+  hasEnd = false;
+  error: NetError | 0 = 0;
+  /** What could not be done, in words; "" when nothing. */
+  trouble = "";
+  readonly #c: TcpAppConfig;
+  readonly #expected: Uint8Array;
+  readonly #stream: Uint8Array;
+  readonly #steps: AppStep[];
+  readonly #buffer = new Uint8Array(CHUNK_BYTES);
+  #listener: TcpEndpoint | null = null;
+  #next = 0;
+  /** Of the write under way. */
+  #written = 0;
+  #isPaused = false;
+  #isClosed = false;
+
+  constructor(config: TcpAppConfig) {
+    this.#c = config;
+    const { trace, side } = config;
+    this.#expected = trace.sides[otherSide(side)].stream.bytes;
+    this.#stream = trace.sides[side].stream.bytes;
+    this.#steps = tcpScript(trace, side);
+    // The server is there before anyone asks.
+    if (side !== CLIENT && !isRefused(trace)) this.#listen();
+  }
+
+  get isDone(): boolean {
+    return this.#next === this.#steps.length;
+  }
+  get written(): number {
+    return this.#written;
+  }
+
+  #listen(): void {
+    const listener = newTcp(this.#c.stack, this.#c.local.family);
+    this.#configure(listener);
+    const failed = listener.bind(this.#c.local, this.#c.localPort) || listener.listen(16);
+    if (failed !== 0) this.trouble = `listening failed (error ${failed})`;
+    this.#listener = listener;
+  }
+
+  #configure(endpoint: TcpEndpoint): void {
+    const { options } = endpoint;
+    // Writes are as large as what was sent: nothing is gained by holding a small one back.
+    options.noDelay = true;
+    options.reuseAddress = true;
+    options.oobInline = true;
+  }
+
+  #connect(): void {
+    const { stack, local, localPort, remote, remotePort } = this.#c;
+    const endpoint = newTcp(stack, remote.family);
+    this.#configure(endpoint);
+    endpoint.bind(local, localPort);
+    endpoint.connect(remote, remotePort);
+    this.endpoint = endpoint;
+  }
+
+  nextNs(): number {
+    if (this.isDone) return Number.POSITIVE_INFINITY;
+    return this.#c.pace.dueNs(this.#steps[this.#next].timeNs);
+  }
+
+  /** Does what is due and possible; true when something was. */
+  step(nowNs: number): boolean {
+    let hasDone = this.#accept();
+    hasDone = this.#drain() || hasDone;
+    while (!this.isDone) {
+      const step = this.#steps[this.#next];
+      if (this.#c.pace.dueNs(step.timeNs) > nowNs) break;
+      if (step.kind !== "open" && !this.#mayDo(step)) break;
+      this.#c.pace.happened(step.timeNs, nowNs);
+      if (!this.#do(step)) break;
+      this.#next++;
+      hasDone = true;
+    }
+    return hasDone;
+  }
+
+  #mayDo(step: AppStep): boolean {
+    const { endpoint } = this;
+    if (this.#isClosed) return true;
+    if (endpoint === null) return false;
+    // Established or beyond: what is written before waits in the ring, but the captured one had connected.
+    if (endpoint.state === 2 || endpoint.state === 12) return false;
+    return this.read + endpoint.readableBytes >= step.received || this.hasEnd || this.error !== 0;
+  }
+
+  #accept(): boolean {
+    if (this.#listener === null || this.endpoint !== null) return false;
+    this.endpoint = this.#listener.accept();
+    return this.endpoint !== null;
+  }
+
+  /** False: to be tried again. */
+  #do(step: AppStep): boolean {
+    switch (step.kind) {
+      case "open":
+        if (this.#c.side === CLIENT) this.#connect();
+        return true;
+      case "write":
+        return this.#write(step.from, step.to, step.urgent);
+      case "pause":
+      case "resume":
+        this.#isPaused = step.kind === "pause";
+        this.#drain();
+        return true;
+      case "shutdown":
+        this.endpoint?.shutdown(false, true);
+        return true;
+      case "close":
+        this.#isPaused = false;
+        this.#drain();
+        this.close();
+        return true;
+      case "reset":
+        this.endpoint?.abort();
+        this.#isClosed = true;
+        return true;
+    }
+  }
+
+  #write(from: number, to: number, urgent: boolean): boolean {
+    const { endpoint } = this;
+    if (endpoint === null || this.#isClosed) return true;
+    this.#written = Math.max(this.#written, from);
+    while (this.#written < to) {
+      const length = Math.min(to - this.#written, CHUNK_BYTES);
+      const flags = urgent ? WRITE_URGENT : 0;
+      const n = endpoint.write(this.#stream, this.#written, length, flags);
+      // No room now; or an error, which the judge sees by what is missing.
+      if (n <= 0) return (endpoint.readiness() & (Ready.Error | Ready.Hangup)) !== 0;
+      this.#written += n;
+    }
+    return true;
+  }
+
+  #drain(): boolean {
+    const { endpoint } = this;
+    if (endpoint === null || this.#isClosed || this.#isPaused) return false;
+    let hasRead = false;
+    for (;;) {
+      const n = endpoint.read(this.#buffer, 0, CHUNK_BYTES, false);
+      if (n > 0) {
+        this.#compare(n);
+        hasRead = true;
+        continue;
+      }
+      if (n === 0 && (endpoint.readiness() & Ready.ReadClosed) !== 0 && !this.hasEnd) {
+        this.hasEnd = true;
+        hasRead = true;
+      }
+      if (n < 0 && (endpoint.readiness() & Ready.Error) !== 0) {
+        this.error = endpoint.takeError() || this.error;
+      }
+      return hasRead;
+    }
+  }
+
+  #compare(n: number): void {
+    const at = this.read;
+    this.read += n;
+    if (this.wrongAt >= 0) return;
+    for (let i = 0; i < n; i++) {
+      if (this.#buffer[i] !== this.#expected[at + i]) {
+        this.wrongAt = at + i;
+        return;
+      }
+    }
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#listener?.close();
+    this.endpoint?.close();
+  }
+}

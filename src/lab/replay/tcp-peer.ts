@@ -1,0 +1,435 @@
+// One side of a captured TCP connection, played against whoever is at the other end: sends the captured segments
+// with numbers that fit this connection, each at its time, but not before what it acknowledges has come and not
+// beyond the window that is offered now. Where the other end goes another way than the captured one did, the peer
+// does what any TCP does: it acknowledges what has come, and sends again what was lost. No stack: what it plays is
+// written down. Time comes in with each call.
+
+import { u16, u32 } from "../../base/bytes.ts";
+import { MS, SECOND } from "../../base/clock.ts";
+import { ACK, FIN, PSH, RST, SYN } from "../drill/frame.ts";
+import { CLIENT, otherSide, type Side } from "./conversation.ts";
+import type { Pace } from "./pace.ts";
+import { Stream } from "./stream.ts";
+import { readTcpOptions } from "./tcp-options.ts";
+import { made, notAgreed, type PlayedPath, rewritten } from "./tcp-rewrite.ts";
+import { SynthesisedOptions } from "./tcp-synthesis.ts";
+import type { TcpSegment, TcpSideTrace, TcpTrace } from "./tcp-trace.ts";
+import type { WireSegment } from "./wire-segment.ts";
+
+export interface TcpPeerConfig {
+  trace: TcpTrace;
+  /** Whom we play. */
+  side: Side;
+  path: PlayedPath;
+  pace: Pace;
+  patience: Patience;
+  /** Sends a segment; `like` is the captured one it was made from. */
+  send: (tcp: Uint8Array, like: TcpSegment | null) => void;
+  /** Everything that passes, both ways. */
+  record: (segment: WireSegment) => void;
+}
+
+/** What the peer did beyond the capture. */
+export interface PeerCounts {
+  sent: number;
+  /** Acknowledgments that the capture does not have, because the other end sent in other pieces. */
+  addedAcks: number;
+  /** Stretches of the stream sent again because they had not arrived. */
+  repairs: number;
+  /** Segments that went before what they acknowledge had come. */
+  early: number;
+  /** Segments of the other end that brought nothing new. */
+  repeatsSeen: number;
+}
+
+export interface Patience {
+  /** Silence after which a segment goes although what it acknowledges has not come. */
+  earlyNs: number;
+  /** Silence after which the conversation is given up. */
+  giveUpNs: number;
+}
+
+/** For a stack in virtual time. */
+export const STACK_PATIENCE: Patience = { earlyNs: 300 * MS, giveUpNs: 60 * SECOND };
+
+/** As long as a TCP may wait with an acknowledgment (Linux's TCP_DELACK_MIN); doubled while nothing happens. */
+const FIRST_WAIT_NS = 40 * MS;
+const WAIT_NS_MAX = 2 * SECOND;
+const REPAIR_BYTES = 1400;
+/** Longer than any delayed acknowledgment: what is not acknowledged then is lost. */
+const REPAIR_NS = 250 * MS;
+
+export class TcpPeer {
+  readonly counts: PeerCounts = { sent: 0, addedAcks: 0, repairs: 0, early: 0, repeatsSeen: 0 };
+  /** What the other end has sent. */
+  readonly received = new Stream();
+  /** Where the other end's FIN stands; -1: none yet. */
+  otherFin = -1;
+  hasReset = false;
+  /** The other end took no notice for so long that there is no point in going on. */
+  isStuck = false;
+  readonly #c: TcpPeerConfig;
+  readonly #own: TcpSideTrace;
+  readonly #other: TcpSideTrace;
+  readonly #frames: TcpSegment[];
+  readonly #without: ReadonlySet<number>;
+  readonly #made: SynthesisedOptions;
+  #next = 0;
+  /** On the wire, of the other end's SYN. */
+  #otherIsn: number | null = null;
+  #otherShift = 0;
+  /** In our stream: sent, acknowledged by the other end, and offered by it. */
+  #sentMax = 0;
+  #acked = -1;
+  #edge = 0;
+  #hasSynSent = false;
+  #hasFinSent = false;
+  /** In the other's stream (a FIN counts one): in order, and as far as we have acknowledged. */
+  #ackSent = -1;
+  #tsRecent = 0;
+  #window = 0;
+  /** Since when nothing could be done, and when to look again; -1: not idle. */
+  #idleSinceNs = -1;
+  #lookNs = -1;
+  #waitNs = FIRST_WAIT_NS;
+  #nowNs = 0;
+
+  constructor(config: TcpPeerConfig) {
+    this.#c = config;
+    const { trace, side } = config;
+    this.#own = trace.sides[side];
+    this.#other = trace.sides[otherSide(side)];
+    this.#frames = framesOf(trace, side);
+    const isOpener = side === CLIENT;
+    this.#without = isOpener ? notAgreed(this.#own.syn, this.#other.syn) : notAgreed(null, null);
+    this.#made = new SynthesisedOptions(trace, side);
+    if (!trace.hasHandshake) this.#window = 0xffff;
+  }
+
+  get isDone(): boolean {
+    return this.#next === this.#frames.length;
+  }
+  get playedPath(): PlayedPath {
+    return this.#c.path;
+  }
+  /** In the other's stream; a FIN counts one. */
+  get receivedEnd(): number {
+    const end = this.received.contiguous;
+    return this.otherFin >= 0 && end >= this.otherFin ? this.otherFin + 1 : end;
+  }
+  /** All that came has been acknowledged, and all that we sent has been to us. */
+  get isQuiet(): boolean {
+    return this.#ackSent >= this.receivedEnd && this.#acked >= this.#sentEnd;
+  }
+  /** Of the other end's SYN, on the wire; null: not seen yet. */
+  get otherIsn(): number | null {
+    return this.#otherIsn;
+  }
+  get acked(): number {
+    return this.#acked;
+  }
+  get #sentEnd(): number {
+    return this.#sentMax + (this.#hasFinSent ? 1 : 0);
+  }
+
+  // --- From the other end ---
+
+  /** A segment of the other end, from its TCP header on. */
+  receive(b: Uint8Array, nowNs: number): void {
+    this.#nowNs = nowNs;
+    const headerBytes = (b[12] >>> 4) * 4;
+    if (b.length < 20 || headerBytes < 20 || headerBytes > b.length) return;
+    const flags = b[13] | ((b[12] & 1) << 8);
+    const options = readTcpOptions(b, headerBytes);
+    if ((flags & SYN) !== 0) {
+      if (this.#otherIsn === null) this.#otherIsn = u32(b, 4);
+      this.#otherShift = options.wscale ?? 0;
+    }
+    const isn = this.#otherIsn ?? u32(b, 4);
+    const isSyn = (flags & SYN) !== 0;
+    const near = this.received.length;
+    const at = isSyn ? -1 : near + ((u32(b, 4) - (isn + 1 + near)) | 0);
+    const length = b.length - headerBytes;
+    const ack = (flags & ACK) === 0 ? -1 : this.#placeOfOwn(u32(b, 8));
+    const window = u16(b, 14);
+    const isRepeat = length > 0 && at + length <= this.received.contiguous;
+    this.#c.record({
+      timeNs: nowNs,
+      from: otherSide(this.#c.side),
+      flags,
+      at,
+      length,
+      ack,
+      window,
+      sacks: options.sacks.map((edge) => this.#placeOfOwn(edge)),
+      mss: options.mss,
+      wscale: options.wscale,
+      sackPermitted: options.sackPermitted,
+      hasTimestamps: options.tsVal !== null,
+      number: 0,
+      isRepeat,
+    });
+    if ((flags & RST) !== 0) {
+      this.hasReset = true;
+      return;
+    }
+    if (options.tsVal !== null && at <= Math.max(this.#ackSent, 0)) this.#tsRecent = options.tsVal;
+    if (isRepeat) this.counts.repeatsSeen++;
+    if (length > 0 && at >= 0) this.received.add(at, b, headerBytes, length, length);
+    if ((flags & FIN) !== 0 && this.otherFin < 0) this.otherFin = at + length;
+    if (ack >= 0) this.#acked = Math.max(this.#acked, ack);
+    if (ack >= 0) {
+      const shift = isSyn || !this.#isScaled ? 0 : this.#otherShift;
+      this.#edge = Math.max(this.#edge, ack + window * 2 ** shift);
+    }
+    this.#lookNs = -1;
+    this.#idleSinceNs = -1;
+  }
+
+  get #isScaled(): boolean {
+    return this.#own.syn === null ? this.#made.isScaled : this.#own.syn.options.wscale !== null;
+  }
+
+  #placeOfOwn(seq: number): number {
+    return this.#sentMax + ((seq - (this.#own.isn + 1 + this.#sentMax)) | 0);
+  }
+
+  // --- To the other end ---
+
+  /** When step() may have something to do although nothing has come. */
+  nextNs(): number {
+    if (this.isStuck || this.hasReset) return Number.POSITIVE_INFINITY;
+    if (this.#lookNs >= 0) return this.#lookNs;
+    if (this.isDone) return Number.POSITIVE_INFINITY;
+    return this.#c.pace.dueNs(this.#frames[this.#next].packet.timeNs);
+  }
+
+  /** Sends what is due and may go; true when something went. */
+  step(nowNs: number): boolean {
+    this.#nowNs = nowNs;
+    let hasSent = false;
+    while (!this.isDone && !this.hasReset && !this.isStuck) {
+      const frame = this.#frames[this.#next];
+      if (this.#c.pace.dueNs(frame.packet.timeNs) > nowNs) {
+        this.#lookNs = -1;
+        return hasSent;
+      }
+      if (!this.#mayGo(frame)) break;
+      this.#c.pace.happened(frame.packet.timeNs, nowNs);
+      this.#sendFrame(frame);
+      hasSent = true;
+      this.#lookNs = -1;
+      this.#idleSinceNs = -1;
+    }
+    // Nothing to help on: all said and done, or the other end has not even begun.
+    const hasNotBegun = this.#otherIsn === null && this.#c.side !== CLIENT;
+    if (hasNotBegun || this.hasReset || this.isStuck || (this.isDone && this.isQuiet)) {
+      this.#lookNs = -1;
+      return hasSent;
+    }
+    if (this.#lookNs < 0) {
+      if (this.#idleSinceNs < 0) {
+        this.#idleSinceNs = nowNs;
+        this.#waitNs = FIRST_WAIT_NS;
+      }
+      this.#lookNs = nowNs + this.#waitNs;
+    } else if (nowNs >= this.#lookNs) {
+      this.#waitNs = Math.min(this.#waitNs * 2, WAIT_NS_MAX);
+      this.#lookNs = nowNs + this.#waitNs;
+      hasSent = this.#helpOn(nowNs - this.#idleSinceNs) || hasSent;
+    }
+    return hasSent;
+  }
+
+  #mayGo(frame: TcpSegment): boolean {
+    const isOpening = (frame.flags & (SYN | ACK)) === SYN;
+    if (isOpening) return true;
+    if (!this.#hasSynSent && (frame.flags & SYN) === 0 && !this.#isLoneReset(frame)) {
+      return this.#openOurselves();
+    }
+    if ((frame.flags & ACK) !== 0 && this.#otherIsn === null) return false;
+    if (this.#needs(frame) > this.receivedEnd) return false;
+    const end = frame.at + frame.length;
+    return frame.length === 0 || frame.isBeyondWindow || end <= this.#edge;
+  }
+
+  #isLoneReset(frame: TcpSegment): boolean {
+    return (frame.flags & RST) !== 0 && this.#own.syn === null && !this.#own.hasSyn;
+  }
+
+  /** What must have come before this makes sense. */
+  #needs(frame: TcpSegment): number {
+    let needed = this.#mapAck(frame.ack);
+    if (frame.options.sacks.length > 0) {
+      const captured = u32(frame.packet.bytes, 8);
+      for (const edge of frame.options.sacks) {
+        needed = Math.max(needed, frame.ack + ((edge - captured) | 0));
+      }
+    }
+    return needed;
+  }
+
+  /** Another program may say more or less than the captured one; its end is an end all the same. */
+  #mapAck(ack: number): number {
+    const captured = this.#other.fin;
+    if (captured < 0 || this.otherFin < 0 || captured === this.otherFin) return ack;
+    return ack > captured ? this.otherFin + 1 : Math.min(ack, this.otherFin);
+  }
+
+  #sendFrame(frame: TcpSegment): void {
+    this.#next++;
+    const isSyn = (frame.flags & SYN) !== 0;
+    if (isSyn) this.#hasSynSent = true;
+    const ack = Math.min(this.#mapAck(frame.ack), this.receivedEnd);
+    // Data in a SYN needs a cookie that the other end never gave to us: it comes right behind.
+    const length = isSyn ? 0 : frame.length;
+    const delta = ((this.#otherIsn ?? this.#other.isn) - this.#other.isn) | 0;
+    const tcp = rewritten(frame, this.#c.path, {
+      seq: (this.#own.isn + 1 + frame.at) >>> 0,
+      ack: ((this.#otherIsn ?? -1) + 1 + ack) >>> 0,
+      otherDelta: delta,
+      tsEcr: (frame.flags & ACK) !== 0 && frame.options.tsVal !== null ? this.#tsRecent : null,
+      without: this.#without,
+      clearFlags: this.#clearFlags(frame),
+      length,
+    });
+    if (frame.ack >= 0) this.#ackSent = Math.max(this.#ackSent, ack);
+    this.#made.tsVal = frame.options.tsVal ?? this.#made.tsVal;
+    if ((frame.flags & RST) === 0) this.#window = frame.window;
+    this.#sent(frame.at, length, frame.flags);
+    this.#emit(tcp, frame, frame.at, length, ack);
+  }
+
+  /** ECN that the captured answer did not take up is not asked for. */
+  #clearFlags(frame: TcpSegment): number {
+    const answer = this.#other.syn;
+    const isOpening = (frame.flags & (SYN | ACK)) === SYN;
+    return isOpening && answer !== null && (answer.flags & 0x1c0) === 0 ? 0xc0 : 0;
+  }
+
+  #sent(at: number, length: number, flags: number): void {
+    if ((flags & (SYN | RST)) === 0) this.#sentMax = Math.max(this.#sentMax, at + length);
+    if ((flags & FIN) !== 0) this.#hasFinSent = true;
+  }
+
+  #emit(tcp: Uint8Array, like: TcpSegment | null, at: number, length: number, ack: number): void {
+    this.counts.sent++;
+    const headerBytes = (tcp[12] >>> 4) * 4;
+    const options = readTcpOptions(tcp, headerBytes);
+    const isn = this.#otherIsn ?? 0;
+    this.#c.record({
+      timeNs: this.#nowNs,
+      from: this.#c.side,
+      flags: tcp[13] | ((tcp[12] & 1) << 8),
+      at,
+      length,
+      ack: (tcp[13] & ACK) !== 0 ? ack : -1,
+      window: u16(tcp, 14),
+      sacks: options.sacks.map((edge) => ack + ((edge - (isn + 1 + ack)) | 0)),
+      mss: options.mss,
+      wscale: options.wscale,
+      sackPermitted: options.sackPermitted,
+      hasTimestamps: options.tsVal !== null,
+      number: like?.packet.number ?? 0,
+      isRepeat: like?.isRepeat ?? false,
+    });
+    this.#c.send(tcp, like);
+  }
+
+  // --- Where the capture does not say what to do ---
+
+  /** The connection began before the capture: a handshake of our own. */
+  #openOurselves(): boolean {
+    const isOpener = this.#c.side === CLIENT;
+    if (!isOpener && this.#otherIsn === null) return false;
+    const flags = isOpener ? SYN : SYN | ACK;
+    this.#hasSynSent = true;
+    this.#makeSegment(-1, flags, this.#made.syn(this.#tsRecent), new Uint8Array(0));
+    return false;
+  }
+
+  /** Nothing has happened for a while though something should: true when we did something about it. */
+  #helpOn(idleNs: number): boolean {
+    const { earlyNs, giveUpNs } = this.#c.patience;
+    if (idleNs > giveUpNs) {
+      this.isStuck = true;
+      return false;
+    }
+    if (this.#otherIsn === null) return false;
+    if (this.#ackSent < this.receivedEnd) {
+      this.counts.addedAcks++;
+      this.#makeSegment(this.#sentEnd, ACK, this.#made.plain(this.#tsRecent), new Uint8Array(0));
+      return true;
+    }
+    if (this.#acked < this.#sentEnd && idleNs >= REPAIR_NS) return this.#repair();
+    return !this.isDone && idleNs >= earlyNs && this.#goEarly();
+  }
+
+  /** The first bytes that the other end has not acknowledged, once more. */
+  #repair(): boolean {
+    const from = Math.max(0, this.#acked);
+    const to = Math.min(this.#sentMax, from + REPAIR_BYTES);
+    const isLast = to === this.#sentMax && this.#hasFinSent;
+    if (to === from && !isLast) return false;
+    this.counts.repairs++;
+    const flags = ACK | PSH | (isLast ? FIN : 0);
+    this.#makeSegment(
+      from,
+      flags,
+      this.#made.plain(this.#tsRecent),
+      this.#own.stream.bytes.subarray(from, to),
+    );
+    return true;
+  }
+
+  /** What the next segment waits for may come only after it: it goes with what there is. */
+  #goEarly(): boolean {
+    const frame = this.#frames[this.#next];
+    const end = frame.at + frame.length;
+    if (frame.length > 0 && !frame.isBeyondWindow && end > this.#edge) return false;
+    if (this.#needs(frame) <= this.receivedEnd) return false;
+    this.counts.early++;
+    this.#c.pace.happened(frame.packet.timeNs, this.#nowNs);
+    this.#sendFrame(frame);
+    return true;
+  }
+
+  #makeSegment(at: number, flags: number, options: Uint8Array, data: Uint8Array): void {
+    const ack = this.receivedEnd;
+    const tcp = made(this.#c.path, {
+      seq: (this.#own.isn + 1 + at) >>> 0,
+      ack: (flags & ACK) === 0 ? 0 : ((this.#otherIsn ?? -1) + 1 + ack) >>> 0,
+      flags,
+      window: this.#window,
+      options,
+      data,
+    });
+    if ((flags & ACK) !== 0) this.#ackSent = Math.max(this.#ackSent, ack);
+    this.#emit(tcp, null, at, data.length, ack);
+  }
+}
+
+/** A side's segments; data in a SYN becomes a segment of its own behind the handshake. */
+function framesOf(trace: TcpTrace, side: Side): TcpSegment[] {
+  const frames = trace.segments.filter((segment) => segment.from === side);
+  const syn = frames.find((frame) => (frame.flags & SYN) !== 0 && frame.length > 0);
+  if (syn === undefined) return frames;
+  const after = frames.findIndex((frame) => (frame.flags & (SYN | ACK)) === ACK);
+  if (after < 0) return frames;
+  const carrier = frames[after];
+  const { packet, headerBytes } = carrier;
+  const bytes = new Uint8Array(headerBytes + syn.length);
+  bytes.set(packet.bytes.subarray(0, headerBytes));
+  bytes.set(syn.packet.bytes.subarray(syn.headerBytes, syn.headerBytes + syn.length), headerBytes);
+  bytes[13] = ACK | PSH;
+  const data: TcpSegment = {
+    ...carrier,
+    packet: { ...packet, bytes, length: bytes.length },
+    flags: ACK | PSH,
+    at: 0,
+    length: syn.length,
+    isRepeat: false,
+  };
+  frames.splice(after, carrier.length > 0 ? 0 : 1, data);
+  return frames;
+}
