@@ -274,9 +274,7 @@ function keyOf(
 const quotes = new IpReader();
 
 /** Whose packet an ICMP error is about. */
-function quotedPacket(
-  bytes: Uint8Array,
-): {
+function quotedPacket(bytes: Uint8Array): {
   kind: ConversationKind;
   src: IpPacket["src"];
   dst: IpPacket["src"];

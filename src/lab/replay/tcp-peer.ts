@@ -308,7 +308,9 @@ export class TcpPeer {
   }
 
   #sent(at: number, length: number, flags: number): void {
-    if ((flags & (SYN | RST)) === 0) this.#sentMax = Math.max(this.#sentMax, at + length);
+    // What follows a FIN stands one further, but there is no byte there.
+    const end = Math.min(at + length, this.#own.stream.length);
+    if ((flags & (SYN | RST)) === 0) this.#sentMax = Math.max(this.#sentMax, end);
     if ((flags & FIN) !== 0) this.#hasFinSent = true;
   }
 
