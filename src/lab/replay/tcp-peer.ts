@@ -84,6 +84,7 @@ export class TcpPeer {
   #edge = 0;
   #hasSynSent = false;
   #hasFinSent = false;
+  #hasResetSent = false;
   /** In the other's stream (a FIN counts one): in order, and as far as we have acknowledged. */
   #ackSent = -1;
   #tsRecent = 0;
@@ -117,8 +118,9 @@ export class TcpPeer {
     const end = this.received.contiguous;
     return this.otherFin >= 0 && end >= this.otherFin ? this.otherFin + 1 : end;
   }
-  /** All that came has been acknowledged, and all that we sent has been to us. */
+  /** All that came has been acknowledged, and all that we sent has been to us; or we have broken it off. */
   get isQuiet(): boolean {
+    if (this.#hasResetSent) return true;
     return this.#ackSent >= this.receivedEnd && this.#acked >= this.#sentEnd;
   }
   /** Of the other end's SYN, on the wire; null: not seen yet. */
@@ -170,7 +172,9 @@ export class TcpPeer {
       isRepeat,
     });
     if ((flags & RST) !== 0) {
-      this.hasReset = true;
+      // Both directions closed and acknowledged: the connection is gone, and whoever still speaks is told so.
+      const isOver = this.#hasFinSent && this.#acked >= this.#sentEnd && this.otherFin >= 0;
+      if (!isOver) this.hasReset = true;
       return;
     }
     if (options.tsVal !== null && at <= Math.max(this.#ackSent, 0)) this.#tsRecent = options.tsVal;
@@ -223,7 +227,8 @@ export class TcpPeer {
     }
     // Nothing to help on: all said and done, or the other end has not even begun.
     const hasNotBegun = this.#otherIsn === null && this.#c.side !== CLIENT;
-    if (hasNotBegun || this.hasReset || this.isStuck || (this.isDone && this.isQuiet)) {
+    const isAllDone = this.isDone && this.isQuiet;
+    if (hasNotBegun || this.hasReset || this.isStuck || isAllDone) {
       this.#lookNs = -1;
       return hasSent;
     }
@@ -312,6 +317,7 @@ export class TcpPeer {
     const end = Math.min(at + length, this.#own.stream.length);
     if ((flags & (SYN | RST)) === 0) this.#sentMax = Math.max(this.#sentMax, end);
     if ((flags & FIN) !== 0) this.#hasFinSent = true;
+    if ((flags & RST) !== 0) this.#hasResetSent = true;
   }
 
   #emit(tcp: Uint8Array, like: TcpSegment | null, at: number, length: number, ack: number): void {
