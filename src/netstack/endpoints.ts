@@ -17,6 +17,8 @@ export interface CommonOptions {
   broadcast: boolean;
   /** NIC id; 0: any (SO_BINDTODEVICE). */
   boundNicId: number;
+  /** For routing rules (SO_MARK). */
+  mark: number;
   ttl: number;
   multicastTtl: number;
   tos: number;

@@ -49,7 +49,14 @@ export {
 } from "./stack/packet-buffer.ts";
 export { copyPacket, gather } from "./stack/packet-pool.ts";
 export type { PortOwner } from "./stack/ports.ts";
-export type { RouteConfig, RouteEntry } from "./stack/routes.ts";
+export { maskAddr } from "./stack/prefix.ts";
+export {
+  type RouteConfig,
+  type RouteEntry,
+  TABLE_LOCAL,
+  TABLE_MAIN,
+} from "./stack/routes.ts";
+export { isSame as isSameRule, Rule, RuleAction, type RuleTable } from "./stack/rules.ts";
 export { type AddressConfig, type AttachConfig, Stack, type StackConfig } from "./stack/stack.ts";
 export type { Route } from "./stack/transport.ts";
 export { CONGESTION_CONTROLS } from "./tcp/congestion/congestion.ts";

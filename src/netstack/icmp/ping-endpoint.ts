@@ -103,7 +103,7 @@ export class PingEndpoint extends DatagramBase implements PortProbe {
   connect(addr: IpAddr, _port: number): NetError | 0 {
     if (addr.family !== this.family) return NetErr.InvalidArgument;
     this.dropPath();
-    const path = this.pathTo(addr);
+    const path = this.pathTo(addr, true);
     if (path === null) return this.pathError;
     if (this.localPort === 0) {
       const result = this.#takeId(0);

@@ -67,7 +67,7 @@ export class RawEndpoint extends DatagramBase {
 
   connect(addr: IpAddr, _port: number): NetError | 0 {
     this.dropPath();
-    const path = this.pathTo(addr);
+    const path = this.pathTo(addr, true);
     if (path === null) return this.pathError;
     this.remoteAddr.set(path.dst);
     this.isConnected = true;

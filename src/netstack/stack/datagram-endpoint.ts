@@ -24,6 +24,7 @@ export function defaultOptions(): CommonOptions {
     reusePort: false,
     broadcast: false,
     boundNicId: 0,
+    mark: 0,
     ttl: 64,
     multicastTtl: 1,
     tos: 0,
@@ -87,6 +88,7 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
   #path: Path | null = null;
   /** What #path was found with. */
   #pathNicId = 0;
+  #pathMark = 0;
   readonly #memberships: Membership[] = [];
 
   constructor(stack: Stack, family: Family) {
@@ -375,18 +377,27 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
   }
 
   /** The path to dst: the kept one when it still fits. Null with the reason in pathError. */
-  protected pathTo(dst: IpAddr): Path | null {
+  protected pathTo(dst: IpAddr, connecting = false): Path | null {
     const kept = this.#path;
-    const nicId = this.options.boundNicId;
+    const { boundNicId: nicId, mark } = this.options;
     const chosen = this.sendSource;
-    if (chosen === null && kept?.isValid && this.#pathNicId === nicId && kept.dst.equals(dst)) {
+    if (
+      chosen === null &&
+      kept?.isValid &&
+      this.#pathNicId === nicId &&
+      this.#pathMark === mark &&
+      kept.dst.equals(dst)
+    ) {
       return kept;
     }
     let src = chosen;
     if (src === null && !this.localAddr.isUnspecified && !this.localAddr.isMulticast) {
       src = this.localAddr;
     }
-    const found = this.stack.findRoute(src, dst, nicId);
+    const { stack } = this;
+    const found = connecting
+      ? stack.findConnectRoute(src, dst, nicId, mark)
+      : stack.findRoute(src, dst, nicId, mark);
     if (typeof found === "number") {
       this.pathError = found;
       return null;
@@ -394,6 +405,7 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
     if (chosen === null) {
       this.#path = found;
       this.#pathNicId = nicId;
+      this.#pathMark = mark;
     }
     return found;
   }

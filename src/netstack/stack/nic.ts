@@ -28,7 +28,7 @@ import { isAllNodes, isReportedGroup } from "./multicast-groups.ts";
 import { type NeighborEntry, type NeighborResolver, NeighborTable } from "./neighbors.ts";
 import { GSO_NONE, type PacketBuffer } from "./packet-buffer.ts";
 import type { Path } from "./path.ts";
-import { inPrefix, maskAddr } from "./routes.ts";
+import { inPrefix, maskAddr } from "./prefix.ts";
 import { selectSource } from "./source-address.ts";
 import type { Stack } from "./stack.ts";
 

@@ -3,7 +3,9 @@
 
 import { IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
+import type { Nic } from "./nic.ts";
 import { Path } from "./path.ts";
+import { LOCAL_ROUTE, TABLE_LOCAL, TABLE_MAIN } from "./routes.ts";
 import type { Stack } from "./stack.ts";
 
 const PATHS_MAX = 1024;
@@ -22,21 +24,27 @@ export class PathCache {
     this.#stack = stack;
   }
 
-  find(src: IpAddr | null, dst: IpAddr, nicId: number): Path | NetError {
-    if (src === null && dst.isV4) return this.#findFree(dst, nicId);
+  find(src: IpAddr | null, dst: IpAddr, nicId: number, mark: number): Path | NetError {
+    if (src === null && dst.isV4) return this.#findFree(dst, nicId, mark);
     const key =
-      dst.w3 ^ dst.w0 ^ Math.imul(dst.w1, 31) ^ Math.imul(src?.w3 ?? 0, 0x9e3779b1) ^ nicId;
+      dst.w3 ^
+      dst.w0 ^
+      Math.imul(dst.w1, 31) ^
+      Math.imul(src?.w3 ?? 0, 0x9e3779b1) ^
+      Math.imul(mark, 0x85ebca6b) ^
+      nicId;
     const cached = this.#paths.get(key);
     if (
       cached?.isValid &&
       cached.dst.equals(dst) &&
       (nicId === 0 || cached.nicId === nicId) &&
+      cached.mark === mark &&
       src !== null &&
       cached.src.equals(src)
     ) {
       return cached;
     }
-    const path = this.#makePath(src, dst, nicId);
+    const path = this.#makePath(src, dst, nicId, mark);
     if (typeof path !== "number" && src !== null) {
       if (this.#paths.size >= PATHS_MAX) this.#paths.clear();
       this.#paths.set(key, path);
@@ -45,13 +53,18 @@ export class PathCache {
   }
 
   /** From whatever address the routes choose (IPv6's choice depends on the time as well). */
-  #findFree(dst: IpAddr, nicId: number): Path | NetError {
-    const key = dst.w3 ^ nicId;
+  #findFree(dst: IpAddr, nicId: number, mark: number): Path | NetError {
+    const key = dst.w3 ^ nicId ^ Math.imul(mark, 0x85ebca6b);
     const cached = this.#freePaths.get(key);
-    if (cached?.isValid && cached.dst.equals(dst) && (nicId === 0 || cached.nicId === nicId)) {
+    if (
+      cached?.isValid &&
+      cached.dst.equals(dst) &&
+      (nicId === 0 || cached.nicId === nicId) &&
+      cached.mark === mark
+    ) {
       return cached;
     }
-    const path = this.#makePath(null, dst, nicId);
+    const path = this.#makePath(null, dst, nicId, mark);
     if (typeof path === "number") return path;
     if (this.#freePaths.size >= PATHS_MAX) this.#freePaths.clear();
     this.#freePaths.set(key, path);
@@ -59,51 +72,57 @@ export class PathCache {
   }
 
   // @rfc 1122 3.3.6
-  #makePath(src: IpAddr | null, dst: IpAddr, nicId: number): Path | NetError {
+  #makePath(src: IpAddr | null, dst: IpAddr, nicId: number, mark: number): Path | NetError {
+    const stack = this.#stack;
     const fixed = src === null || src.isUnspecified ? null : src;
     // Linux: a connection to 0.0.0.0 goes to this host.
-    if (dst.isUnspecified) return this.#localPath(fixed, dst.isV4 ? LOCALHOST : LOCALHOST6);
+    if (dst.isUnspecified) return this.#localPath(fixed, dst.isV4 ? LOCALHOST : LOCALHOST6, mark);
     if (fixed !== null && fixed.isV4 !== dst.isV4) return NetErr.NetworkUnreachable;
-    if (this.#stack.isLocalAddress(dst)) return this.#localPath(fixed, dst);
-    const entry = this.#stack.routes.lookup(dst, nicId);
-    const nic = this.#stack.nicById(entry?.nicId ?? nicId);
-    if (nic === null || (entry === null && !dst.isLimitedBroadcast && !dst.isMulticast)) {
-      this.#stack.counters.ipOutNoRoutes++;
-      return NetErr.NetworkUnreachable;
+    const isLocal = stack.isLocalAddress(dst);
+    const isPlain = stack.routes.rules.of(dst.family) === null;
+    if (isLocal && isPlain) return this.#localPath(fixed, dst, mark);
+    const flow = { dst, src: fixed, oif: nicId, iif: stack.loopback.id, mark };
+    const found = stack.routes.resolve(flow, isLocal);
+    if (found === LOCAL_ROUTE) return this.#localPath(fixed, dst, mark);
+    const isError = typeof found === "number";
+    const entry = isError ? null : found;
+    const nic = stack.nicById(entry?.nicId ?? nicId);
+    if (entry === null && !this.#isOnLink(dst, nic)) {
+      stack.counters.ipOutNoRoutes++;
+      return isError ? found : NetErr.NetworkUnreachable;
     }
+    if (nic === null) return NetErr.NetworkUnreachable;
     // A group has no address to answer from: the interface's.
-    if (nic.isLoopback) return this.#localPath(fixed ?? nic.sourceFor(dst), dst);
+    if (nic.isLoopback) return this.#localPath(fixed ?? nic.sourceFor(dst), dst, mark);
     if (!nic.isUp) return NetErr.NetworkDown;
-    if (fixed !== null && !nic.promiscuous && !this.#stack.isLocalAddress(fixed)) {
+    if (fixed !== null && !nic.promiscuous && !stack.isLocalAddress(fixed)) {
       return NetErr.AddressNotAvailable;
     }
     const nextHop = entry?.gateway ?? dst;
     const from = fixed ?? entry?.src ?? nic.sourceFor(dst.isV4 ? nextHop : dst);
+    const broadcast = nic.isBroadcastAddress(dst);
     // Without an address yet (DHCP) only broadcasts go out, from 0.0.0.0.
-    if (from === null && !nic.isBroadcastAddress(dst)) return NetErr.NetworkUnreachable;
-    return new Path(nic, from ?? ANY_V4, dst, nextHop, this.#stack.routes, this.#stack.pathMtu, {
-      loopback: false,
-      broadcast: nic.isBroadcastAddress(dst),
-      mtu: entry?.mtu ?? 0,
-      advmss: entry?.advmss ?? 0,
+    if (from === null && !broadcast) return NetErr.NetworkUnreachable;
+    return new Path(nic, from ?? ANY_V4, dst, nextHop, stack.routes, stack.pathMtu, {
+      ...{ loopback: false, broadcast, mark, table: entry?.table ?? TABLE_MAIN },
+      ...{ mtu: entry?.mtu ?? 0, advmss: entry?.advmss ?? 0 },
     });
   }
 
-  #localPath(src: IpAddr | null, dst: IpAddr): Path | NetError {
-    if (!this.#stack.loopback.isUp) return NetErr.NetworkUnreachable;
-    return new Path(
-      this.#stack.loopback,
-      src ?? dst,
-      dst,
-      dst,
-      this.#stack.routes,
-      this.#stack.pathMtu,
-      {
-        loopback: true,
-        broadcast: false,
-        mtu: 0,
-        advmss: 0,
-      },
-    );
+  /**
+   * What goes out without a route: groups and broadcasts; and for IPv4 whatever is sent by a given interface,
+   * "apparently, routing tables are wrong: assume that the destination is on link" (ip_route_output_key_hash_rcu).
+   */
+  #isOnLink(dst: IpAddr, nic: Nic | null): boolean {
+    return nic !== null && (dst.isV4 || dst.isMulticast);
+  }
+
+  #localPath(src: IpAddr | null, dst: IpAddr, mark: number): Path | NetError {
+    const stack = this.#stack;
+    if (!stack.loopback.isUp) return NetErr.NetworkUnreachable;
+    return new Path(stack.loopback, src ?? dst, dst, dst, stack.routes, stack.pathMtu, {
+      ...{ loopback: true, broadcast: false, mtu: 0, advmss: 0, mark },
+      table: TABLE_LOCAL,
+    });
   }
 }

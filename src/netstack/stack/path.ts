@@ -5,7 +5,7 @@ import { type Family, IpAddr } from "../ip-addr.ts";
 import type { NeighborEntry } from "./neighbors.ts";
 import type { Nic } from "./nic.ts";
 import type { PathMtuCache } from "./path-mtu.ts";
-import type { RouteTable } from "./routes.ts";
+import type { RouteTables } from "./routes.ts";
 import type { Route } from "./transport.ts";
 
 /** The largest IP packet there is (jumbograms aside). */
@@ -24,10 +24,14 @@ export class Path implements Route {
   readonly isBroadcast: boolean;
   readonly isMulticast: boolean;
   readonly advmss: number;
+  /** What it was looked up with. */
+  readonly mark: number;
+  /** Where its route was found, for reports. */
+  readonly table: number;
   neighbor: NeighborEntry | null = null;
   #ipId: number;
 
-  readonly #routes: RouteTable;
+  readonly #routes: RouteTables;
   readonly #generation: number;
   readonly #pmtu: PathMtuCache;
   readonly #routeMtu: number;
@@ -40,9 +44,16 @@ export class Path implements Route {
     src: IpAddr,
     dst: IpAddr,
     nextHop: IpAddr,
-    routes: RouteTable,
+    routes: RouteTables,
     pmtu: PathMtuCache,
-    kind: { loopback: boolean; broadcast: boolean; mtu: number; advmss: number },
+    kind: {
+      loopback: boolean;
+      broadcast: boolean;
+      mtu: number;
+      advmss: number;
+      mark: number;
+      table: number;
+    },
   ) {
     this.#ipId = nic.stack.rng.u32() & 0xffff;
     this.nic = nic;
@@ -54,6 +65,8 @@ export class Path implements Route {
     this.isBroadcast = kind.broadcast;
     this.isMulticast = dst.isMulticast;
     this.advmss = kind.advmss;
+    this.mark = kind.mark;
+    this.table = kind.table;
     this.#routeMtu = kind.mtu;
     this.#routes = routes;
     this.#generation = routes.generation;

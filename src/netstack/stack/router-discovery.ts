@@ -22,8 +22,9 @@ import type { Ipv6Interface } from "./ipv6-interface.ts";
 import { ALL_ROUTERS, isLinkLocal } from "./multicast-groups.ts";
 import type { NicAddress } from "./nic.ts";
 import type { PacketBuffer } from "./packet-buffer.ts";
+import { inPrefix, maskAddr } from "./prefix.ts";
 import { Redirects } from "./redirects.ts";
-import { inPrefix, maskAddr, type RouteEntry } from "./routes.ts";
+import type { RouteEntry } from "./routes.ts";
 
 const ROUTERS_MAX = 16;
 const PREFIXES_MAX = 16;

@@ -43,7 +43,7 @@ import type { Path } from "./path.ts";
 import { LOCALHOST, LOCALHOST6, PathCache } from "./path-cache.ts";
 import { PathMtuCache } from "./path-mtu.ts";
 import { EphemeralPorts } from "./ports.ts";
-import { type RouteConfig, RouteTable } from "./routes.ts";
+import { type RouteConfig, RouteTables } from "./routes.ts";
 import type { NetworkLayer, Route, TransportProtocol } from "./transport.ts";
 
 export interface StackConfig {
@@ -86,7 +86,7 @@ export class Stack implements NetworkLayer {
   readonly limits: Limits;
   readonly timers: TimerQueue;
   readonly counters = new Counters();
-  readonly routes: RouteTable;
+  readonly routes: RouteTables;
   readonly pathMtu: PathMtuCache;
   readonly fragments: Ipv4Reassembler;
   readonly fragments6: Ipv6Reassembler;
@@ -124,7 +124,7 @@ export class Stack implements NetworkLayer {
     this.limits = config.limits;
     this.timers = config.timers ?? new TimerQueue();
     const { clock, rng, limits, timers, counters } = this;
-    this.routes = new RouteTable(limits);
+    this.routes = new RouteTables(limits);
     this.pathMtu = new PathMtuCache(clock, timers);
     this.fragments = new Ipv4Reassembler(this, clock, timers, rng, limits, counters);
     this.fragments6 = new Ipv6Reassembler(this, clock, timers, rng, limits, counters);
@@ -176,6 +176,7 @@ export class Stack implements NetworkLayer {
   #addNic(name: string, link: LinkEndpoint | null, mtu: number, promiscuous: boolean): Nic {
     const nic = new Nic(this, this.#nextNicId++, name, link, mtu, promiscuous);
     this.#nics.push(nic);
+    this.routes.rules.bind((name) => this.nicByName(name)?.id ?? -1);
     return nic;
   }
 
@@ -238,7 +239,7 @@ export class Stack implements NetworkLayer {
     if (at < 0) return NetErr.AddressNotAvailable;
     const [gone] = nic.addresses.splice(at, 1);
     const shared = nic.addresses.some((a) => a.bits === gone.bits && a.net.equals(gone.net));
-    for (const entry of [...this.routes.entries]) {
+    for (const entry of this.routes.tables.flatMap((t) => [...this.routes.entriesOf(t)])) {
       if (entry.nicId !== nic.id) continue;
       const brought =
         !addr.isV4 &&
@@ -316,8 +317,16 @@ export class Stack implements NetworkLayer {
 
   // --- Paths ---
 
-  findRoute(src: IpAddr | null, dst: IpAddr, nicId = 0): Path | NetError {
-    return this.#paths.find(src, dst, nicId);
+  findRoute(src: IpAddr | null, dst: IpAddr, nicId = 0, mark = 0): Path | NetError {
+    return this.#paths.find(src, dst, nicId, mark);
+  }
+
+  /** For a connection: with its source known, rules about sources have their say (ip_route_connect). */
+  findConnectRoute(src: IpAddr | null, dst: IpAddr, nicId: number, mark: number): Path | NetError {
+    const path = this.findRoute(src, dst, nicId, mark);
+    if (src !== null || typeof path === "number") return path;
+    const isPlain = this.routes.rules.of(dst.family) === null;
+    return isPlain ? path : this.findRoute(path.src, dst, nicId, mark);
   }
 
   // --- Packets ---

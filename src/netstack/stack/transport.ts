@@ -76,8 +76,10 @@ export interface TransportProtocol {
 
 /** What a transport needs from the stack. Stack implements it; unit tests fake it. */
 export interface NetworkLayer {
-  /** src null: chosen by the stack. nicId 0: any. */
-  findRoute(src: IpAddr | null, dst: IpAddr, nicId?: number): Route | NetError;
+  /** src null: chosen by the stack. nicId 0: any. mark: for rules (SO_MARK). */
+  findRoute(src: IpAddr | null, dst: IpAddr, nicId?: number, mark?: number): Route | NetError;
+  /** The same for who will send from the source that was chosen. */
+  findConnectRoute(src: IpAddr | null, dst: IpAddr, nicId: number, mark: number): Route | NetError;
   /** Whether addr is assigned to one of our NICs (and may be bound). */
   isLocalAddress(addr: IpAddr): boolean;
   /** An empty packet with full headroom. Given back by sendPacket, or by freePacket. */

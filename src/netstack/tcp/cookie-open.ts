@@ -36,7 +36,7 @@ export function sendCookie(ctx: TcpContext, seg: Segment, listener: Listener): v
   const pkt = seg.pkt as PacketBuffer;
   const { options } = listener;
   const { settings } = ctx;
-  const route = ctx.network.findRoute(pkt.dst, pkt.src, options.boundNicId);
+  const route = ctx.network.findRoute(pkt.dst, pkt.src, options.boundNicId, options.mark);
   if (typeof route === "number") return;
   const o = seg.options;
   const ports = (seg.dstPort << 16) | seg.srcPort;
@@ -128,7 +128,12 @@ function open(
   mss: number,
 ): void {
   const pkt = seg.pkt as PacketBuffer;
-  const route = ctx.network.findRoute(pkt.dst, pkt.src, listener.options.boundNicId);
+  const route = ctx.network.findRoute(
+    pkt.dst,
+    pkt.src,
+    listener.options.boundNicId,
+    listener.options.mark,
+  );
   if (typeof route === "number") return;
   const tcb = newTcb(ctx, listener.options, route);
   tcb.local.set(pkt.dst);

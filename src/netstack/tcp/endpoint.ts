@@ -253,7 +253,12 @@ export class Endpoint implements TcpEndpoint, TcbOwner {
       return NetErr.NoBuffers;
     }
     const from = this.#isAddrBound ? this.localAddr : null;
-    const route = ctx.network.findRoute(from, remote, this.options.boundNicId);
+    const route = ctx.network.findConnectRoute(
+      from,
+      remote,
+      this.options.boundNicId,
+      this.options.mark,
+    );
     if (typeof route === "number") return route;
     if (route.isBroadcast) return NetErr.NetworkUnreachable;
     if (!this.#isAddrBound) this.localAddr.set(route.src);

@@ -154,7 +154,7 @@ export function onListen(ctx: TcpContext, seg: Segment, issFloor: number | null)
   }
   if (!hasRoom(ctx, listener, pkt.src)) return;
   const options = listener === null ? ctx.forwardOptions : listener.options;
-  const route = ctx.network.findRoute(pkt.dst, pkt.src, options.boundNicId);
+  const route = ctx.network.findRoute(pkt.dst, pkt.src, options.boundNicId, options.mark);
   if (typeof route === "number") return;
   const tcb = newTcb(ctx, options, route);
   tcb.local.set(pkt.dst);

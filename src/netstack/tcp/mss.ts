@@ -23,7 +23,12 @@ const ipHeaderBytes = (route: Route): number =>
 export function currentRoute(tcb: Tcb): Route | null {
   const route = tcb.route;
   if (route?.isValid) return route;
-  const found = tcb.ctx.network.findRoute(tcb.local, tcb.remote, tcb.options.boundNicId);
+  const found = tcb.ctx.network.findRoute(
+    tcb.local,
+    tcb.remote,
+    tcb.options.boundNicId,
+    tcb.options.mark,
+  );
   if (typeof found === "number") {
     tcb.softError = found;
     return null;

@@ -12,6 +12,7 @@ export function defaultOptions(settings: TcpSettings): TcpEndpointOptions {
     reusePort: false,
     broadcast: false,
     boundNicId: 0,
+    mark: 0,
     ttl: 64,
     multicastTtl: 1,
     tos: 0,

@@ -99,6 +99,9 @@ export class FakeNetwork implements NetworkLayer {
     Object.defineProperty(route, "dst", { value: dst.clone() });
     return route;
   }
+  findConnectRoute(src: IpAddr | null, dst: IpAddr): Route | NetError {
+    return this.findRoute(src, dst);
+  }
   isLocalAddress(addr: IpAddr): boolean {
     return addr.equals(this.local);
   }

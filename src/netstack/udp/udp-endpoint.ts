@@ -98,7 +98,7 @@ export class UdpEndpoint extends DatagramBase implements PortProbe {
     if (this.family === 4 && !addr.isV4) return NetErr.NotSupported;
     this.dropPath();
     if (!this.#boundAddr) this.clearAddr(this.localAddr);
-    const path = this.pathTo(addr);
+    const path = this.pathTo(addr, true);
     if (path === null) return this.pathError;
     if (path.isBroadcast && !this.options.broadcast) return NetErr.NotPermitted;
     if (this.localPort === 0) {

@@ -151,11 +151,11 @@ function setInteger(t: Task, s: Socket, name: number, value: number): number {
       s.zerocopy = on;
       return 0;
     case SO_PRIORITY:
-      if ((value < 0 || value > 6) && !isNetAdmin(t)) return -EPERM;
+      if ((value < 0 || value > 6) && !mayMark(t)) return -EPERM;
       s.priority = value;
       break;
     case SO_MARK:
-      if (!isNetAdmin(t)) return -EPERM;
+      if (!mayMark(t)) return -EPERM;
       s.mark = value;
       break;
     case SO_RCVLOWAT:
@@ -166,12 +166,12 @@ function setInteger(t: Task, s: Socket, name: number, value: number): number {
       return 0;
     case SO_SNDBUF:
     case SO_SNDBUFFORCE:
-      if (name === SO_SNDBUFFORCE && !isNetAdmin(t)) return -EPERM;
+      if (name === SO_SNDBUFFORCE && !mayMark(t)) return -EPERM;
       s.sendBufferBytes = bufferBytes(t, value, SEND_BUFFER_MIN);
       return 0;
     case SO_RCVBUF:
     case SO_RCVBUFFORCE:
-      if (name === SO_RCVBUFFORCE && !isNetAdmin(t)) return -EPERM;
+      if (name === SO_RCVBUFFORCE && !mayMark(t)) return -EPERM;
       s.receiveBufferBytes = bufferBytes(t, value, RECEIVE_BUFFER_MIN);
       return 0;
     default:
@@ -231,7 +231,8 @@ const SETTABLE = new Set([
 ]);
 const isUnknownHere = (name: number): boolean => !SETTABLE.has(name);
 
-const isNetAdmin = (t: Task): boolean =>
+/** SO_MARK, and what else changes how packets are treated: either right will do. */
+export const mayMark = (t: Task): boolean =>
   t.creds.hasCapability(CAP_NET_ADMIN) || t.creds.hasCapability(CAP_NET_RAW);
 
 /** Linux doubles what is asked for, to pay for its own bookkeeping, and shows the double. */

@@ -1,9 +1,10 @@
 // /proc/net (proc(5), proc_net(5)): interfaces, routes, neighbours, sockets and counters of the sandbox's own
 // stack, in the formats that ifconfig, route, netstat, ss and procps parse.
 
+import { RT_TABLE_MAIN, RTN_UNICAST } from "../../../abi/netlink.ts";
 import type { ByteString } from "../../../base/bytes.ts";
 import type { IpAddr } from "../../../netstack/index.ts";
-import type { InterfaceView } from "../../socket/inet/network-view.ts";
+import type { InterfaceView, RouteView } from "../../socket/inet/network-view.ts";
 import type { Inode } from "../../vfs/inode.ts";
 import { StaticDir } from "../pseudo/pseudo-dir.ts";
 import { TextFile } from "../pseudo/pseudo-file.ts";
@@ -50,7 +51,7 @@ function routeText(net: NetSource): ByteString {
   let s = line(
     "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT",
   );
-  for (const r of net.view.routes()) {
+  for (const r of mainRoutes(net)) {
     if (!r.dst.isV4) continue;
     const name = net.view.interfaceByIndex(r.index)?.name ?? "*";
     const mask = r.prefixBits === 0 ? 0 : -1 << (32 - r.prefixBits);
@@ -64,13 +65,17 @@ function routeText(net: NetSource): ByteString {
   return s;
 }
 
+/** fib_route_seq_show shows the table main, without what leads nowhere. */
+const mainRoutes = (net: NetSource): RouteView[] =>
+  net.view.routes().filter((r) => r.table === RT_TABLE_MAIN && r.type === RTN_UNICAST);
+
 function hex128(a: IpAddr): string {
   return [a.w0, a.w1, a.w2, a.w3].map((w) => (w >>> 0).toString(16).padStart(8, "0")).join("");
 }
 function route6Text(net: NetSource): ByteString {
   const none = "0".repeat(32);
   let s = "";
-  for (const r of net.view.routes()) {
+  for (const r of mainRoutes(net)) {
     if (r.dst.isV4) continue;
     const name = net.view.interfaceByIndex(r.index)?.name ?? "*";
     const flags = RTF_UP | (r.gateway !== null ? RTF_GATEWAY : 0);

@@ -110,7 +110,7 @@ export class DatagramSocket extends InetSocket {
     return resultOf(this.endpoint.connect(scratchAddr, parsed.port));
   }
 
-  override send(_t: Task, io: Io, message: SendMessage): number {
+  override send(t: Task, io: Io, message: SendMessage): number {
     if ((message.flags & MSG_OOB) !== 0) return -EOPNOTSUPP;
     const length = io.remaining;
     if (length > DATAGRAM_MAX) return -EMSGSIZE;
@@ -129,7 +129,7 @@ export class DatagramSocket extends InetSocket {
     } else if (!this.isConnected) return -EDESTADDRREQ;
     choices.reset();
     if (message.control.length > 0) {
-      const refused = choices.read(this, message.control);
+      const refused = choices.read(t, this, message.control);
       if (refused < 0) return refused;
     }
     let bytes: Uint8Array = nothing;
@@ -206,7 +206,7 @@ export class DatagramSocket extends InetSocket {
     port: number,
   ): number {
     const options = this.endpoint.options;
-    const { ttl, multicastTtl, tos, boundNicId, dontFragment } = options;
+    const { ttl, multicastTtl, tos, boundNicId, mark, dontFragment } = options;
     const dst = to ?? this.endpoint.remoteAddr;
     if (choices.ttl >= 0) options.ttl = options.multicastTtl = choices.ttl;
     if (choices.tos >= 0) options.tos = choices.tos;
@@ -215,6 +215,7 @@ export class DatagramSocket extends InetSocket {
     else if (this.ip.multicastIndex !== 0 && dst.isMulticast) {
       options.boundNicId = this.ip.multicastIndex;
     }
+    if (choices.hasMark) options.mark = choices.mark;
     if (choices.hasSource) this.endpoint.sendSource = choices.source;
     const segment = choices.segmentBytes || this.#segmentBytes;
     const n =
@@ -226,6 +227,7 @@ export class DatagramSocket extends InetSocket {
     options.multicastTtl = multicastTtl;
     options.tos = tos;
     options.boundNicId = boundNicId;
+    options.mark = mark;
     options.dontFragment = dontFragment;
     return n;
   }

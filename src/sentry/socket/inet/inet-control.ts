@@ -1,7 +1,7 @@
 // Control messages of datagram sockets: what recvmsg tells about a datagram, and what sendmsg may ask for
 // one (ip(7), ipv6(7), udp(7), socket(7)).
 
-import { EINVAL, ENODEV } from "../../../abi/errno.ts";
+import { EINVAL, ENODEV, EPERM } from "../../../abi/errno.ts";
 import { SOF_TIMESTAMPING_RX_SOFTWARE, SOF_TIMESTAMPING_SOFTWARE } from "../../../abi/errqueue.ts";
 import {
   IP_ORIGDSTADDR,
@@ -35,9 +35,11 @@ import {
 import { i32Le, setU32Le, setU64Le, u16Le } from "../../../base/bytes.ts";
 import { SECOND, US } from "../../../base/clock.ts";
 import { type DatagramInfo, IPV4, IPV6, IpAddr } from "../../../netstack/index.ts";
+import type { Task } from "../../kernel/task.ts";
 import type { ControlReader, ControlWriter } from "../control.ts";
 import type { Socket } from "../socket.ts";
 import { SocketAddress } from "../socket-address.ts";
+import { mayMark } from "../socket-options.ts";
 import { formatInetAddress } from "./inet-address.ts";
 import type { InetSocket } from "./inet-socket.ts";
 
@@ -142,6 +144,8 @@ export class SendChoices {
   segmentBytes = 0;
   dontFragment = -1;
   hasSource = false;
+  hasMark = false;
+  mark = 0;
   readonly source = new IpAddr();
 
   reset(): void {
@@ -151,20 +155,21 @@ export class SendChoices {
     this.segmentBytes = 0;
     this.dontFragment = -1;
     this.hasSource = false;
+    this.hasMark = false;
   }
 
   /** Reads sendmsg's control messages: 0, or -EINVAL for what is malformed or unknown. */
-  read(s: InetSocket, control: ControlReader): number {
+  read(t: Task, s: InetSocket, control: ControlReader): number {
     control.rewind();
     for (;;) {
       const more = control.next();
       if (more <= 0) return more;
-      const result = this.#take(s, control);
+      const result = this.#take(t, s, control);
       if (result !== 0) return result;
     }
   }
 
-  #take(s: InetSocket, c: ControlReader): number {
+  #take(t: Task, s: InetSocket, c: ControlReader): number {
     const b = c.bytes;
     const at = c.dataOffset;
     const length = c.dataLength;
@@ -212,28 +217,33 @@ export class SendChoices {
     }
     // Levels of others are ignored by Linux's ip_cmsg_send; SOL_SOCKET's are read by __sock_cmsg_send.
     if (c.level === SOL_UDP && c.type === UDP_SEGMENT) return -EINVAL;
-    return c.level === SOL_SOCKET ? takeSocketLevel(c) : 0;
+    return c.level === SOL_SOCKET ? this.#takeSocketLevel(t, c) : 0;
+  }
+
+  /** What of SOL_SOCKET may ride on a send (__sock_cmsg_send). Timestamp flags and priorities have no effect here. */
+  #takeSocketLevel(t: Task, c: ControlReader): number {
+    switch (c.type) {
+      case SO_MARK:
+        if (!mayMark(t)) return -EPERM;
+        if (c.dataLength !== 4) return -EINVAL;
+        this.hasMark = true;
+        this.mark = i32Le(c.bytes, c.dataOffset);
+        return 0;
+      case SO_TIMESTAMPING:
+      case SO_TIMESTAMPING_NEW:
+      case SO_PRIORITY:
+        return c.dataLength === 4 ? 0 : -EINVAL;
+      case SCM_RIGHTS:
+      case SCM_CREDENTIALS:
+        // Of unix sockets: ignored.
+        return 0;
+      default:
+        return -EINVAL;
+    }
   }
 
   #checkNic(s: InetSocket): number {
     if (this.nicId === 0) return 0;
     return s.network.interfaceByIndex(this.nicId) === undefined ? -ENODEV : 0;
-  }
-}
-
-/** What of SOL_SOCKET may ride on a send: marks and timestamp flags, taken and without effect here. */
-function takeSocketLevel(c: ControlReader): number {
-  switch (c.type) {
-    case SO_MARK:
-    case SO_TIMESTAMPING:
-    case SO_TIMESTAMPING_NEW:
-    case SO_PRIORITY:
-      return c.dataLength === 4 ? 0 : -EINVAL;
-    case SCM_RIGHTS:
-    case SCM_CREDENTIALS:
-      // Of unix sockets: ignored.
-      return 0;
-    default:
-      return -EINVAL;
   }
 }

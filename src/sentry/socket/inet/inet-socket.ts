@@ -25,6 +25,7 @@ import {
   SO_BINDTODEVICE,
   SO_BINDTOIFINDEX,
   SO_BROADCAST,
+  SO_MARK,
   SO_REUSEADDR,
   SO_REUSEPORT,
   SO_TIMESTAMPING,
@@ -170,6 +171,7 @@ export abstract class InetSocket extends Socket {
     if (name === SO_REUSEADDR) options.reuseAddress = this.reuseAddress;
     else if (name === SO_REUSEPORT) options.reusePort = this.reusePort;
     else if (name === SO_BROADCAST) options.broadcast = this.broadcast;
+    else if (name === SO_MARK) options.mark = this.mark;
     else if (name === SO_TIMESTAMPING) return this.#timestampingChanged();
     return 0;
   }

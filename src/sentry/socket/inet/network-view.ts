@@ -1,7 +1,7 @@
 // What the Sentry shows of the stack's configuration: interfaces, addresses, routes, neighbours. Read by
 // interface ioctls, netlink dumps and /proc/net; stack-view.ts makes it from the real stack.
 
-import type { IpAddr, NetError } from "../../../netstack/index.ts";
+import type { IpAddr, NetError, RuleTable } from "../../../netstack/index.ts";
 
 export interface AddressView {
   readonly addr: IpAddr;
@@ -44,6 +44,16 @@ export interface RouteView {
   readonly src: IpAddr | null;
   /** RTPROT_*. */
   readonly origin: number;
+  readonly table: number;
+  /** RTN_*. */
+  readonly type: number;
+}
+
+/** What a route is asked for beside its destination (ip route get). */
+export interface RouteQuestion {
+  readonly src: IpAddr | null;
+  readonly index: number;
+  readonly mark: number;
 }
 
 export interface NeighborView {
@@ -67,6 +77,8 @@ export interface RouteChange {
   readonly mtu: number;
   readonly advmss: number;
   readonly origin: number;
+  readonly table: number;
+  readonly type: number;
 }
 
 export interface NetworkChanges {
@@ -74,6 +86,7 @@ export interface NetworkChanges {
   removeAddress(index: number, addr: IpAddr): NetError | 0;
   addRoute(route: RouteChange): NetError | 0;
   removeRoute(route: RouteChange): boolean;
+  readonly rules: RuleTable;
   /** The same destination and metric. */
   hasRoute(route: RouteChange): boolean;
   /** The interface on whose link addr is, of this one or (0) of any; 0: none. */
@@ -88,11 +101,12 @@ export interface NetworkView {
   interfaces(): readonly InterfaceView[];
   interfaceByName(name: string): InterfaceView | undefined;
   interfaceByIndex(index: number): InterfaceView | undefined;
+  /** Of all tables. */
   routes(): readonly RouteView[];
   neighbors(): readonly NeighborView[];
   isLocal(addr: IpAddr): boolean;
-  /** The route that dst would take, with the source it would use. */
-  routeTo(dst: IpAddr): RouteView | undefined;
+  /** The route that dst would take, with the source it would use; or why there is none. */
+  routeTo(dst: IpAddr, question: RouteQuestion): RouteView | NetError;
   /** Path MTU towards dst; 0: no route. */
   mtuTo(dst: IpAddr): number;
 }

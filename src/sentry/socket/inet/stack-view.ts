@@ -1,11 +1,14 @@
 // The stack's configuration in the words of network-view.ts.
 
+import { RTN_BROADCAST, RTN_MULTICAST, RTN_UNICAST } from "../../../abi/netlink.ts";
 import {
   type IpAddr,
   NetErr,
   type NetError,
   type RouteEntry,
+  type RuleTable,
   type Stack,
+  TABLE_LOCAL,
 } from "../../../netstack/index.ts";
 import type {
   InterfaceView,
@@ -13,8 +16,16 @@ import type {
   NetworkChanges,
   NetworkView,
   RouteChange,
+  RouteQuestion,
   RouteView,
 } from "./network-view.ts";
+
+/** IPv4 by address, as fib_trie.c walks it: the default route comes first. */
+function inDumpOrder(entries: readonly RouteEntry[]): RouteEntry[] {
+  const v4 = entries.filter((e) => e.dst.isV4);
+  v4.sort((a, b) => (a.dst.w3 >>> 0) - (b.dst.w3 >>> 0) || b.bits - a.bits || a.metric - b.metric);
+  return [...v4, ...entries.filter((e) => !e.dst.isV4)];
+}
 
 export class StackView implements NetworkView, NetworkChanges {
   readonly #stack: Stack;
@@ -42,15 +53,21 @@ export class StackView implements NetworkView, NetworkChanges {
     return this.interfaces().find((nic) => nic.index === index);
   }
   routes(): readonly RouteView[] {
-    return this.#stack.routes.entries.map((entry) => ({
-      dst: entry.dst,
-      prefixBits: entry.prefixBits,
-      gateway: entry.gateway,
-      index: entry.nicId,
-      metric: entry.metric,
-      src: entry.src,
-      origin: entry.origin,
-    }));
+    const { routes } = this.#stack;
+    const tables = routes.tables.sort((a, b) => b - a);
+    return tables
+      .flatMap((table) => inDumpOrder(routes.entriesOf(table)))
+      .map((entry) => ({
+        dst: entry.dst,
+        prefixBits: entry.prefixBits,
+        gateway: entry.gateway,
+        index: entry.nicId,
+        metric: entry.metric,
+        src: entry.src,
+        origin: entry.origin,
+        table: entry.table,
+        type: entry.type,
+      }));
   }
   neighbors(): readonly NeighborView[] {
     const list: NeighborView[] = [];
@@ -67,18 +84,20 @@ export class StackView implements NetworkView, NetworkChanges {
     }
     return list;
   }
-  routeTo(dst: IpAddr): RouteView | undefined {
-    const path = this.#stack.findRoute(null, dst);
-    if (typeof path === "number") return undefined;
-    const entry = this.#stack.routes.lookup(dst, path.isLoopback ? 0 : path.nicId);
+  routeTo(dst: IpAddr, { src, index, mark }: RouteQuestion): RouteView | NetError {
+    const path = this.#stack.findRoute(src, dst, index, mark);
+    if (typeof path === "number") return path;
+    const isDirect = path.isLoopback || path.nextHop.equals(dst);
     return {
       dst,
       prefixBits: dst.isV4 ? 32 : 128,
-      gateway: path.isLoopback ? null : (entry?.gateway ?? null),
+      gateway: isDirect ? null : path.nextHop,
       index: path.nicId,
-      metric: entry?.metric ?? 0,
+      metric: 0,
       src: path.src,
       origin: 0,
+      table: path.isLoopback ? TABLE_LOCAL : path.table,
+      type: path.isBroadcast ? RTN_BROADCAST : path.isMulticast ? RTN_MULTICAST : RTN_UNICAST,
     };
   }
   isLocal(addr: IpAddr): boolean {
@@ -97,9 +116,11 @@ export class StackView implements NetworkView, NetworkChanges {
   }
   #route(r: RouteChange): RouteEntry | undefined {
     const bits = r.dst.isV4 ? r.prefixBits + 96 : r.prefixBits;
-    return this.#stack.routes.entries.find(
+    const list = this.#stack.routes.entriesOf(r.table);
+    return list.find(
       (e) =>
         e.bits === bits &&
+        (r.type === 0 || e.type === r.type) &&
         e.dst.isV4 === r.dst.isV4 &&
         e.dst.equals(r.dst) &&
         // Without a metric the first that matches goes, as on Linux.
@@ -113,8 +134,11 @@ export class StackView implements NetworkView, NetworkChanges {
     return entry !== undefined && this.#stack.routes.remove(entry);
   }
   hasRoute(r: RouteChange): boolean {
-    const same = this.#route({ ...r, gateway: null, index: 0 });
+    const same = this.#route({ ...r, gateway: null, index: 0, type: 0 });
     return same !== undefined && same.metric === r.metric;
+  }
+  get rules(): RuleTable {
+    return this.#stack.routes.rules;
   }
   onLinkTo(addr: IpAddr, index: number): number {
     const entry = this.#stack.routes.lookup(addr, index);

@@ -180,6 +180,7 @@ export class StreamSocket extends InetSocket {
     this.timestamp = listener.timestamp;
     this.zerocopy = listener.zerocopy;
     this.reuseAddress = listener.reuseAddress;
+    this.mark = listener.mark;
     this.reusePort = listener.reusePort;
     this.keepAlive = listener.keepAlive;
     this.oobInline = listener.oobInline;

@@ -34,6 +34,7 @@ import {
   RTM_GETLINK,
   RTM_GETNEIGH,
   RTM_GETROUTE,
+  RTM_GETRULE,
 } from "../../../abi/netlink.ts";
 import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from "../../../abi/poll.ts";
 import { SOCK_DIAG_BY_FAMILY } from "../../../abi/sock-diag.ts";
@@ -65,6 +66,7 @@ import {
   getLink,
   getRoute,
 } from "./route-messages.ts";
+import { dumpRules } from "./rule-changes.ts";
 import { answerDiag } from "./sock-diag.ts";
 
 const REQUEST_BYTES_MAX = 65_536;
@@ -217,6 +219,10 @@ export class NetlinkSocket extends Socket {
       case RTM_GETROUTE:
         if (!isDump) return getRoute(w, this.#network, request);
         dumpRoutes(w, this.#network, family);
+        return 0;
+      case RTM_GETRULE:
+        if (!isDump) return -EOPNOTSUPP;
+        dumpRules(w, this.#network, family);
         return 0;
       case RTM_GETNEIGH:
         if (!isDump) return -EOPNOTSUPP;

@@ -1,6 +1,5 @@
 // NETLINK_ROUTE requests that change the stack: addresses, routes, links and neighbours (rtnetlink(7)), as
-// `ip addr`, `ip route`, `ip link` and `ip neigh` send them. One routing table, main: others, rules and new
-// kinds of links are refused. Who asks must have CAP_NET_ADMIN, which the caller has checked.
+// `ip addr`, `ip route`, `ip link` and `ip neigh` send them. New kinds of links are refused. Rules: rule-changes.ts. Who asks must have CAP_NET_ADMIN, which the caller has checked.
 
 import {
   EADDRNOTAVAIL,
@@ -22,6 +21,7 @@ import { IPV4, IPV6, IpAddr, NetErr } from "../../../netstack/index.ts";
 import { errnoOf } from "../errno-of.ts";
 import type { NetworkChanges, NetworkView } from "../inet/network-view.ts";
 import { attributesOf } from "./netlink-message.ts";
+import { changeRule } from "./rule-changes.ts";
 
 const BODY = nl.NLMSGHDR_BYTES;
 const NLM_F_REPLACE = 0x100;
@@ -45,6 +45,9 @@ export function changeNetwork(
     case nl.RTM_NEWROUTE:
     case nl.RTM_DELROUTE:
       return changeRoute(network, type === nl.RTM_NEWROUTE, flags, request);
+    case nl.RTM_NEWRULE:
+    case nl.RTM_DELRULE:
+      return changeRule(network, type === nl.RTM_NEWRULE, flags, request);
     case nl.RTM_NEWLINK:
     case nl.RTM_SETLINK:
       return changeLink(network, request);
@@ -106,6 +109,8 @@ interface RouteRequest {
   mtu: number;
   advmss: number;
   origin: number;
+  table: number;
+  type: number;
 }
 
 function readRoute(request: Uint8Array, family: 4 | 6): RouteRequest | number {
@@ -122,8 +127,9 @@ function readRoute(request: Uint8Array, family: 4 | 6): RouteRequest | number {
     mtu: 0,
     advmss: 0,
     origin: request[BODY + 5],
+    table: request[BODY + 4],
+    type: request[BODY + 7],
   };
-  let table = request[BODY + 4];
   for (const a of attributesOf(request, BODY + nl.RTMSG_BYTES, request.length)) {
     const isAddress =
       a.type === nl.RTA_DST || a.type === nl.RTA_GATEWAY || a.type === nl.RTA_PREFSRC;
@@ -134,7 +140,9 @@ function readRoute(request: Uint8Array, family: 4 | 6): RouteRequest | number {
     else if (a.type === nl.RTA_PREFSRC) r.src = addr;
     else if (a.type === nl.RTA_OIF) r.index = u32Le(request, a.offset);
     else if (a.type === nl.RTA_PRIORITY) r.metric = u32Le(request, a.offset);
-    else if (a.type === nl.RTA_TABLE) table = u32Le(request, a.offset);
+    else if (a.type === nl.RTA_TABLE) r.table = u32Le(request, a.offset);
+    // Several next hops: one is chosen by a hash of the flow, which paths do not have.
+    else if (a.type === nl.RTA_MULTIPATH) return -EOPNOTSUPP;
     else if (a.type === nl.RTA_METRICS) {
       for (const m of attributesOf(request, a.offset, a.offset + a.length)) {
         if (m.type === nl.RTAX_MTU && m.length >= 4) r.mtu = u32Le(request, m.offset);
@@ -143,7 +151,7 @@ function readRoute(request: Uint8Array, family: 4 | 6): RouteRequest | number {
     }
   }
   if (r.prefixBits > (family === IPV4 ? 32 : 128)) return -EINVAL;
-  if (table !== nl.RT_TABLE_MAIN && table !== nl.RT_TABLE_UNSPEC) return -EOPNOTSUPP;
+  if (r.table === nl.RT_TABLE_UNSPEC) r.table = nl.RT_TABLE_MAIN;
   return r;
 }
 
@@ -151,12 +159,18 @@ function changeRoute(network: Network, add: boolean, flags: number, request: Uin
   if (request.length < BODY + nl.RTMSG_BYTES) return -EINVAL;
   const family = ipFamily(request);
   if (family === 0) return -EOPNOTSUPP;
-  const type = request[BODY + 7];
   const r = readRoute(request, family);
   if (typeof r === "number") return r;
   if (!add) return network.removeRoute(r) ? 0 : -ESRCH;
-  // Blackhole, prohibit and the like are not here.
-  if (type !== nl.RTN_UNICAST) return -EOPNOTSUPP;
+  // What is local is said by the addresses of the interfaces, here.
+  if (r.table === nl.RT_TABLE_LOCAL) return -EOPNOTSUPP;
+  if (REFUSING.has(r.type)) {
+    // fib_create_info: such a route leads nowhere.
+    if (r.gateway !== null || (r.index !== 0 && family === IPV4)) return -EINVAL;
+    r.index = 0;
+    return installRoute(network, r, flags);
+  }
+  if (r.type !== nl.RTN_UNICAST) return r.type === 0 ? -EINVAL : -EOPNOTSUPP;
   if (r.index !== 0 && network.interfaceByIndex(r.index) === undefined) return -ENODEV;
   if (r.gateway !== null) {
     const towards = network.onLinkTo(r.gateway, r.index);
@@ -166,9 +180,14 @@ function changeRoute(network: Network, add: boolean, flags: number, request: Uin
   }
   if (r.index === 0) return -ENODEV;
   if (network.interfaceByIndex(r.index)?.isUp !== true) return -ENETDOWN;
+  return installRoute(network, r, flags);
+}
+const REFUSING = new Set([nl.RTN_BLACKHOLE, nl.RTN_UNREACHABLE, nl.RTN_PROHIBIT, nl.RTN_THROW]);
+
+function installRoute(network: Network, r: RouteRequest, flags: number): number {
   const exists = network.hasRoute(r);
   if (exists && (flags & NLM_F_REPLACE) !== 0)
-    network.removeRoute({ ...r, gateway: null, index: 0 });
+    network.removeRoute({ ...r, gateway: null, index: 0, type: 0 });
   else if (exists && ((flags & NLM_F_EXCL) !== 0 || (flags & NLM_F_APPEND) === 0)) return -EEXIST;
   if (!exists && (flags & NLM_F_CREATE) === 0) return -ENOENT;
   return -errnoOf(network.addRoute(r));

@@ -1,7 +1,7 @@
 // NETLINK_ROUTE answers: links, addresses, routes and neighbours of the stack as rtnetlink messages
 // (rtnetlink(7)). Reading only.
 
-import { EHOSTUNREACH, EINVAL, ENETUNREACH, ENODEV, EOPNOTSUPP } from "../../../abi/errno.ts";
+import { EHOSTUNREACH, EINVAL, ENODEV, EOPNOTSUPP } from "../../../abi/errno.ts";
 import { IF_OPER_DOWN, IF_OPER_UNKNOWN, IF_OPER_UP, IFF_UP } from "../../../abi/netdevice.ts";
 import {
   IFA_ADDRESS,
@@ -39,13 +39,16 @@ import {
   RT_SCOPE_HOST,
   RT_SCOPE_LINK,
   RT_SCOPE_UNIVERSE,
+  RT_TABLE_COMPAT,
   RT_TABLE_LOCAL,
-  RT_TABLE_MAIN,
   RTA_DST,
   RTA_GATEWAY,
+  RTA_IIF,
+  RTA_MARK,
   RTA_OIF,
   RTA_PREFSRC,
   RTA_PRIORITY,
+  RTA_SRC,
   RTA_TABLE,
   RTM_NEWADDR,
   RTM_NEWLINK,
@@ -56,8 +59,17 @@ import {
   RTN_UNICAST,
 } from "../../../abi/netlink.ts";
 import { AF_INET, AF_INET6, AF_UNSPEC } from "../../../abi/socket.ts";
-import { byteString, i32Le, setU16Le, setU32, setU32Le, setU64Le } from "../../../base/bytes.ts";
-import { IPV4, IPV6, IpAddr } from "../../../netstack/index.ts";
+import {
+  byteString,
+  i32Le,
+  setU16Le,
+  setU32,
+  setU32Le,
+  setU64Le,
+  u32Le,
+} from "../../../base/bytes.ts";
+import { IPV4, IPV6, IpAddr, NetErr } from "../../../netstack/index.ts";
+import { errnoOf } from "../errno-of.ts";
 import { isLinkLocalV6 } from "../inet/inet-address.ts";
 import { hardwareType, interfaceFlags, txQueueLength } from "../inet/inet-ioctl.ts";
 import type {
@@ -209,22 +221,26 @@ function putRoute(
   dst: IpAddr,
   prefixBits: number,
   flags: number,
+  mark = 0,
 ): void {
   const isLocal = network.interfaceByIndex(route.index)?.isLoopback ?? false;
   const at = w.begin(RTM_NEWROUTE, flags, RTMSG_BYTES);
   const b = w.bytes;
   b[at] = familyOf(dst);
   b[at + 1] = prefixBits;
-  b[at + 4] = isLocal ? RT_TABLE_LOCAL : RT_TABLE_MAIN;
+  const table = isLocal ? RT_TABLE_LOCAL : route.table;
+  b[at + 4] = table < 256 ? table : RT_TABLE_COMPAT;
   b[at + 5] = route.origin;
-  b[at + 6] = isLocal ? RT_SCOPE_HOST : route.gateway === null ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
-  b[at + 7] = isLocal ? RTN_LOCAL : RTN_UNICAST;
-  w.attributeU32(RTA_TABLE, isLocal ? RT_TABLE_LOCAL : RT_TABLE_MAIN);
+  const isOnLink = route.gateway === null && route.index !== 0;
+  b[at + 6] = isLocal ? RT_SCOPE_HOST : isOnLink ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+  b[at + 7] = isLocal ? RTN_LOCAL : route.type;
+  w.attributeU32(RTA_TABLE, table);
   if (prefixBits > 0) w.attribute(RTA_DST, bytesOf(dst));
   if (route.metric !== 0) w.attributeU32(RTA_PRIORITY, route.metric);
   if (route.gateway !== null) w.attribute(RTA_GATEWAY, bytesOf(route.gateway));
   if (route.src !== null) w.attribute(RTA_PREFSRC, bytesOf(route.src));
-  w.attributeU32(RTA_OIF, route.index);
+  if (route.index !== 0) w.attributeU32(RTA_OIF, route.index);
+  if (mark !== 0) w.attributeU32(RTA_MARK, mark);
   w.finish();
 }
 
@@ -234,14 +250,30 @@ export function getRoute(w: NetlinkWriter, network: NetworkView, request: Uint8A
   const isV4 = request[NLMSGHDR_BYTES] === AF_INET;
   if (!isV4 && request[NLMSGHDR_BYTES] !== AF_INET6) return -EOPNOTSUPP;
   let dst: IpAddr | null = null;
+  let src: IpAddr | null = null;
+  let index = 0;
+  let mark = 0;
   for (const a of attributesOf(request, NLMSGHDR_BYTES + RTMSG_BYTES, request.length)) {
-    if (a.type !== RTA_DST || a.length < (isV4 ? 4 : 16)) continue;
-    dst = new IpAddr().read(request, a.offset, isV4 ? IPV4 : IPV6);
+    const isAddress = a.type === RTA_DST || a.type === RTA_SRC;
+    if (a.length < (isAddress && !isV4 ? 16 : 4)) return -EINVAL;
+    const addr = isAddress ? new IpAddr().read(request, a.offset, isV4 ? IPV4 : IPV6) : null;
+    if (a.type === RTA_DST) dst = addr;
+    else if (a.type === RTA_SRC) src = addr;
+    else if (a.type === RTA_OIF) index = u32Le(request, a.offset);
+    else if (a.type === RTA_MARK) mark = u32Le(request, a.offset) | 0;
+    // Another's packet, as it would be forwarded.
+    else if (a.type === RTA_IIF) return -EOPNOTSUPP;
   }
   if (dst === null) return -EINVAL;
-  const found = network.routeTo(dst);
-  if (found === undefined) return isV4 ? -ENETUNREACH : -EHOSTUNREACH;
-  putRoute(w, network, found, dst, isV4 ? 32 : 128, 0);
+  if (index !== 0 && network.interfaceByIndex(index) === undefined) return -ENODEV;
+  const found = network.routeTo(dst, { src, index, mark });
+  if (typeof found === "number") {
+    const isNowhere = found === NetErr.NetworkUnreachable;
+    // inet_rtm_getroute: a source that is not ours.
+    if (found === NetErr.AddressNotAvailable) return -EINVAL;
+    return isNowhere && !isV4 ? -EHOSTUNREACH : -errnoOf(found);
+  }
+  putRoute(w, network, found, dst, isV4 ? 32 : 128, 0, mark);
   w.flush();
   return 0;
 }
