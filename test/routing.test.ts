@@ -74,7 +74,7 @@ describeWith(["ip", "python3"], "routing inside", () => {
       lines.filter((l) => l.startsWith("192.0.2.1 ")).map((l) => l.split(" uid")[0].trim()),
     ).toEqual([
       "192.0.2.1 via 10.0.2.2 dev eth0 src 10.0.2.15",
-      "192.0.2.1 via 10.0.2.9 dev eth0 table 100 src 10.0.2.15 mark 0x1",
+      "192.0.2.1 via 10.0.2.9 dev eth0 table 100 src 10.0.2.15 mark 1",
       "192.0.2.1 from 10.0.2.15 via 10.0.2.8 dev eth0 table 70000",
     ]);
   });

@@ -50,6 +50,7 @@ import {
   RTA_PRIORITY,
   RTA_SRC,
   RTA_TABLE,
+  RTM_F_CLONED,
   RTM_NEWADDR,
   RTM_NEWLINK,
   RTM_NEWNEIGH,
@@ -221,7 +222,7 @@ function putRoute(
   dst: IpAddr,
   prefixBits: number,
   flags: number,
-  mark = 0,
+  asked: { src: IpAddr | null; mark: number } | null = null,
 ): void {
   const isLocal = network.interfaceByIndex(route.index)?.isLoopback ?? false;
   const at = w.begin(RTM_NEWROUTE, flags, RTMSG_BYTES);
@@ -234,13 +235,21 @@ function putRoute(
   const isOnLink = route.gateway === null && route.index !== 0;
   b[at + 6] = isLocal ? RT_SCOPE_HOST : isOnLink ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
   b[at + 7] = isLocal ? RTN_LOCAL : route.type;
+  // The answer to a question, no entry of a table.
+  if (asked !== null) setU32Le(b, at + 8, RTM_F_CLONED);
   w.attributeU32(RTA_TABLE, table);
   if (prefixBits > 0) w.attribute(RTA_DST, bytesOf(dst));
   if (route.metric !== 0) w.attributeU32(RTA_PRIORITY, route.metric);
   if (route.gateway !== null) w.attribute(RTA_GATEWAY, bytesOf(route.gateway));
-  if (route.src !== null) w.attribute(RTA_PREFSRC, bytesOf(route.src));
+  const asksFrom = asked?.src ?? null;
+  if (asksFrom !== null) {
+    b[at + 2] = asksFrom.isV4 ? 32 : 128;
+    w.attribute(RTA_SRC, bytesOf(asksFrom));
+  }
+  const isAsked = asksFrom !== null && route.src?.equals(asksFrom) === true;
+  if (route.src !== null && !isAsked) w.attribute(RTA_PREFSRC, bytesOf(route.src));
   if (route.index !== 0) w.attributeU32(RTA_OIF, route.index);
-  if (mark !== 0) w.attributeU32(RTA_MARK, mark);
+  if (asked !== null && asked.mark !== 0) w.attributeU32(RTA_MARK, asked.mark >>> 0);
   w.finish();
 }
 
@@ -273,7 +282,7 @@ export function getRoute(w: NetlinkWriter, network: NetworkView, request: Uint8A
     if (found === NetErr.AddressNotAvailable) return -EINVAL;
     return isNowhere && !isV4 ? -EHOSTUNREACH : -errnoOf(found);
   }
-  putRoute(w, network, found, dst, isV4 ? 32 : 128, 0, mark);
+  putRoute(w, network, found, dst, isV4 ? 32 : 128, 0, { src, mark });
   w.flush();
   return 0;
 }
