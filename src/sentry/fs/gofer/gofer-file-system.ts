@@ -11,6 +11,7 @@ import type { HostFiles } from "../../host.ts";
 import { FileSystem, type StatFs } from "../../vfs/file-system.ts";
 import { S_IFDIR, S_IFMT } from "../../vfs/inode.ts";
 import { attrDevice, attrIno, attrMode, attrNlink } from "./attributes.ts";
+import type { DonatedFile } from "./donated-file.ts";
 import { GoferInode } from "./gofer-inode.ts";
 
 export interface GoferMountOptions {
@@ -45,8 +46,8 @@ export class GoferFileSystem extends FileSystem {
   readonly #devices: number[] = [];
   /** Files with several names: one inode for all of them. */
   readonly #linked = new Map<string, GoferInode>();
-  /** Inodes whose descriptor nobody uses now, oldest first. */
-  readonly #idle = new Set<GoferInode>();
+  /** Files whose descriptors nobody uses now, oldest first. */
+  readonly #idle = new Set<DonatedFile>();
   readonly #listed = new Set<GoferInode>();
   #entries = 0;
 
@@ -128,21 +129,21 @@ export class GoferFileSystem extends FileSystem {
     return !this.isShared || this.clock.monotonicNs() - learnedNs < SHARED_TTL_NS;
   }
 
-  /** The inode's descriptors are unused from now on, or used again. */
-  setIdle(inode: GoferInode, idle: boolean): void {
+  /** The file's descriptors are unused from now on, or used again. */
+  setIdle(file: DonatedFile, idle: boolean): void {
     if (!idle) {
-      this.#idle.delete(inode);
+      this.#idle.delete(file);
       return;
     }
-    this.#idle.add(inode);
+    this.#idle.add(file);
     if (this.#idle.size > IDLE_DESCRIPTORS_MAX) this.#closeOldest(1);
   }
   #closeOldest(count: number): number {
     let closed = 0;
-    for (const inode of this.#idle) {
+    for (const file of this.#idle) {
       if (closed === count) break;
-      this.#idle.delete(inode);
-      inode.closeDescriptors();
+      this.#idle.delete(file);
+      file.close();
       closed++;
     }
     return closed;

@@ -36,7 +36,7 @@ export class GoferFile extends FileDescription {
   }
 
   override pread(_t: Task, io: Io, offset: number): number {
-    const fd = this.#inode.fd;
+    const fd = this.#inode.donated.fd;
     const files = this.#inode.fs.files;
     let total = 0;
     while (io.remaining > 0) {
@@ -53,7 +53,7 @@ export class GoferFile extends FileDescription {
 
   override write(t: Task, io: Io): number {
     if ((this.flags & O_APPEND) !== 0) {
-      const size = this.#inode.currentSize();
+      const size = this.#inode.donated.currentSize();
       if (size < 0) return size;
       this.#offset = size;
     }
@@ -63,7 +63,7 @@ export class GoferFile extends FileDescription {
   }
 
   override pwrite(_t: Task, io: Io, offset: number): number {
-    const fd = this.#inode.writeFd;
+    const fd = this.#inode.donated.writeFd;
     if (fd < 0) return -EBADF;
     if (offset + io.remaining > OFFSET_MAX) return -EFBIG;
     const files = this.#inode.fs.files;
@@ -82,7 +82,7 @@ export class GoferFile extends FileDescription {
   }
 
   override seek(_t: Task, offset: number, whence: number): number {
-    const size = whence >= SEEK_END ? this.#inode.currentSize() : 0;
+    const size = whence >= SEEK_END ? this.#inode.donated.currentSize() : 0;
     if (size < 0) return size;
     let to = offset;
     if (whence === SEEK_CUR) to += this.#offset;
@@ -100,7 +100,7 @@ export class GoferFile extends FileDescription {
   override truncate(t: Task, length: number): number {
     const inode = this.#inode;
     if (inode.isDirectory) return -EISDIR;
-    const fd = inode.writeFd;
+    const fd = inode.donated.writeFd;
     if (fd < 0) return -EINVAL;
     const before = inode.size;
     const r = inode.fs.files.ftruncate(fd, length);
@@ -119,16 +119,16 @@ export class GoferFile extends FileDescription {
   }
   override stat(out: Stat): number {
     const r = this.#inode.stat(out);
-    const size = this.#inode.currentSize();
+    const size = this.#inode.donated.currentSize();
     if (size >= 0) out.size = size;
     return r;
   }
   override sync(_t: Task): number {
-    const fd = this.#inode.writeFd;
+    const fd = this.#inode.donated.writeFd;
     return fd < 0 ? 0 : this.#inode.fs.files.fsync(fd);
   }
   release(): void {
-    this.#inode.unuse();
+    this.#inode.donated.unuse();
   }
   describe(): string {
     return this.#inode.displayPath;

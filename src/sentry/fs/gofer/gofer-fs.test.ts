@@ -149,13 +149,13 @@ describe("a read-only served tree", () => {
   it("maps the donated descriptor up to the end of the file, and holds it while it is mapped", () => {
     const { fs, t, files } = mount("exclusive", false);
     const inode = fs.root.lookup(t, "plain") as GoferInode;
-    expect(inode.acquire(false)).toBe(0);
+    expect(inode.donated.acquire(false)).toBe(0);
     const run: MapRun = { fd: -1, offset: 0, length: 0, inMemoryFile: true };
     const map = inode.mappable;
     map.incRef();
-    inode.unuse();
+    inode.donated.unuse();
     expect(map.mapRun(0, 1 << 20, false, run)).toBe(0);
-    expect([run.fd, run.length, run.inMemoryFile]).toEqual([inode.fd, 4096, false]);
+    expect([run.fd, run.length, run.inMemoryFile]).toEqual([inode.donated.fd, 4096, false]);
     expect(map.mapRun(4096, 4096, false, run)).toBe(-EIO);
     expect(map.mapName).toBe("/plain");
     expect(files.closed).toBe(0);

@@ -24,9 +24,9 @@ export class GoferMappable implements Mappable {
 
   mapRun(offset: number, length: number, write: boolean, out: MapRun): number {
     const inode = this.#inode;
-    const fd = write ? inode.writeFd : inode.fd;
+    const fd = write ? inode.donated.writeFd : inode.donated.fd;
     if (fd < 0) return -EACCES;
-    const end = Math.ceil(inode.currentSize() / PAGE_BYTES) * PAGE_BYTES;
+    const end = Math.ceil(inode.donated.currentSize() / PAGE_BYTES) * PAGE_BYTES;
     if (offset >= end) return -EIO;
     out.fd = fd;
     out.offset = offset;
@@ -36,10 +36,10 @@ export class GoferMappable implements Mappable {
   }
 
   readAt(offset: number, dst: Uint8Array, dstOffset: number, length: number): number {
-    return this.#inode.fs.files.pread(this.#inode.fd, dst, dstOffset, length, offset);
+    return this.#inode.fs.files.pread(this.#inode.donated.fd, dst, dstOffset, length, offset);
   }
   writeAt(offset: number, src: Uint8Array, srcOffset: number, length: number): number {
-    const fd = this.#inode.writeFd;
+    const fd = this.#inode.donated.writeFd;
     if (fd < 0) return -EACCES;
     return this.#inode.fs.files.pwrite(fd, src, srcOffset, length, offset);
   }
@@ -75,10 +75,10 @@ export class GoferMappable implements Mappable {
 
   incRef(): void {
     // The descriptor is open: whoever maps holds an open file or another reference.
-    this.#inode.acquire(false);
+    this.#inode.donated.acquire(false);
   }
   decRef(): void {
-    this.#inode.unuse();
+    this.#inode.donated.unuse();
   }
 
   get mapName(): ByteString {

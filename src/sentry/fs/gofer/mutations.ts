@@ -37,7 +37,7 @@ export function create(
   const fd = dir.request((handle) => fs.client.create(handle, name, mode, fsuid, fsgid));
   if (fd < 0) return fd;
   const inode = dir.adopt(name, fs.takeAttr(fs.client.attrOffset), 0);
-  inode.adoptDescriptor(fd);
+  inode.donated.adopt(fd);
   return inode;
 }
 
@@ -102,7 +102,7 @@ export function remove(
 function noteUnlinked(target: GoferInode, isDirectory: boolean): void {
   const links = isDirectory ? 0 : Math.max(0, attrNlink(target.attrs, target.attrOffset) - 1);
   setU32Le(target.attrs, target.attrOffset + STATX_NLINK, links);
-  if (links === 0) target.dropIdleDescriptors();
+  if (links === 0) target.donated.dropIdle();
 }
 
 export function rename(
