@@ -89,7 +89,7 @@ describe("the monitor's terminal", () => {
 
   it("leaves keys with the host while nobody reads them, and goes on afterwards", () => {
     const { host, pty } = connect();
-    const settings = pty.line.termios.slice();
+    const settings = pty.line.settings.bytes.slice();
     settings[12] &= ~(2 | 8);
     pty.line.setTermios(settings, 36);
     host.type("x".repeat(10_000));

@@ -1,10 +1,10 @@
 // The terminal line discipline (termios(3), Linux's n_tty): between the keyboard side (a pseudo terminal's
-// master) and the program's side. Edits lines, echoes, turns characters into signals, processes output.
+// master) and the program's side. Edits lines, turns characters into signals; what the screen gets is
+// terminal-output.ts's.
 // No tasks here: signals go out through a callback, waiting is the descriptions' business.
 
 import { SIGINT, SIGQUIT, SIGTSTP } from "../../../abi/signal.ts";
 import {
-  DEFAULT_CFLAG,
   ECHO,
   ECHOCTL,
   ECHOE,
@@ -19,19 +19,9 @@ import {
   INLCR,
   ISIG,
   ISTRIP,
-  IUTF8,
   IXANY,
   IXON,
-  NCCS,
   NOFLSH,
-  OCRNL,
-  ONLCR,
-  ONLRET,
-  ONOCR,
-  OPOST,
-  TABDLY,
-  TERMIOS_CC,
-  TERMIOS2_BYTES,
   VEOF,
   VEOL,
   VEOL2,
@@ -45,40 +35,16 @@ import {
   VSTOP,
   VSUSP,
   VWERASE,
-  XTABS,
 } from "../../../abi/termios.ts";
-import { setU32Le, u32Le } from "../../../base/bytes.ts";
 import { ByteQueue } from "./byte-queue.ts";
-
-const NL = 10;
-const CR = 13;
-const TAB = 9;
-const BACKSPACE = 8;
-const BELL = 7;
-const SPACE = 32;
-const CARET = 94;
-const DEL = 127;
+import { BACKSPACE, BELL, CARET, CR, NL, TAB, TerminalOutput } from "./terminal-output.ts";
+import { TerminalSettings } from "./terminal-settings.ts";
 
 /** A line, and all that waits to be read, may not grow past this (N_TTY_BUF_SIZE). */
 const INPUT_BYTES_MAX = 4096;
-const OUTPUT_BYTES_MAX = 65_536;
-
-/** struct termios2 of a fresh terminal. */
-function defaultTermios(): Uint8Array {
-  const t = new Uint8Array(TERMIOS2_BYTES);
-  setU32Le(t, 0, ICRNL | IXON);
-  setU32Le(t, 4, OPOST | ONLCR);
-  setU32Le(t, 8, DEFAULT_CFLAG);
-  setU32Le(t, 12, ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE | IEXTEN);
-  const cc = [3, 28, 127, 21, 4, 0, 1, 0, 17, 19, 26, 0, 18, 15, 23, 22, 0];
-  for (let i = 0; i < cc.length && i < NCCS; i++) t[TERMIOS_CC + i] = cc[i];
-  setU32Le(t, 36, 38_400);
-  setU32Le(t, 40, 38_400);
-  return t;
-}
 
 export class LineDiscipline {
-  readonly termios = defaultTermios();
+  readonly settings = new TerminalSettings();
   /** To the program: finished lines, or raw bytes. */
   readonly #input = new ByteQueue(INPUT_BYTES_MAX);
   /** Bytes of each finished line still in #input, in order; only canonical reads look. */
@@ -87,9 +53,7 @@ export class LineDiscipline {
   readonly #edit = new Uint8Array(INPUT_BYTES_MAX);
   #editLength = 0;
   #literalNext = false;
-  /** To the screen. */
-  readonly output = new ByteQueue(OUTPUT_BYTES_MAX);
-  #column = 0;
+  readonly #screen = new TerminalOutput(this.settings);
   /** Column where the edited line starts. */
   #editColumn = 0;
   /** ^S was typed, or tcflow(TCOOFF). */
@@ -101,25 +65,14 @@ export class LineDiscipline {
   onOutput: () => void = () => {};
   onPacket: (bits: number) => void = () => {};
 
-  get #iflag(): number {
-    return u32Le(this.termios, 0);
-  }
-  get #oflag(): number {
-    return u32Le(this.termios, 4);
-  }
-  get lflag(): number {
-    return u32Le(this.termios, 12);
-  }
-  cc(index: number): number {
-    return this.termios[TERMIOS_CC + index];
-  }
-  get isCanonical(): boolean {
-    return (this.lflag & ICANON) !== 0;
+  /** To the screen. */
+  get output(): ByteQueue {
+    return this.#screen.queue;
   }
 
   /** Bytes that a read would give now. */
   get readable(): number {
-    if (!this.isCanonical) return this.#input.length;
+    if (!this.settings.isCanonical) return this.#input.length;
     return this.#lines.length === 0 ? 0 : Math.max(1, this.#lines[0]);
   }
   /** In canonical mode: a line is there (it may be empty: end of file). */
@@ -134,12 +87,12 @@ export class LineDiscipline {
   get room(): number {
     const free = INPUT_BYTES_MAX - this.#input.length - this.#editLength;
     // Canonical mode always listens: a newline or ^C must get through.
-    return this.isCanonical && this.#lines.length === 0 ? Math.max(1, free) : free;
+    return this.settings.isCanonical && this.#lines.length === 0 ? Math.max(1, free) : free;
   }
 
   /** Takes bytes for the program: at most one line in canonical mode. 0 for an end-of-file line. */
   take(dst: Uint8Array, offset: number, length: number): number {
-    if (!this.isCanonical) {
+    if (!this.settings.isCanonical) {
       this.#lines = [];
       return this.#input.take(dst, offset, length);
     }
@@ -152,10 +105,10 @@ export class LineDiscipline {
 
   /** New settings: what was edited becomes readable when lines are over, and the other way round. */
   setTermios(bytes: Uint8Array, length: number): void {
-    const wasCanonical = this.isCanonical;
-    for (let i = 0; i < length; i++) this.termios[i] = bytes[i];
-    if (wasCanonical === this.isCanonical) return;
-    if (this.isCanonical) {
+    const wasCanonical = this.settings.isCanonical;
+    for (let i = 0; i < length; i++) this.settings.bytes[i] = bytes[i];
+    if (wasCanonical === this.settings.isCanonical) return;
+    if (this.settings.isCanonical) {
       this.#lines = this.#input.length > 0 ? [this.#input.length] : [];
     } else {
       this.#input.put(this.#edit, 0, this.#editLength);
@@ -187,8 +140,8 @@ export class LineDiscipline {
   }
 
   #receiveByte(byte: number): void {
-    const iflag = this.#iflag;
-    const lflag = this.lflag;
+    const iflag = this.settings.iflag;
+    const lflag = this.settings.lflag;
     let c = (iflag & ISTRIP) !== 0 ? byte & 0x7f : byte;
     if (this.#literalNext) {
       this.#literalNext = false;
@@ -200,11 +153,11 @@ export class LineDiscipline {
       const signo =
         c === 0
           ? 0
-          : c === this.cc(VINTR)
+          : c === this.settings.cc(VINTR)
             ? SIGINT
-            : c === this.cc(VQUIT)
+            : c === this.settings.cc(VQUIT)
               ? SIGQUIT
-              : c === this.cc(VSUSP)
+              : c === this.settings.cc(VSUSP)
                 ? SIGTSTP
                 : 0;
       if (signo !== 0) {
@@ -221,11 +174,11 @@ export class LineDiscipline {
   }
 
   #flowControl(c: number, iflag: number): boolean {
-    if (c === this.cc(VSTOP) && c !== 0) {
+    if (c === this.settings.cc(VSTOP) && c !== 0) {
       this.setStopped(true);
       return true;
     }
-    if (c === this.cc(VSTART) && c !== 0) {
+    if (c === this.settings.cc(VSTART) && c !== 0) {
       this.setStopped(false);
       return true;
     }
@@ -241,52 +194,54 @@ export class LineDiscipline {
   }
 
   #signal(signo: number, c: number): void {
-    if ((this.lflag & NOFLSH) === 0) {
+    if ((this.settings.lflag & NOFLSH) === 0) {
       this.flushInput();
       this.flushOutput();
       this.onPacket(3);
     }
     if (this.isStopped) this.setStopped(false);
-    if ((this.lflag & ECHO) !== 0) this.#echo(c);
+    if (this.settings.echoes) this.#screen.echo(c);
     this.onSignal(signo);
   }
 
   /** Canonical mode's editing. True: the character did something and is not stored. */
   #editByte(c: number, lflag: number): boolean {
     if (c !== 0) {
-      if (c === this.cc(VERASE)) {
+      if (c === this.settings.cc(VERASE)) {
         this.#erase(1);
         return true;
       }
-      if (c === this.cc(VKILL)) {
+      if (c === this.settings.cc(VKILL)) {
         this.#kill();
         return true;
       }
       if ((lflag & IEXTEN) !== 0) {
-        if (c === this.cc(VWERASE)) {
+        if (c === this.settings.cc(VWERASE)) {
           this.#eraseWord();
           return true;
         }
-        if (c === this.cc(VLNEXT)) {
+        if (c === this.settings.cc(VLNEXT)) {
           this.#literalNext = true;
-          if ((lflag & (ECHO | ECHOCTL)) === (ECHO | ECHOCTL)) this.#putEcho([CARET, BACKSPACE]);
+          if ((lflag & (ECHO | ECHOCTL)) === (ECHO | ECHOCTL)) this.#screen.put(CARET, BACKSPACE);
           return true;
         }
-        if (c === this.cc(VREPRINT) && (lflag & ECHO) !== 0) {
+        if (c === this.settings.cc(VREPRINT) && (lflag & ECHO) !== 0) {
           this.#reprint(c);
           return true;
         }
       }
-      if (c === this.cc(VEOF)) {
+      if (c === this.settings.cc(VEOF)) {
         this.#endLine();
         return true;
       }
     }
     const isEnd =
       c === NL ||
-      (c !== 0 && (c === this.cc(VEOL) || ((lflag & IEXTEN) !== 0 && c === this.cc(VEOL2))));
+      (c !== 0 &&
+        (c === this.settings.cc(VEOL) ||
+          ((lflag & IEXTEN) !== 0 && c === this.settings.cc(VEOL2))));
     if (!isEnd) return false;
-    if ((lflag & ECHO) !== 0 || (c === NL && (lflag & ECHONL) !== 0)) this.#echo(c);
+    if ((lflag & ECHO) !== 0 || (c === NL && (lflag & ECHONL) !== 0)) this.#screen.echo(c);
     this.#edit[this.#editLength++] = c;
     this.#endLine();
     return true;
@@ -299,19 +254,19 @@ export class LineDiscipline {
   }
 
   #store(c: number): void {
-    if (!this.isCanonical) {
+    if (!this.settings.isCanonical) {
       this.#input.putByte(c);
-      if ((this.lflag & ECHO) !== 0) this.#echo(c);
+      if (this.settings.echoes) this.#screen.echo(c);
       return;
     }
     // One byte stays free for the newline.
     if (this.#editLength + this.#input.length >= INPUT_BYTES_MAX - 1) {
-      if ((this.#iflag & IMAXBEL) !== 0) this.#putEcho([BELL]);
+      if ((this.settings.iflag & IMAXBEL) !== 0) this.#screen.put(BELL);
       return;
     }
-    if (this.#editLength === 0) this.#editColumn = this.#column;
+    if (this.#editLength === 0) this.#editColumn = this.#screen.column;
     this.#edit[this.#editLength++] = c;
-    if ((this.lflag & ECHO) !== 0) this.#echo(c);
+    if (this.settings.echoes) this.#screen.echo(c);
   }
 
   // --- Erasing ---
@@ -321,33 +276,26 @@ export class LineDiscipline {
     for (let i = 0; i < count && this.#editLength > 0; i++) {
       let c = this.#edit[--this.#editLength];
       // A UTF-8 character goes as a whole.
-      while ((this.#iflag & IUTF8) !== 0 && (c & 0xc0) === 0x80 && this.#editLength > 0) {
+      while (this.settings.isUtf8 && (c & 0xc0) === 0x80 && this.#editLength > 0) {
         c = this.#edit[--this.#editLength];
       }
-      if ((this.lflag & ECHO) === 0) continue;
-      if ((this.lflag & ECHOE) === 0) {
-        this.#echo(this.cc(VERASE));
+      if (!this.settings.echoes) continue;
+      if ((this.settings.lflag & ECHOE) === 0) {
+        this.#screen.echo(this.settings.cc(VERASE));
         continue;
       }
-      let width = c === TAB ? this.#column - this.#columnOfEdit() : this.#width(c);
-      while (width-- > 0) {
-        this.#putEcho([BACKSPACE, SPACE, BACKSPACE]);
-        this.#column--;
-      }
+      const screen = this.#screen;
+      screen.rubOut(c === TAB ? screen.column - this.#columnOfEdit() : screen.width(c));
     }
-  }
-  #width(c: number): number {
-    if (c < SPACE || c === DEL) return (this.lflag & ECHOCTL) !== 0 ? 2 : 0;
-    return 1;
   }
   /** Where the cursor belongs after the edited line as it is now. */
   #columnOfEdit(): number {
     let column = this.#editColumn;
-    const utf8 = (this.#iflag & IUTF8) !== 0;
+    const utf8 = this.settings.isUtf8;
     for (let i = 0; i < this.#editLength; i++) {
       const c = this.#edit[i];
       if (c === TAB) column += 8 - (column & 7);
-      else if (!utf8 || (c & 0xc0) !== 0x80) column += this.#width(c);
+      else if (!utf8 || (c & 0xc0) !== 0x80) column += this.#screen.width(c);
     }
     return column;
   }
@@ -365,82 +313,34 @@ export class LineDiscipline {
   }
 
   #kill(): void {
-    const lflag = this.lflag;
+    const lflag = this.settings.lflag;
     if ((lflag & ECHO) !== 0 && (lflag & (ECHOE | ECHOK | ECHOKE)) === (ECHOE | ECHOK | ECHOKE)) {
       this.#erase(this.#editLength);
       return;
     }
     this.#editLength = 0;
     if ((lflag & ECHO) === 0) return;
-    this.#echo(this.cc(VKILL));
-    if ((lflag & ECHOK) !== 0) this.#echo(NL);
+    this.#screen.echo(this.settings.cc(VKILL));
+    if ((lflag & ECHOK) !== 0) this.#screen.echo(NL);
   }
 
   #reprint(c: number): void {
-    this.#echo(c);
-    this.#echo(NL);
-    this.#editColumn = this.#column;
-    for (let i = 0; i < this.#editLength; i++) this.#echo(this.#edit[i]);
+    this.#screen.echo(c);
+    this.#screen.echo(NL);
+    this.#editColumn = this.#screen.column;
+    for (let i = 0; i < this.#editLength; i++) this.#screen.echo(this.#edit[i]);
   }
 
-  // --- Output ---
+  // --- Program output ---
 
-  #echo(c: number): void {
-    const isControl = c < SPACE || c === DEL;
-    if ((this.lflag & ECHOCTL) !== 0 && isControl && c !== TAB && c !== NL) {
-      this.#putEcho([CARET, c ^ 0x40]);
-      this.#column += 2;
-    } else this.#process(c);
-  }
-  #putEcho(bytes: readonly number[]): void {
-    for (const b of bytes) this.output.putByte(b);
-  }
-
-  /** Room for program output: one byte may become eight. */
   get canWrite(): boolean {
-    return !this.isStopped && this.output.room >= 8;
+    return !this.isStopped && this.#screen.hasRoom;
   }
-
-  /** Program output, processed; how many bytes were taken. */
+  /** How many bytes were taken. */
   write(src: Uint8Array, offset: number, length: number): number {
     if (this.isStopped) return 0;
-    let taken = 0;
-    if ((this.#oflag & OPOST) === 0) {
-      taken = this.output.put(src, offset, length);
-    } else {
-      while (taken < length && this.output.room >= 8) this.#process(src[offset + taken++]);
-    }
+    const taken = this.#screen.write(src, offset, length);
     if (taken > 0) this.onOutput();
     return taken;
-  }
-
-  #process(byte: number): void {
-    const oflag = this.#oflag;
-    let c = byte;
-    if ((oflag & OPOST) === 0) {
-      this.output.putByte(c);
-      return;
-    }
-    if (c === CR && (oflag & OCRNL) !== 0) c = NL;
-    else if (c === CR && (oflag & ONOCR) !== 0 && this.#column === 0) return;
-    if (c === NL) {
-      if ((oflag & ONLCR) !== 0) this.output.putByte(CR);
-      if ((oflag & (ONLCR | ONLRET)) !== 0) this.#column = 0;
-      this.output.putByte(NL);
-      return;
-    }
-    if (c === TAB) {
-      const spaces = 8 - (this.#column & 7);
-      this.#column += spaces;
-      if ((oflag & TABDLY) === XTABS) for (let i = 0; i < spaces; i++) this.output.putByte(SPACE);
-      else this.output.putByte(TAB);
-      return;
-    }
-    if (c === CR) this.#column = 0;
-    else if (c === BACKSPACE) this.#column = Math.max(0, this.#column - 1);
-    else if (c >= SPACE && c !== DEL && ((this.#iflag & IUTF8) === 0 || (c & 0xc0) !== 0x80)) {
-      this.#column++;
-    }
-    this.output.putByte(c);
   }
 }

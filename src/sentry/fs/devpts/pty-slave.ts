@@ -31,9 +31,11 @@ export class PtySlave extends FileDescription {
   /** VTIME without VMIN: how long a read waits for the first byte; with VMIN: after a byte. */
   override get readTimeoutNs(): number {
     const line = this.pty.line;
-    const tenths = line.cc(VTIME);
-    if (line.isCanonical || tenths === 0) return Number.POSITIVE_INFINITY;
-    return line.cc(VMIN) === 0 || line.readable > 0 ? tenths * TENTH_NS : Number.POSITIVE_INFINITY;
+    const tenths = line.settings.cc(VTIME);
+    if (line.settings.isCanonical || tenths === 0) return Number.POSITIVE_INFINITY;
+    return line.settings.cc(VMIN) === 0 || line.readable > 0
+      ? tenths * TENTH_NS
+      : Number.POSITIVE_INFINITY;
   }
 
   override read(t: Task, io: Io): number {
@@ -43,7 +45,7 @@ export class PtySlave extends FileDescription {
     if (allowed < 0) return allowed;
     if (io.remaining === 0) return 0;
     const line = pty.line;
-    if (line.isCanonical) {
+    if (line.settings.isCanonical) {
       if (!line.hasLine) return -EAGAIN;
     } else {
       const ready = this.#rawReady(t, io.remaining);
@@ -55,8 +57,8 @@ export class PtySlave extends FileDescription {
   /** 1: give what is there; 0: nothing came in time; -EAGAIN: wait. */
   #rawReady(t: Task, wanted: number): number {
     const line = this.pty.line;
-    const min = line.cc(VMIN);
-    const tenths = line.cc(VTIME);
+    const min = line.settings.cc(VMIN);
+    const tenths = line.settings.cc(VTIME);
     const have = line.readable;
     if (min === 0) {
       if (have > 0) return 1;
@@ -72,7 +74,7 @@ export class PtySlave extends FileDescription {
 
   #take(io: Io): number {
     const line = this.pty.line;
-    const canonical = line.isCanonical;
+    const canonical = line.settings.isCanonical;
     let total = 0;
     do {
       const n = line.take(chunk, 0, Math.min(io.remaining, CHUNK_BYTES));
@@ -88,7 +90,7 @@ export class PtySlave extends FileDescription {
   override write(t: Task, io: Io): number {
     const pty = this.pty;
     if (pty.isHungUp) return -EIO;
-    if ((pty.line.lflag & TOSTOP) !== 0) {
+    if ((pty.line.settings.lflag & TOSTOP) !== 0) {
       const allowed = pty.checkJobControl(t, SIGTTOU);
       if (allowed < 0) return allowed;
     }
@@ -111,7 +113,10 @@ export class PtySlave extends FileDescription {
       return POLLIN | POLLOUT | POLLERR | POLLHUP | POLLRDNORM | POLLWRNORM;
     }
     const line = pty.line;
-    const need = line.isCanonical || line.cc(VTIME) > 0 ? 1 : Math.max(1, line.cc(VMIN));
+    const need =
+      line.settings.isCanonical || line.settings.cc(VTIME) > 0
+        ? 1
+        : Math.max(1, line.settings.cc(VMIN));
     let bits = line.readable >= need ? POLLIN | POLLRDNORM : 0;
     if (line.canWrite) bits |= POLLOUT | POLLWRNORM;
     return bits;

@@ -52,9 +52,9 @@ export function ttyIoctl(
 ): number {
   switch (request >>> 0) {
     case TCGETS:
-      return copyOut(t, arg, pty.line.termios, TERMIOS_BYTES);
+      return copyOut(t, arg, pty.line.settings.bytes, TERMIOS_BYTES);
     case TCGETS2:
-      return copyOut(t, arg, pty.line.termios, TERMIOS2_BYTES);
+      return copyOut(t, arg, pty.line.settings.bytes, TERMIOS2_BYTES);
     case TCSETS:
     case TCSETSW:
     case TCSETSF:
@@ -139,9 +139,9 @@ function setTermios(
   }
   const line = pty.line;
   if (flushInput) line.flushInput();
-  const wasOn = (u32Le(line.termios, 0) & IXON) !== 0;
+  const wasOn = (u32Le(line.settings.bytes, 0) & IXON) !== 0;
   line.setTermios(scratch, length);
-  const isOn = (u32Le(line.termios, 0) & IXON) !== 0;
+  const isOn = (u32Le(line.settings.bytes, 0) & IXON) !== 0;
   pty.noteFlowControl(wasOn, isOn);
   if (!isOn) line.setStopped(false);
   return 0;
