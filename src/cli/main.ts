@@ -6,6 +6,7 @@ import { Command, CommanderError } from "commander";
 import { exitStatusOf, NetcellError } from "../sandbox/errors.ts";
 import { leave } from "../sandbox/leave.ts";
 import { discardProcesses, type StartedProcesses } from "../sandbox/start-processes.ts";
+import type { DecodeFlags } from "./decode.ts";
 import type { DrillFlags } from "./drill.ts";
 import { isSilent, tell } from "./output.ts";
 import type { ReplayFlags } from "./replay.ts";
@@ -122,17 +123,36 @@ function program(early: StartedProcesses | null): Command {
     });
   netcell
     .command("replay")
-    .description("read a capture (pcap or pcapng); with --decode print every frame as tcpdump does")
+    .description(
+      "play one side of the conversations in a capture (pcap or pcapng) against the stack, or against a program",
+    )
     .argument("<capture>", "a file, or - for standard input")
-    .option("--decode", "print the frames")
-    .option("-v, --verbose", "more of each frame; up to three times", count, 0)
-    .option("-e, --link", "the link's header too")
-    .option("-S, --absolute", "sequence numbers as on the wire")
-    .option("--time <form>", "local, epoch or none", "local")
-    .option("--json", "one JSON object per frame, with the fields of each layer")
-    .action(async (path: string, flags: ReplayFlags) => {
+    .argument("[program...]", "behind --: the other side, in a sandbox")
+    .passThroughOptions()
+    .option("--side <side>", "whom to play: client, server or auto", "auto")
+    .option(
+      "--pace <pace>",
+      "captured, or fast: as soon as the other side has answered",
+      "captured",
+    )
+    .option("--only <n,...>", "these conversations alone, by their number")
+    .option("--diff", "every packet of both, side by side")
+    .option("--seed <n>", "of the stack's random choices (default: 1)")
+    .option("--pcap <file>", "record what passes (.pcap or .pcapng)")
+    .option("--decode", "only print the frames, as tcpdump does")
+    .option("-v, --verbose", "with --decode: more of each frame; up to three times", count, 0)
+    .option("-e, --link", "with --decode: the link's header too")
+    .option("-S, --absolute", "with --decode: sequence numbers as on the wire")
+    .option("--time <form>", "with --decode: local, epoch or none", "local")
+    .option("--json", "one JSON object per conversation; with --decode per frame")
+    .action(async (path: string, argv: string[], flags: ReplayFlags & DecodeFlags) => {
+      if (flags.decode === true) {
+        const { decode } = await import("./decode.ts");
+        process.exitCode = decode(path, flags);
+        return;
+      }
       const { replay } = await import("./replay.ts");
-      process.exitCode = replay(path, flags);
+      process.exitCode = await replay(path, argv, flags);
     });
   return netcell;
 }

@@ -1,101 +1,135 @@
-// `netcell replay --decode`: prints what is in a capture. Reads the file piece by piece; what is in it is decoded
-// by src/lab/decode. Exit status 1 when the file is broken somewhere: what could be read is printed first.
+// `netcell replay`: plays one side of each conversation in a capture against our stack. One line for each, the sum
+// last; exit status 1 when one failed or the file is broken. What is played and judged is in src/lab/replay.
 
-import { closeSync, openSync, readSync } from "node:fs";
-import { FrameDecoder } from "../lab/index.ts";
-import { type ByteSource, type CapturedFrame, CaptureReader } from "../link/index.ts";
+import {
+  align,
+  type DiffRow,
+  diffText,
+  type ReplayOptions,
+  type ReplayOutcome,
+  replayCapture,
+  segmentText,
+} from "../lab/index.ts";
 import { NetcellError } from "../sandbox/errors.ts";
+import { createCapture, openCapture } from "./capture-file.ts";
 import { tell } from "./output.ts";
+import { parseCount } from "./quantities.ts";
 
 export interface ReplayFlags {
-  decode?: boolean;
-  verbose: number;
-  link?: boolean;
-  absolute?: boolean;
-  time: string;
+  side: string;
+  pace: string;
+  only?: string;
+  diff?: boolean;
+  seed?: string;
+  pcap?: string;
   json?: boolean;
 }
 
-const VERBOSITY_MAX = 3;
-/** Written at once: a system call for every line would take longer than the decoding. */
-const OUTPUT_BYTES = 64 * 1024;
+/** Of a conversation that failed: rows around each difference, and how many at most. */
+const CONTEXT_ROWS = 2;
+const FAILED_ROWS_MAX = 40;
+const ALL_ROWS_MAX = 1_000_000;
 
-function open(path: string): number {
-  if (path === "-") return 0;
-  try {
-    return openSync(path, "r");
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const why = code === "ENOENT" ? "there is no such file" : `it cannot be opened (${code})`;
-    throw new NetcellError("ERR_USAGE", `${path}: ${why}.`);
-  }
+function choice<T extends string>(flag: string, value: string, choices: readonly T[]): T {
+  const found = choices.find((known) => known === value);
+  if (found !== undefined) return found;
+  throw new NetcellError("ERR_USAGE", `${flag} takes ${choices.join(", ")}, not ${value}.`);
 }
 
-const two = (value: number): string => String(value).padStart(2, "0");
-
-/** As tcpdump: microseconds, nanoseconds only where there are any. */
-function timeText(frame: CapturedFrame, form: string): string {
-  if (form === "none" || !frame.timed) return "";
-  const digits = String(frame.nanoseconds).padStart(9, "0");
-  const fraction = digits.endsWith("000") ? digits.slice(0, 6) : digits;
-  if (form === "epoch") return `${frame.seconds}.${fraction} `;
-  const date = new Date(frame.seconds * 1000);
-  const clock = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
-  return `${clock}.${fraction} `;
-}
-
-export function replay(path: string, flags: ReplayFlags): number {
-  if (flags.decode !== true) {
-    throw new NetcellError(
-      "ERR_USAGE",
-      "playing a capture against the stack is not there yet; --decode prints its frames.",
-    );
-  }
-  if (!["local", "epoch", "none"].includes(flags.time)) {
-    throw new NetcellError("ERR_USAGE", `--time takes local, epoch or none, not ${flags.time}.`);
-  }
-  const fd = open(path);
-  const source: ByteSource = {
-    read: (into, offset, length) => readSync(fd, into, offset, length, null),
+function optionsOf(flags: ReplayFlags): ReplayOptions {
+  const options: ReplayOptions = {
+    side: choice("--side", flags.side, ["client", "server", "auto"] as const),
+    pace: choice("--pace", flags.pace, ["captured", "fast"] as const),
+    keep: true,
   };
-  const reader = new CaptureReader(source);
-  const decoder = new FrameDecoder({
-    verbosity: Math.min(flags.verbose, VERBOSITY_MAX),
-    link: flags.link,
-    absolute: flags.absolute,
-  });
-  let output = "";
-  let number = 0;
-  for (let frame = reader.next(); frame !== null; frame = reader.next()) {
-    number++;
-    output +=
-      flags.json === true
-        ? `${JSON.stringify(fieldsOf(number, frame, decoder))}\n`
-        : `${timeText(frame, flags.time)}${decoder.text(frame)}\n`;
-    if (output.length >= OUTPUT_BYTES) {
-      process.stdout.write(output);
-      output = "";
-    }
-  }
-  process.stdout.write(output);
-  if (fd !== 0) closeSync(fd);
-  const { problem } = reader;
-  if (problem === null) return 0;
-  tell(`${path}: at byte ${problem.offset}: ${problem.message}; ${number} frames were read.`);
-  return 1;
+  if (flags.seed !== undefined) options.seed = parseCount("--seed", flags.seed);
+  return options;
 }
 
-function fieldsOf(number: number, frame: CapturedFrame, decoder: FrameDecoder): object {
+function onlyOf(flags: ReplayFlags): ReadonlySet<number> | null {
+  if (flags.only === undefined) return null;
+  return new Set(flags.only.split(",").map((text) => parseCount("--only", text)));
+}
+
+export async function replay(
+  path: string,
+  argv: readonly string[],
+  flags: ReplayFlags,
+): Promise<number> {
+  if (argv.length > 0) throw new NetcellError("ERR_USAGE", "-- PROGRAM is not there yet.");
+  const options = optionsOf(flags);
+  const only = onlyOf(flags);
+  const capture = openCapture(path);
+  const recording = flags.pcap === undefined ? null : createCapture(flags.pcap);
+  if (recording !== null) options.pcap = recording.writer;
+  const sum = { passed: 0, failed: 0, skipped: 0 };
+  const begin = process.hrtime.bigint();
+  let simulatedNs = 0;
+  const result = replayCapture(capture.reader, options, only, (outcome) => {
+    sum[outcome.state]++;
+    simulatedNs += outcome.replayNs;
+    print(outcome, flags);
+  });
+  capture.close();
+  recording?.close();
+  const seconds = Number(process.hrtime.bigint() - begin) / 1e9;
+  const { frames, others, broken } = result.counts;
+  if (flags.json === true) {
+    process.stdout.write(`${JSON.stringify({ ...sum, frames, others, broken })}\n`);
+  } else {
+    const { passed, failed, skipped } = sum;
+    const time = `${(simulatedNs / 1e9).toFixed(1)} s simulated in ${seconds.toFixed(1)} s`;
+    process.stdout.write(`${passed} passed, ${failed} failed, ${skipped} skipped; ${time}\n`);
+  }
+  const { problem } = result;
+  if (problem !== null) {
+    tell(`${path}: at byte ${problem.offset}: ${problem.message}; ${frames} frames were read.`);
+  }
+  return sum.failed > 0 || problem !== null ? 1 : 0;
+}
+
+const WORDS = { passed: "ok", failed: "not ok", skipped: "skip" } as const;
+const SIDES = ["client", "server"] as const;
+
+function print(outcome: ReplayOutcome, flags: ReplayFlags): void {
+  const { state, index, name, side, verdict, captured, replayed } = outcome;
+  const wantsRows = flags.diff === true || state === "failed";
+  const rows = wantsRows && replayed.length > 0 ? align(captured, replayed, side) : [];
+  if (flags.json === true) {
+    process.stdout.write(`${JSON.stringify(fieldsOf(outcome, rows))}\n`);
+    return;
+  }
+  process.stdout.write(`${WORDS[state]} ${index} ${name}, ${SIDES[side]} played: ${verdict}\n`);
+  if (rows.length === 0) return;
+  const shown =
+    flags.diff === true
+      ? { context: null, rowsMax: ALL_ROWS_MAX }
+      : { context: CONTEXT_ROWS, rowsMax: FAILED_ROWS_MAX };
+  process.stdout.write(`${diffText(rows, side, shown)}\n`);
+}
+
+function fieldsOf(outcome: ReplayOutcome, rows: readonly DiffRow[]): object {
+  const { index, name, side, state, verdict, problems, received, sent, counts } = outcome;
+  const fields = {
+    index,
+    name,
+    played: SIDES[side],
+    state,
+    verdict,
+    problems,
+    received,
+    sent,
+    counts,
+    capturedSeconds: outcome.capturedNs / 1e9,
+    replayedSeconds: outcome.replayNs / 1e9,
+  };
+  if (rows.length === 0) return fields;
   return {
-    number,
-    seconds: frame.timed ? frame.seconds : null,
-    nanoseconds: frame.timed ? frame.nanoseconds : null,
-    capturedLength: frame.length,
-    length: frame.originalLength,
-    linkType: frame.linkType,
-    interfaceId: frame.interfaceId,
-    direction: ["unknown", "in", "out", "unknown"][frame.direction],
-    comments: frame.comments,
-    layers: decoder.layers(frame),
+    ...fields,
+    diff: rows.map(({ mark, captured, replayed }) => ({
+      mark,
+      captured: captured === null ? null : segmentText(captured),
+      replayed: replayed === null ? null : segmentText(replayed),
+    })),
   };
 }

@@ -1,6 +1,7 @@
 // What came of playing one conversation.
 
 import type { PcapWriter } from "../../link/index.ts";
+import type { Stack } from "../../netstack/index.ts";
 import type { Conversation, Side } from "./conversation.ts";
 import type { PaceKind } from "./pace.ts";
 import type { WireSegment } from "./wire-segment.ts";
@@ -12,6 +13,8 @@ export interface ReplayOptions {
   seed?: number;
   /** Records what passes between the peer and our stack. */
   pcap?: PcapWriter;
+  /** Before anything happens: other settings than the stack's own. */
+  configure?: (stack: Stack) => void;
   /** Keep every segment and sample, for a diff or a report; the verdict needs neither. */
   keep?: boolean;
 }

@@ -128,6 +128,7 @@ class DatagramReplay {
       pcap: options.pcap,
       onPacket: (packet) => this.#fromStack(packet),
     });
+    options.configure?.(this.#bench.stack);
     const start = c.packets[0].timeNs;
     this.#pace = new Pace(options.pace ?? "captured", BENCH_START_NS + MS, start);
     this.#hasApp = c.kind === "udp" ? !this.#isUnreachable() : side === SERVER;

@@ -87,6 +87,7 @@ function play(
       sample();
     },
   });
+  options.configure?.(bench.stack);
   const path = {
     peerAddr: bench.remote,
     peerPort: conversation.stations[side].port,
@@ -135,7 +136,8 @@ function play(
     bench.inject(headOf(like, icmp), body, null, 0),
   );
   const isOver = (): boolean =>
-    peer.isStuck || (peer.isDone && app.isDone && (peer.isQuiet || peer.hasReset));
+    peer.isStuck ||
+    (peer.isDone && app.isDone && ((peer.isQuiet && app.isDrained) || peer.hasReset));
   bench.run([peer, errors, app], isOver);
   outcome.replayNs = bench.nowNs - BENCH_START_NS;
   app.close();

@@ -27,14 +27,17 @@ export interface CaptureReplay {
 export function replayCapture(
   reader: CaptureReader,
   options: ReplayOptions,
+  /** Numbers of conversations, from 1; null: all. */
+  only: ReadonlySet<number> | null,
   onOutcome: (outcome: ReplayOutcome) => void,
   limits: ExtractLimits = EXTRACT_LIMITS,
 ): CaptureReplay {
   let index = 0;
-  const extractor = new Extractor(
-    (conversation) => onOutcome(replayConversation(conversation, ++index, options)),
-    limits,
-  );
+  const extractor = new Extractor((conversation) => {
+    index++;
+    if (only?.has(index) === false) return;
+    onOutcome(replayConversation(conversation, index, options));
+  }, limits);
   for (let frame: CapturedFrame | null = reader.next(); frame !== null; frame = reader.next()) {
     extractor.add(frame);
   }

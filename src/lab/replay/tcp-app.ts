@@ -63,6 +63,10 @@ export class TcpApp {
   get isDone(): boolean {
     return this.#next === this.#steps.length;
   }
+  /** All that was written has arrived, as far as we can know. */
+  get isDrained(): boolean {
+    return this.#isClosed || this.endpoint === null || this.endpoint.unackedBytes === 0;
+  }
   get written(): number {
     return this.#written;
   }

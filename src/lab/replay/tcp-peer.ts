@@ -191,7 +191,7 @@ export class TcpPeer {
   }
 
   get #isScaled(): boolean {
-    return this.#own.syn === null ? this.#made.isScaled : this.#own.syn.options.wscale !== null;
+    return this.#own.syn === null || this.#own.syn.options.wscale !== null;
   }
 
   #placeOfOwn(seq: number): number {

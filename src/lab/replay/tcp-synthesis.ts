@@ -12,14 +12,13 @@ import {
 } from "./tcp-options.ts";
 import type { TcpTrace } from "./tcp-trace.ts";
 
-/** What Linux offers; the capture does not say what was agreed. */
+/** What Linux offers. The capture does not say what was agreed: too large a window stops nobody. */
 const WSCALE = 7;
 const MSS = 1460;
 
 export class SynthesisedOptions {
   /** The last timestamp that was sent. */
   tsVal: number;
-  readonly isScaled: boolean;
   readonly #hasTimestamps: boolean;
   readonly #hasSack: boolean;
 
@@ -32,13 +31,12 @@ export class SynthesisedOptions {
     this.tsVal = first?.options.tsVal ?? 0;
     this.#hasTimestamps = own.usesTimestamps && other.usesTimestamps;
     this.#hasSack = own.usesSack || other.usesSack || this.#hasTimestamps;
-    this.isScaled = this.#hasSack;
   }
 
   syn(tsEcr: number): Uint8Array {
     const out: number[] = [OPTION_MSS, 4, MSS >>> 8, MSS & 255];
     if (this.#hasSack) out.push(OPTION_NOP, OPTION_NOP, OPTION_SACK_PERMITTED, 2);
-    if (this.isScaled) out.push(OPTION_NOP, OPTION_WSCALE, 3, WSCALE);
+    out.push(OPTION_NOP, OPTION_WSCALE, 3, WSCALE);
     return concat(Uint8Array.from(out), this.plain(tsEcr));
   }
 
