@@ -29,3 +29,5 @@ async function besideNative(): Promise<void> {
 
 if (asJson) process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
 else printTable(rows);
+// The other stack of `stack` has timers that nothing ends.
+process.exit();

@@ -6,48 +6,35 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import type { TcpEndpoint } from "../src/netstack/index.ts";
 import { median, type Row } from "./harness.ts";
-import { tcpipThroughput } from "./stack-tcpip.ts";
+import {
+  bestRate,
+  bestRates,
+  SHORT_SLICE_MS,
+  SLICE_MS,
+  SLICES,
+  type SlowWork,
+  WARM_UP_MS,
+  type Work,
+  wholeRates,
+} from "./stack-rates.ts";
+import { TcpipPair } from "./stack-tcpip.ts";
 import { PORT, World, type WorldConfig } from "./stack-world.ts";
 
 const BIG_WRITE = 256 * 1024;
-/**
- * Figures are per second of this process's CPU time, the collector's and compiler's threads included, and of
- * the best slice of many: the machine has other users.
- */
-const SLICE_MS = 40;
-const SLICES = 40;
-const SHORT_SLICE_MS = 10;
-const WARM_UP_MS = 600;
+/** 64 MiB in turns. */
+const PIECE_BYTES = 16 * 1024 * 1024;
+const PIECES = 4;
 const SMALL_BYTES = 64;
 const SMALL_BURST = 32;
 const IDLE_CONNECTIONS = 100_000;
 const CONNECTIONS_PER_PORT = 20_000;
 
-function cpuMs(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1_000;
-}
-
-/** The most of what `work` counts per millisecond, over the slices. */
-function bestRate(work: () => number): number {
-  for (const until = performance.now() + WARM_UP_MS; performance.now() < until; ) work();
-  let best = 0;
-  for (let i = 0; i < SLICES; i++) {
-    const started = cpuMs();
-    let count = 0;
-    for (const until = performance.now() + SLICE_MS; performance.now() < until; ) count += work();
-    best = Math.max(best, count / (cpuMs() - started));
-  }
-  return best;
-}
-
-/** Gbit/s of one connection, writer and reader taking turns as their buffers allow. */
-function throughput(config: WorldConfig, isGreedy: boolean): number {
-  const world = new World(config);
+/** One connection, writer and reader taking turns as their buffers allow; counts bytes. */
+function stream(world: World, isGreedy: boolean): Work {
   const [client, server] = world.connect(world.listen());
   const src = new Uint8Array(BIG_WRITE).fill(0x61);
   const dst = new Uint8Array(BIG_WRITE);
-  const bytesPerMs = bestRate(() => {
+  return () => {
     // Until it is turned away, or only so much as the nearest cache holds.
     while (client.write(src, 0, src.length, 0) === src.length && isGreedy);
     world.settle();
@@ -58,10 +45,58 @@ function throughput(config: WorldConfig, isGreedy: boolean): number {
     }
     world.settle();
     return bytes;
-  });
-  world.close();
-  return (bytesPerMs * 8) / 1e6;
+  };
 }
+
+const gbitPerSecond = (bytesPerMs: number): number => (bytesPerMs * 8) / 1e6;
+
+function throughput(config: WorldConfig, isGreedy: boolean): number {
+  const world = new World(config);
+  const bytesPerMs = bestRate(stream(world, isGreedy));
+  world.close();
+  return gbitPerSecond(bytesPerMs);
+}
+
+/** One connection over which SMALL_BYTES go there and back; counts the times. */
+function echo(world: World): Work {
+  const [client, server] = world.connect(world.listen());
+  const src = new Uint8Array(SMALL_BYTES).fill(0x61);
+  const dst = new Uint8Array(SMALL_BYTES);
+  const send = (from: TcpEndpoint, to: TcpEndpoint): void => {
+    from.write(src, 0, SMALL_BYTES, 0);
+    world.settle();
+    const n = to.read(dst, 0, SMALL_BYTES, false);
+    if (n !== SMALL_BYTES) throw new Error(`${n} bytes arrived`);
+  };
+  return () => {
+    send(client, server);
+    send(server, client);
+    return 1;
+  };
+}
+
+/** `measure` of the same work on both stacks; the other's is null when the package is not there. */
+async function besideTcpip(
+  own: (world: World) => Work,
+  other: (pair: TcpipPair) => Promise<SlowWork>,
+  measure: (own: Work, other: SlowWork | null) => Promise<[number, number | null]>,
+): Promise<[number, number | null]> {
+  const world = new World();
+  const pair = await TcpipPair.open();
+  const rates = await measure(own(world), pair === null ? null : await other(pair));
+  world.close();
+  return rates;
+}
+
+const streams = (): Promise<[number, number | null]> =>
+  besideTcpip(
+    (world) => stream(world, false),
+    (pair) => pair.stream(),
+    (own, other) => wholeRates(own, other, PIECE_BYTES, PIECES),
+  );
+
+const echoes = (): Promise<[number, number | null]> =>
+  besideTcpip(echo, (pair) => pair.echo(SMALL_BYTES), bestRates);
 
 /** Connects, accepts, closes both ways; per second. */
 function connectsPerSecond(): number {
@@ -218,13 +253,24 @@ export async function stack(only: (name: string) => boolean): Promise<Row[]> {
   await add("TCP, 64 KiB segments", "Gbit/s", ">= 8", () =>
     throughput({ hasOffload: true }, false),
   );
-  if (only("stack: TCP, MTU 1500")) {
-    const netcell = throughput({}, false);
-    const native = await tcpipThroughput(SLICE_MS * SLICES);
+  const compare = async (
+    name: string,
+    unit: string,
+    target: string,
+    rates: () => Promise<[number, number | null]>,
+    figure: (perMs: number) => number,
+  ): Promise<void> => {
+    if (!only(`stack: ${name}`)) return;
+    const [own, other] = await rates();
+    const native = other === null ? null : figure(other);
+    rows.push({ ...row(name, unit, target, figure(own)), native });
     gc();
-    rows.push({ ...row("TCP, MTU 1500", "Gbit/s", ">= 1.5, 8x tcpip", netcell), native });
-  }
+  };
+  await add("TCP, MTU 1500", "Gbit/s", ">= 1.5", () => throughput({}, false));
   await add("TCP, MTU 1500, buffers full", "Gbit/s", ">= 1.5", () => throughput({}, true));
+  // First the one that leaves less behind.
+  await compare("64 bytes there and back", "us", "< tcpip", echoes, (perMs) => 1_000 / perMs);
+  await compare("64 MiB, MTU 1500", "Gbit/s", ">= 8x tcpip", streams, gbitPerSecond);
   await add("connect and close", "per s", ">= 40000", connectsPerSecond);
   for (const n of [1, 10, 1_000, 100_000]) {
     const name = `small segment received, ${n} connection${n === 1 ? "" : "s"}`;
