@@ -39,12 +39,10 @@ export class PingTable {
   // @rfc 1122 3.2.2.6b
   onReply(pkt: PacketBuffer): void {
     const id = icmpEchoId(pkt.bytes, pkt.l4);
-    const holders = this.ports.at(id);
+    const { ports } = this;
     let taken = false;
-    if (holders !== null) {
-      for (let i = 0; i < holders.length; i++) {
-        if (holders[i].accepts(pkt)) taken = holders[i].onReply(pkt) || taken;
-      }
+    for (let holder = ports.at(id); holder !== null; holder = ports.next(holder)) {
+      if (holder.accepts(pkt)) taken = holder.onReply(pkt) || taken;
     }
     if (!taken) this.#stack.counters.dropIcmpUnrelated++;
   }
@@ -59,7 +57,7 @@ export class PingTable {
   #sender(error: IcmpError): PingEndpoint | null {
     const echo = error.dst.isV4 ? ICMP_ECHO : ICMP6_ECHO;
     if (error.bytes[error.l4] !== echo) return null;
-    return this.ports.at(icmpEchoId(error.bytes, error.l4))?.[0] ?? null;
+    return this.ports.at(icmpEchoId(error.bytes, error.l4));
   }
 }
 

@@ -12,6 +12,7 @@ import { type ErrorEntry, ErrorQueue, errorAfterTake, TimestampKind } from "./er
 import type { PacketBuffer, TransmitObserver } from "./packet-buffer.ts";
 import { wholeBytes } from "./packet-pool.ts";
 import type { Path } from "./path.ts";
+import type { PortOwner } from "./ports.ts";
 import type { Stack } from "./stack.ts";
 import { ICMP_KIND_PACKET_TOO_BIG, type IcmpError } from "./transport.ts";
 
@@ -74,6 +75,7 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
   /** Datagrams only from the peer, and sends without an address go there. */
   isConnected = false;
   readonly isListening = false;
+  nextOnPort: PortOwner | null = null;
   protected readonly stack: Stack;
   protected isClosed = false;
   protected readonly queue = new DatagramQueue();

@@ -8,8 +8,13 @@ const ANY6 = new IpAddr();
 const A = IpAddr.v4(10, 0, 0, 1);
 const B = IpAddr.v4(10, 0, 0, 2);
 
-function owner(addr: IpAddr, options: Partial<PortOwner["options"]> = {}, isListening = false) {
+function owner(
+  addr: IpAddr,
+  options: Partial<PortOwner["options"]> = {},
+  isListening = false,
+): PortOwner {
   return {
+    nextOnPort: null,
     localAddr: addr,
     localPort: 80,
     isListening,
@@ -70,4 +75,26 @@ it("picks ports that neither repeat nor follow each other, and finds the last fr
   expect(Math.abs(other - picked[199])).toBeGreaterThan(16);
   expect(ports.pick(A, B, 443, { isPortFree: (p) => p === 50_000 })).toBe(50_000);
   expect(ports.pickAny({ isPortFree: () => false })).toBe(0);
+});
+
+it("keeps the holders of a port in the order in which they came", () => {
+  const table = new PortTable<PortOwner>();
+  const holders = [owner(A), owner(B), owner(ANY4), owner(ANY6)];
+  const on = (port: number): PortOwner[] => {
+    const all: PortOwner[] = [];
+    for (let h = table.at(port); h !== null; h = table.next(h)) all.push(h);
+    return all;
+  };
+  for (const holder of holders) expect(table.add(holder, 80)).toBe(0);
+  table.remove(holders[1], 80);
+  expect(on(80)).toEqual([holders[0], holders[2], holders[3]]);
+  // One who is not there, one in front, one at the end.
+  table.remove(holders[1], 80);
+  table.remove(holders[0], 80);
+  table.remove(holders[3], 80);
+  expect(on(80)).toEqual([holders[2]]);
+  table.add(holders[1], 80);
+  expect(on(80)).toEqual([holders[2], holders[1]]);
+  expect(on(81)).toEqual([]);
+  expect(on(80 + 256)).toEqual([]);
 });

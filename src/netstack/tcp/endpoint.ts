@@ -7,6 +7,7 @@ import { type Family, IPV4, IPV6, IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
 import { type OnReadiness, Ready } from "../readiness.ts";
 import { type ErrorEntry, ErrorQueue, errorAfterTake } from "../stack/error-queue.ts";
+import type { PortOwner, PortProbe } from "../stack/ports.ts";
 import type { Route } from "../stack/transport.ts";
 import type { TcpInfo } from "../tcp-info.ts";
 import { closeUser, closeWrite, discardUser, loadSynData, readUser, writeUser } from "./calls.ts";
@@ -50,7 +51,7 @@ function addressAny(family: Family): IpAddr {
   return family === IPV4 ? any.setV4(0) : any;
 }
 
-export class Endpoint implements TcpEndpoint, TcbOwner {
+export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
   readonly family: Family;
   readonly options: TcpEndpointOptions;
   /** Shared with the Tcb: they change only while there is none, or a closed one. */
@@ -58,6 +59,7 @@ export class Endpoint implements TcpEndpoint, TcbOwner {
   readonly remoteAddr: IpAddr;
   localPort = 0;
   remotePort = 0;
+  nextOnPort: PortOwner | null = null;
   onReadiness: OnReadiness | null = null;
   isWriterWaiting = false;
   /** The port was chosen by connect, not by bind: other connects may use it too. */
@@ -302,16 +304,17 @@ export class Endpoint implements TcpEndpoint, TcbOwner {
     if (this.localPort !== 0) {
       return this.#isTupleFree(this.localPort) ? 0 : NetErr.AddressNotAvailable;
     }
-    const probe = { isPortFree: (port: number): boolean => this.#mayAutobind(port) };
-    const port = ports.ephemeral.pick(this.localAddr, this.remoteAddr, this.remotePort, probe);
+    const port = ports.ephemeral.pick(this.localAddr, this.remoteAddr, this.remotePort, this);
     if (port === 0) return NetErr.AddressNotAvailable;
     this.localPort = port;
     this.isAutobound = true;
     return ports.endpoints.add(this, port);
   }
 
-  #mayAutobind(port: number): boolean {
-    for (const other of this.#ctx.ports.endpoints.at(port) ?? []) {
+  /** Whether connect may choose this port. */
+  isPortFree(port: number): boolean {
+    const { endpoints } = this.#ctx.ports;
+    for (let other = endpoints.at(port); other !== null; other = endpoints.next(other)) {
       if (!other.isAutobound) return false;
     }
     return this.#isTupleFree(port);

@@ -60,8 +60,9 @@ export function newTcb(
 export function install(tcb: Tcb, issFloor: number | null): void {
   const { ctx, snd, rcv } = tcb;
   tcb.pseudoSum = pseudoSum(tcb.local, tcb.remote, TCP_PROTOCOL, 0);
-  snd.iss = issFloor ?? ctx.secrets.isn(tcb.local, tcb.remote, tcb.ports, ctx.nowUs);
-  tcb.tsOffset = ctx.secrets.timestampOffset(tcb.local, tcb.remote, tcb.ports);
+  const iss = ctx.secrets.isn(tcb.local, tcb.remote, tcb.ports, ctx.nowUs);
+  snd.iss = issFloor ?? iss;
+  tcb.tsOffset = ctx.secrets.offsetOfSame();
   snd.una = snd.iss;
   snd.nxt = seqAdd(snd.iss, 1);
   snd.base = snd.end = snd.pushSeq = snd.smallEnd = tcb.cwndUsageSeq = tcb.maxSentSeq = snd.nxt;

@@ -22,7 +22,8 @@ export interface ListeningEndpoint {
 export class Listener {
   readonly endpoint: ListeningEndpoint;
   backlog: number;
-  readonly #halfOpen = new Set<Tcb>();
+  /** Each knows its place: tcb.halfOpenIndex. */
+  readonly #halfOpen: Tcb[] = [];
   /** Children made by a SYN with data whose handshake is not over (RFC 7413 5.1). */
   fastOpenCount = 0;
   /** When a SYN was last answered with a cookie. */
@@ -46,15 +47,27 @@ export class Listener {
     return this.queueLength > this.backlog;
   }
   get halfOpenLength(): number {
-    return this.#halfOpen.size;
+    return this.#halfOpen.length;
   }
   get isHalfOpenFull(): boolean {
-    return this.#halfOpen.size > this.backlog;
+    return this.#halfOpen.length > this.backlog;
   }
 
   addHalfOpen(tcb: Tcb): void {
     tcb.listener = this;
-    this.#halfOpen.add(tcb);
+    tcb.halfOpenIndex = this.#halfOpen.length;
+    this.#halfOpen.push(tcb);
+  }
+
+  #removeHalfOpen(tcb: Tcb): boolean {
+    const i = tcb.halfOpenIndex;
+    if (i < 0) return false;
+    tcb.halfOpenIndex = -1;
+    const last = this.#halfOpen.pop() as Tcb;
+    if (last === tcb) return true;
+    this.#halfOpen[i] = last;
+    last.halfOpenIndex = i;
+    return true;
   }
 
   /** TCP_DEFER_ACCEPT: the bare ACK is not taken; data, or the end of patience, completes the handshake. */
@@ -76,7 +89,7 @@ export class Listener {
   }
 
   onEstablished(tcb: Tcb): void {
-    if (!this.#halfOpen.delete(tcb)) {
+    if (!this.#removeHalfOpen(tcb)) {
       this.fastOpenCount--;
       tcb.listener = null;
       return;
@@ -87,7 +100,7 @@ export class Listener {
 
   /** A child died. In the accept queue it stays: accept() returns it, as in Linux. */
   onChildClosed(tcb: Tcb): void {
-    if (!this.#halfOpen.delete(tcb) && tcb.isHalfOpen) this.fastOpenCount--;
+    if (!this.#removeHalfOpen(tcb) && tcb.isHalfOpen) this.fastOpenCount--;
     tcb.listener = null;
   }
 
@@ -106,11 +119,12 @@ export class Listener {
 
   /** Connections nobody will accept are reset. */
   close(): void {
-    for (const tcb of [...this.#halfOpen]) {
+    for (const tcb of this.#halfOpen) {
       tcb.listener = null;
+      tcb.halfOpenIndex = -1;
       closeTcb(tcb, 0);
     }
-    this.#halfOpen.clear();
+    this.#halfOpen.length = 0;
     for (let child = this.accept(); child !== null; child = this.accept()) {
       child.abort();
       child.close();

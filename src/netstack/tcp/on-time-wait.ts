@@ -11,7 +11,7 @@ import { isSynFinDropped, onListen } from "./handshake.ts";
 import type { Segment } from "./segment.ts";
 import { PAWS_24_DAYS_MS } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
-import { sharingOf, TimeWait } from "./time-wait.ts";
+import { sharingOf, type TimeWait } from "./time-wait.ts";
 import { send } from "./transmit.ts";
 import { openWindow } from "./window.ts";
 
@@ -26,7 +26,7 @@ export function keepTimeWait(tcb: Tcb): boolean {
     ctx.stats.TCPTimeWaitOverflow++;
     return false;
   }
-  const tw = new TimeWait();
+  const tw = ctx.timeWaits.take();
   tw.local.set(tcb.local);
   tw.remote.set(tcb.remote);
   tw.ports = tcb.ports;
@@ -66,6 +66,7 @@ export function onTimeWait(ctx: TcpContext, tw: TimeWait, seg: Segment): void {
     if (ctx.listeners.find(seg) !== null || ctx.forwarder !== null) {
       const iss = tw.nextIss;
       ctx.timeWaits.remove(tw);
+      ctx.timeWaits.give(tw);
       onListen(ctx, seg, iss);
       return;
     }

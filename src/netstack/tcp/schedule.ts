@@ -5,11 +5,11 @@
 import type { Tcb } from "./tcb.ts";
 
 export function schedule(tcb: Tcb, deadlineNs: number): void {
-  if (deadlineNs < tcb.timer.deadlineNs) tcb.ctx.timers.arm(tcb.timer, deadlineNs);
+  if (deadlineNs < tcb.deadlineNs) tcb.ctx.timers.arm(tcb, deadlineNs);
 }
 
 export function reschedule(tcb: Tcb): void {
   const next = Math.min(tcb.rtxNs, tcb.ackNs, tcb.keepNs, tcb.lifeNs, tcb.paceNs);
-  if (next === Number.POSITIVE_INFINITY) tcb.ctx.timers.disarm(tcb.timer);
+  if (next === Number.POSITIVE_INFINITY) tcb.ctx.timers.disarm(tcb);
   else schedule(tcb, next);
 }

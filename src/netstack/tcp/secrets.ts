@@ -21,9 +21,13 @@ export class Secrets {
     return (this.#tuple(this.#isnKey, local, remote, ports) + (nowUs >>> 2)) | 0;
   }
 
-  /** Of the 4-tuple of the last isn() call: its hash's other half. */
+  /** The other half of the same hash. */
   timestampOffset(local: IpAddr, remote: IpAddr, ports: number): number {
     this.#tuple(this.#isnKey, local, remote, ports);
+    return sipHashHigh();
+  }
+  /** As timestampOffset(), directly behind isn() for the same connection. */
+  offsetOfSame(): number {
     return sipHashHigh();
   }
 

@@ -323,7 +323,7 @@ function emit(tcb: Tcb, length: number, mss: number): boolean {
   tcb.rtxKind = rtxKind;
   tcb.rtxNs = rtxNs;
   // The timer armed above would try again before its time.
-  ctx.timers.disarm(tcb.timer);
+  ctx.timers.disarm(tcb);
   reschedule(tcb);
   return false;
 }
@@ -352,7 +352,7 @@ export function armRetransmit(tcb: Tcb): void {
 function backedOffUs(tcb: Tcb): number {
   const { rtoMaxUs, rtoSlopUs } = tcb.ctx.settings;
   const { rtoUs } = tcb.rtt;
-  // The power of two costs a call (measured: 20 ns).
+  // The power of two would be a call out of compiled code.
   const us = tcb.backoff === 0 ? rtoUs : rtoUs * 2 ** tcb.backoff + rtoSlopUs;
   return us < rtoMaxUs ? us : rtoMaxUs;
 }

@@ -117,7 +117,8 @@ export const URGENT_READY = 2;
 /** Taken by the user; the mark stands until the stream is read past it. */
 export const URGENT_READ = 3;
 
-export class Tcb implements PortHolder {
+/** Its own one timer, over a few deadlines, re-armed lazily (see timers.ts). */
+export class Tcb extends Deadline implements PortHolder {
   readonly ctx: TcpContext;
   state = CLOSED;
   /** Demultiplexing key, the addresses shared with the endpoint above; ports = local << 16 | remote. */
@@ -143,6 +144,8 @@ export class Tcb implements PortHolder {
   owner: TcbOwner | null = null;
   /** The listener a child came from, until it is accepted. */
   listener: Listener | null = null;
+  /** Where the listener holds it while it is half open; -1: nowhere. */
+  halfOpenIndex = -1;
   readonly snd = new SendState();
   readonly rcv = new ReceiveState();
   readonly sendRing: Ring;
@@ -197,8 +200,7 @@ export class Tcb implements PortHolder {
   /** Right edge of the highest SACKed range. */
   highSacked = 0;
 
-  // Timers: one Timer over a few deadlines, re-armed lazily (see timers.ts).
-  readonly timer: TcbTimer;
+  // Timers.
   /** Retransmission or, when nothing is in flight, the persist timer. */
   rtxNs = NEVER;
   /** RTX_*: what rtxNs stands for. */
@@ -292,6 +294,7 @@ export class Tcb implements PortHolder {
     local: IpAddr,
     remote: IpAddr,
   ) {
+    super();
     this.ctx = ctx;
     this.local = local;
     this.remote = remote;
@@ -302,11 +305,14 @@ export class Tcb implements PortHolder {
     this.sendRing = new Ring(ctx.rings);
     this.receiveRing = new Ring(ctx.rings);
     this.sent = new SentList(ctx.records);
-    this.timer = new TcbTimer(this);
     this.quickAcks = ctx.settings.quickAcks;
     this.rtt.rtoUs = ctx.settings.rtoInitialUs;
     this.rcv.bufferBytes = options.receiveBufferBytes;
     this.lastInvalidAckMs = (ctx.nowMs - ctx.settings.invalidRatelimitMs) | 0;
+  }
+
+  expire(): void {
+    this.ctx.onTimer(this);
   }
 
   get sharing(): PortSharing {
@@ -326,18 +332,6 @@ export class Tcb implements PortHolder {
   /** Written and not acknowledged, in bytes. */
   get queued(): number {
     return (this.snd.end - this.snd.base) | 0;
-  }
-}
-
-class TcbTimer extends Deadline {
-  readonly #tcb: Tcb;
-
-  constructor(tcb: Tcb) {
-    super();
-    this.#tcb = tcb;
-  }
-  expire(): void {
-    this.#tcb.ctx.onTimer(this.#tcb);
   }
 }
 

@@ -4,7 +4,7 @@
 
 import type { Rng } from "../../base/rng.ts";
 import type { IpAddr } from "../ip-addr.ts";
-import { EphemeralPorts, PortTable } from "../stack/ports.ts";
+import { ByPort, EphemeralPorts, PortTable } from "../stack/ports.ts";
 import type { Endpoint } from "./endpoint.ts";
 
 export interface PortSharing {
@@ -28,7 +28,7 @@ export class TcpPorts {
   readonly endpoints = new PortTable<Endpoint>();
   readonly ephemeral: EphemeralPorts;
   /** First of each local port's list. */
-  readonly #holders = new Map<number, PortHolder>();
+  readonly #holders = new ByPort<PortHolder>();
 
   constructor(rng: Rng) {
     this.ephemeral = new EphemeralPorts(rng);
@@ -36,9 +36,9 @@ export class TcpPorts {
 
   add(holder: PortHolder): void {
     const first = this.#holders.get(holder.localPort);
-    holder.portNext = first ?? null;
+    holder.portNext = first;
     holder.portPrev = null;
-    if (first !== undefined) first.portPrev = holder;
+    if (first !== null) first.portPrev = holder;
     this.#holders.set(holder.localPort, holder);
     holder.isInPort = true;
   }
@@ -48,8 +48,7 @@ export class TcpPorts {
     holder.isInPort = false;
     if (holder.portNext !== null) holder.portNext.portPrev = holder.portPrev;
     if (holder.portPrev !== null) holder.portPrev.portNext = holder.portNext;
-    else if (holder.portNext !== null) this.#holders.set(holder.localPort, holder.portNext);
-    else this.#holders.delete(holder.localPort);
+    else this.#holders.set(holder.localPort, holder.portNext);
     holder.portPrev = holder.portNext = null;
   }
 
@@ -57,7 +56,7 @@ export class TcpPorts {
   mayBind(who: Endpoint, addr: IpAddr, port: number): boolean {
     if (!this.endpoints.mayBind(who, addr, port)) return false;
     const o = who.options;
-    for (let t = this.#holders.get(port) ?? null; t !== null; t = t.portNext) {
+    for (let t = this.#holders.get(port); t !== null; t = t.portNext) {
       if (t.owner === who || !overlaps(addr, t, o.v6Only)) continue;
       if (o.reuseAddress && t.sharing.reuseAddress) continue;
       if (o.reusePort && t.sharing.reusePort) continue;

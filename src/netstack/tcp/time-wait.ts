@@ -11,6 +11,9 @@ import { TIME_WAIT_NS } from "./state.ts";
 import type { PortHolder, PortSharing } from "./tcp-ports.ts";
 
 const NEVER = Number.NEGATIVE_INFINITY;
+const FIRST_BUCKETS = 64;
+/** Entries kept for the next one. */
+const SPARE_MAX = 256;
 
 const SHARING: readonly PortSharing[] = [0, 1, 2, 3].map((bits) => ({
   reuseAddress: (bits & 1) !== 0,
@@ -62,7 +65,11 @@ export class TimeWaitTable {
   #count = 0;
   #oldest: TimeWait | null = null;
   #newest: TimeWait | null = null;
-  readonly #chains = new Map<number, TimeWait>();
+  /** Chains by hash, as the Demux's. */
+  #buckets: (TimeWait | null)[] = new Array(FIRST_BUCKETS).fill(null);
+  /** Chained by hashNext. */
+  #spare: TimeWait | null = null;
+  #spareCount = 0;
   readonly #hash: KeyedHash;
   readonly #timers: TimerQueue;
   readonly #timer: Timer;
@@ -85,18 +92,48 @@ export class TimeWaitTable {
 
   find(local: IpAddr, remote: IpAddr, ports: number): TimeWait | null {
     if (this.#count === 0) return null;
-    let tw = this.#chains.get(this.#hashOf(local, remote, ports)) ?? null;
+    let tw = this.#buckets[this.#hashOf(local, remote, ports) & (this.#buckets.length - 1)];
     while (tw !== null && !matches(tw, local, remote, ports)) tw = tw.hashNext;
     return tw;
   }
 
   /** Precondition: addresses and ports are set, and no other has them. */
   add(tw: TimeWait, nowNs: number): void {
+    if (this.#count >= this.#buckets.length) this.#grow();
     tw.hash = this.#hashOf(tw.local, tw.remote, tw.ports);
-    tw.hashNext = this.#chains.get(tw.hash) ?? null;
-    this.#chains.set(tw.hash, tw);
+    this.#chain(tw);
     this.#count++;
     this.#append(tw, nowNs);
+  }
+
+  #chain(tw: TimeWait): void {
+    const i = tw.hash & (this.#buckets.length - 1);
+    tw.hashNext = this.#buckets[i];
+    this.#buckets[i] = tw;
+  }
+
+  #grow(): void {
+    this.#buckets = new Array(this.#buckets.length * 2).fill(null);
+    for (const tw of this.all()) this.#chain(tw);
+  }
+
+  /** An entry to fill and add(): one given back, or a new one. */
+  take(): TimeWait {
+    const tw = this.#spare;
+    if (tw === null) return new TimeWait();
+    this.#spare = tw.hashNext;
+    this.#spareCount--;
+    tw.hashNext = null;
+    tw.lastAckNs = NEVER;
+    return tw;
+  }
+
+  /** Removed, and nobody looks at it any more. */
+  give(tw: TimeWait): void {
+    if (this.#spareCount >= SPARE_MAX) return;
+    tw.hashNext = this.#spare;
+    this.#spare = tw;
+    this.#spareCount++;
   }
 
   /** The wait begins anew. */
@@ -108,12 +145,11 @@ export class TimeWaitTable {
   remove(tw: TimeWait): void {
     this.#unlink(tw);
     this.#count--;
-    const first = this.#chains.get(tw.hash);
-    if (first === tw) {
-      if (tw.hashNext === null) this.#chains.delete(tw.hash);
-      else this.#chains.set(tw.hash, tw.hashNext);
+    const i = tw.hash & (this.#buckets.length - 1);
+    let at = this.#buckets[i] as TimeWait;
+    if (at === tw) {
+      this.#buckets[i] = tw.hashNext;
     } else {
-      let at = first as TimeWait;
       while (at.hashNext !== tw) at = at.hashNext as TimeWait;
       at.hashNext = tw.hashNext;
     }
@@ -141,8 +177,10 @@ export class TimeWaitTable {
   }
 
   #expire(nowNs: number): void {
-    for (let tw = this.#oldest; tw !== null && tw.endNs <= nowNs; tw = this.#oldest)
+    for (let tw = this.#oldest; tw !== null && tw.endNs <= nowNs; tw = this.#oldest) {
       this.remove(tw);
+      this.give(tw);
+    }
     if (this.#oldest !== null) this.#timers.arm(this.#timer, this.#oldest.endNs);
   }
 

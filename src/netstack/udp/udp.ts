@@ -202,34 +202,33 @@ export class UdpProtocol implements TransportProtocol {
     remotePort: number,
     nicId: number,
   ): UdpEndpoint | null {
-    const holders = this.ports.at(localPort);
-    if (holders === null) return null;
+    const { ports } = this;
     let best: UdpEndpoint | null = null;
     let bestScore = -1;
     let ties = 0;
-    for (let i = 0; i < holders.length; i++) {
-      const score = holders[i].score(local, remote, remotePort, nicId);
+    for (let holder = ports.at(localPort); holder !== null; holder = ports.next(holder)) {
+      const score = holder.score(local, remote, remotePort, nicId);
       if (score < 0 || score < bestScore) continue;
       if (score > bestScore) {
-        best = holders[i];
+        best = holder;
         bestScore = score;
         ties = 1;
         continue;
       }
       // A later bind with SO_REUSEADDR takes over; with SO_REUSEPORT they share.
       ties++;
-      if (!holders[i].options.reusePort) {
-        best = holders[i];
+      if (!holder.options.reusePort) {
+        best = holder;
         ties = 1;
       }
     }
     if (ties <= 1 || best === null || !best.options.reusePort) return best;
     const h = this.#flowHash.begin().add(remote.w3).add(remotePort).add(local.w3).end() % ties;
-    return this.#nthTied(holders, local, remote, remotePort, nicId, bestScore, h) ?? best;
+    return this.#nthTied(localPort, local, remote, remotePort, nicId, bestScore, h) ?? best;
   }
 
   #nthTied(
-    holders: readonly UdpEndpoint[],
+    localPort: number,
     local: IpAddr,
     remote: IpAddr,
     remotePort: number,
@@ -237,26 +236,25 @@ export class UdpProtocol implements TransportProtocol {
     score: number,
     n: number,
   ): UdpEndpoint | null {
+    const { ports } = this;
     let at = 0;
-    for (let i = 0; i < holders.length; i++) {
-      if (!holders[i].options.reusePort) continue;
-      if (holders[i].score(local, remote, remotePort, nicId) !== score) continue;
-      if (at++ === n) return holders[i];
+    for (let holder = ports.at(localPort); holder !== null; holder = ports.next(holder)) {
+      if (!holder.options.reusePort) continue;
+      if (holder.score(local, remote, remotePort, nicId) !== score) continue;
+      if (at++ === n) return holder;
     }
     return null;
   }
 
   #deliverToAll(pkt: PacketBuffer, srcPort: number, dstPort: number): void {
     const counters = this.#stack.counters;
-    const holders = this.ports.at(dstPort);
+    const { ports } = this;
     let taken = false;
-    if (holders !== null) {
-      for (let i = 0; i < holders.length; i++) {
-        if (!holders[i].wantsGroup(pkt, srcPort)) continue;
-        if (holders[i].onDatagram(pkt, srcPort)) counters.udpInDatagrams++;
-        else counters.udpRcvbufErrors++;
-        taken = true;
-      }
+    for (let holder = ports.at(dstPort); holder !== null; holder = ports.next(holder)) {
+      if (!holder.wantsGroup(pkt, srcPort)) continue;
+      if (holder.onDatagram(pkt, srcPort)) counters.udpInDatagrams++;
+      else counters.udpRcvbufErrors++;
+      taken = true;
     }
     if (!taken && this.#forwarder?.onDatagram(pkt, srcPort, dstPort)) taken = true;
     if (!taken) counters.dropUdpNoPort++;
