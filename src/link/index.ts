@@ -2,7 +2,7 @@
 
 export { type ByteSink, SinkBuffer } from "./capture/byte-sink.ts";
 export { type ByteSource, sourceOf } from "./capture/byte-window.ts";
-export { CaptureLink, type FrameWriter } from "./capture/capture-link.ts";
+export { CaptureLink, type FrameCauses, type FrameWriter } from "./capture/capture-link.ts";
 export { CaptureReader } from "./capture/capture-reader.ts";
 export {
   CapturedFrame,

@@ -20,8 +20,17 @@ export interface FrameWriter {
     offset: number,
     length: number,
     direction: number,
+    comment?: string,
   ): void;
   flush(): void;
+}
+
+/** Says in a comment why a frame was sent. */
+export interface FrameCauses {
+  /** The frame b[start, end), checksums aside. */
+  causeOf(b: Uint8Array, start: number, end: number, direction: number): string;
+  /** A frame that came is being handled, or no more. */
+  delivering(isDelivering: boolean): void;
 }
 
 export class CaptureLink implements LinkEndpoint, LinkSink {
@@ -29,12 +38,19 @@ export class CaptureLink implements LinkEndpoint, LinkSink {
   readonly #writer: FrameWriter;
   readonly #clock: Clock;
   readonly #copy = new PacketBuffer();
+  readonly #causes: FrameCauses | null;
   #sink: LinkSink | null = null;
 
-  constructor(inner: LinkEndpoint, writer: FrameWriter, clock: Clock) {
+  constructor(
+    inner: LinkEndpoint,
+    writer: FrameWriter,
+    clock: Clock,
+    causes: FrameCauses | null = null,
+  ) {
     this.#inner = inner;
     this.#writer = writer;
     this.#clock = clock;
+    this.#causes = causes;
   }
 
   get mtu(): number {
@@ -59,7 +75,9 @@ export class CaptureLink implements LinkEndpoint, LinkSink {
   }
   deliver(pkt: PacketBuffer): void {
     this.#record(pkt, DIRECTION_IN);
+    this.#causes?.delivering(true);
     this.#sink?.deliver(pkt);
+    this.#causes?.delivering(false);
   }
   close(): void {
     this.#writer.flush();
@@ -70,7 +88,7 @@ export class CaptureLink implements LinkEndpoint, LinkSink {
     const copy = this.#copy;
     const nowNs = this.#clock.realtimeNs();
     if (!pkt.checksumPartial && pkt.fragBytes === null) {
-      this.#writer.write(nowNs, pkt.bytes, pkt.start, pkt.end - pkt.start, direction);
+      this.#write(nowNs, pkt, direction);
       return;
     }
     copyPacket(copy, pkt);
@@ -80,7 +98,12 @@ export class CaptureLink implements LinkEndpoint, LinkSink {
       copy.protocol = isUdp(copy) ? 17 : 6;
       completeChecksum(copy);
     }
-    this.#writer.write(nowNs, copy.bytes, copy.start, copy.end - copy.start, direction);
+    this.#write(nowNs, copy, direction);
+  }
+
+  #write(nowNs: number, { bytes, start, end }: PacketBuffer, direction: number): void {
+    const comment = this.#causes?.causeOf(bytes, start, end, direction);
+    this.#writer.write(nowNs, bytes, start, end - start, direction, comment);
   }
 }
 

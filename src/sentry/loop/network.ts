@@ -6,7 +6,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Limits } from "../../base/limits.ts";
 import { type Rng, SeededRng } from "../../base/rng.ts";
 import { FdLink } from "../../link/host/index.ts";
-import { CaptureLink, ImpairedLink, PcapWriter } from "../../link/index.ts";
+import { CaptureLink, type FrameCauses, ImpairedLink, PcapWriter } from "../../link/index.ts";
 import {
   type AddressConfig,
   type AttachConfig,
@@ -65,6 +65,8 @@ export interface NetworkOptions {
   pcapFd: number;
   /** pcap: us; pcapng by the name of the file. */
   pcapFormat: "us" | "pcapng" | null;
+  /** For the comments of pcapng; null: none. */
+  causes: FrameCauses | null;
   clock: Clock;
   rng: Rng;
   limits: Limits;
@@ -124,7 +126,8 @@ export class Network {
       },
     };
     // Frame by frame: a sandbox may end at any moment.
-    return new CaptureLink(link, new PcapWriter(sink, options.pcapFormat, true), clock);
+    const writer = new PcapWriter(sink, options.pcapFormat, true);
+    return new CaptureLink(link, writer, clock, options.causes);
   }
 
   /** Lets the loop watch the link. */

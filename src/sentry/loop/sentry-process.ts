@@ -25,6 +25,7 @@ import type { Context } from "../platform/platform.ts";
 import { SystrapPlatform } from "../platform/systrap/index.ts";
 import { StackView } from "../socket/inet/stack-view.ts";
 import { socketTableOf } from "../socket/socket-table.ts";
+import { PacketCauses } from "../syscalls/packet-causes.ts";
 import { Strace } from "../syscalls/strace.ts";
 import { buildSyscallTable } from "../syscalls/table.ts";
 import { FileCounter } from "../vfs/fd-table.ts";
@@ -143,8 +144,10 @@ export class SentryProcess implements KernelDriver {
     this.#platform = platform;
     const { network, pcapFormat } = config;
     this.#loop = new Loop(platform, clock, network.kind === "none" ? 0 : VIRTUAL_PATIENCE_NS);
+    const strace = config.strace ? new Strace((line) => this.#log(line)) : null;
+    const causes = pcapFormat === "pcapng" ? new PacketCauses(strace) : null;
     this.#network = new Network({
-      ...{ config: network, linkFd, pcapFd, pcapFormat },
+      ...{ config: network, linkFd, pcapFd, pcapFormat, causes },
       ...{ clock, rng, limits, files: this.#files },
     });
     const { stack } = this.#network;
@@ -166,7 +169,7 @@ export class SentryProcess implements KernelDriver {
       cpus: config.cpus,
       clearKeptObjects,
     });
-    if (config.strace) this.#kernel.trace = new Strace((line) => this.#log(line));
+    this.#kernel.trace = causes ?? strace;
     const counter = new FileCounter(limits.files);
     const devpts = new DevptsFileSystem(DEVPTS_DEV, clock);
     const client = new GoferClient(new GoferSocket(SENTRY_FD.gofer));
