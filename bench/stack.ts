@@ -13,8 +13,8 @@ import {
   SLICE_MS,
   SLICES,
   type SlowWork,
-  WARM_UP_MS,
   type Work,
+  warmUp,
   wholeRates,
 } from "./stack-rates.ts";
 import { TcpipPair } from "./stack-tcpip.ts";
@@ -156,7 +156,10 @@ function smallSegmentUs(connections: number): number {
     next = (next + SMALL_BURST) % connections;
     world.settle();
   };
-  for (const until = performance.now() + WARM_UP_MS; performance.now() < until; ) round();
+  warmUp(() => {
+    round();
+    return SMALL_BURST;
+  });
   let best = Number.POSITIVE_INFINITY;
   // Too short a time for the CPU clock: by the wall's, between two other users.
   for (let i = 0; i < (SLICES * SLICE_MS) / SHORT_SLICE_MS; i++) {
