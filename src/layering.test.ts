@@ -36,6 +36,7 @@ const ROOMS: readonly (readonly [string, readonly string[]])[] = [
   ["gofer", ["base", "abi"]],
   ["sentry", ["base", "abi", "netstack", "link", "gofer"]],
   ["lab", ["base", "netstack", "link"]],
+  ["stream", ["base", "netstack"]],
   [
     "sandbox",
     [

@@ -72,7 +72,13 @@ describe("a frame", () => {
 
   it("gives its fields, layer by layer", () => {
     const [ip, icmp] = new FrameDecoder().layers(frameOf(hex(ECHO), LINKTYPE_RAW));
-    expect(ip).toMatchObject({ protocol: "ICMP", src: "10.0.0.1", dst: "10.0.0.2", ttl: 64 });
+    expect(ip).toMatchObject({
+      protocol: "ipv4",
+      payloadProtocol: "ICMP",
+      src: "10.0.0.1",
+      dst: "10.0.0.2",
+      ttl: 64,
+    });
     expect(icmp).toMatchObject({ protocol: "icmp", type: 8, checksumCorrect: true });
   });
 

@@ -133,7 +133,7 @@ function layer(
     id: d.u16(at + 4),
     offset: (fragment & 0x1fff) * 8,
     flags: bits(fragment, FRAGMENT_FLAGS),
-    protocol: protocolName(protocol),
+    payloadProtocol: protocolName(protocol),
     protocolNumber: protocol,
     length: total,
     headerBytes,
