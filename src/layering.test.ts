@@ -37,6 +37,7 @@ const ROOMS: readonly (readonly [string, readonly string[]])[] = [
   ["sentry", ["base", "abi", "netstack", "link", "gofer"]],
   ["lab", ["base", "netstack", "link"]],
   ["stream", ["base", "netstack"]],
+  ["vitest", ["base", "netstack", "link", "lab"]],
   [
     "sandbox",
     [

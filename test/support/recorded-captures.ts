@@ -337,7 +337,7 @@ http { access_log off; ${scratch} server { listen 80; root ${dir}; } }`,
       bench.exec("ip link set near0 mtu 1280");
       try {
         await farSink(FAR6);
-        await inside(python(sendTo("AF_INET6", FAR6, 6000)), { flags: IP6 })(bench, pcap);
+        await inside(python(sendTo("AF_INET6", FAR6, 4000)), { flags: IP6 })(bench, pcap);
       } finally {
         bench.exec("ip link set near0 mtu 1500");
       }

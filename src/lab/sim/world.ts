@@ -47,6 +47,7 @@ const EVENTS_MAX = 1e9;
 const NEVER = Number.POSITIVE_INFINITY;
 
 export class World {
+  readonly seed: number;
   readonly clock: ManualClock;
   readonly timers = new TimerQueue();
   /** For the experiment's own choices: drawing from it does not move the stacks'. */
@@ -66,7 +67,8 @@ export class World {
 
   constructor(config: WorldConfig = {}) {
     this.clock = new ManualClock(config.realtimeStartNs);
-    this.#seed = new SeededRng(config.seed ?? 1);
+    this.seed = config.seed ?? 1;
+    this.#seed = new SeededRng(this.seed);
     this.rng = this.#fork();
     this.#stopwatch = config.stopwatch ?? null;
     this.recording = config.recording ?? null;
