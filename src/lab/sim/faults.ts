@@ -173,8 +173,8 @@ export function after(when: PacketPredicate, fault: Fault): Fault {
  * A hop with a smaller MTU (layer 3): what is larger and may not be cut up is dropped and answered with
  * "fragmentation needed" or "packet too big", as from the destination's address; unless `isSilent`, as behind
  * a firewall that swallows ICMP. What may be cut up passes whole: for that put a router in between.
+ * RFC 1191 4, RFC 4443 3.2.
  */
-// RFC 1191 4, RFC 4443 3.2.
 export function pathMtu(bytes: number, isSilent = false): Fault {
   const fault = {
     hits: 0,
