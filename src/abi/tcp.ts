@@ -32,9 +32,21 @@ export const TCP_FASTOPEN_NO_COOKIE = 34;
 export const TCP_ZEROCOPY_RECEIVE = 35;
 export const TCP_INQ = 36;
 export const TCP_TX_DELAY = 37;
+export const TCP_MD5SIG_EXT = 38;
 export const TCP_IS_MPTCP = 43;
 /** Control message of TCP_INQ. */
 export const TCP_CM_INQ = TCP_INQ;
+
+// struct tcp_md5sig: sockaddr_storage 128 | flags 1 | prefixlen 1 | keylen 2 | ifindex 4 | key 80
+export const TCP_MD5SIG_BYTES = 216;
+export const TCP_MD5SIG_FLAGS = 128;
+export const TCP_MD5SIG_PREFIXLEN = 129;
+export const TCP_MD5SIG_KEYLEN = 130;
+export const TCP_MD5SIG_IFINDEX = 132;
+export const TCP_MD5SIG_KEY = 136;
+export const TCP_MD5SIG_MAXKEYLEN = 80;
+export const TCP_MD5SIG_FLAG_PREFIX = 1;
+export const TCP_MD5SIG_FLAG_IFINDEX = 2;
 
 // States, as in tcp_info.tcpi_state and /proc/net/tcp.
 export const TCP_ESTABLISHED = 1;

@@ -8,6 +8,7 @@ import type { PacketEndpoint } from "./packet/packet-endpoint.ts";
 import type { OnReadiness } from "./readiness.ts";
 import type { ErrorEntry } from "./stack/error-queue.ts";
 import type { BbrInfo } from "./tcp/congestion/bbr.ts";
+import type { Md5Keys } from "./tcp/md5-signature.ts";
 import type { TcpInfo } from "./tcp-info.ts";
 
 /** Fields are read when they matter; setting one takes effect on the next packet. */
@@ -106,6 +107,8 @@ export interface TcpEndpointOptions extends CommonOptions {
   oobInline: boolean;
   /** "cubic", "reno", "bbr"; "": the stack's default. */
   congestion: string;
+  /** TCP_MD5SIG; null: none. Set by setMd5Key. */
+  md5Keys: Md5Keys | null;
   /** TCP_FASTOPEN on a listener: children not past the handshake it may have; 0: off (or the stack's rule). */
   fastOpenQueue: number;
   /** TCP_FASTOPEN_CONNECT: connect() asks for a cookie, and with one waits for the first data. */
@@ -175,6 +178,11 @@ export interface TcpEndpoint extends Endpoint {
   /** TCP_WINDOW_CLAMP; 0 lifts it, before there is a connection. */
   setWindowClamp(bytes: number): NetError | 0;
   readonly windowClamp: number;
+  /**
+   * TCP_MD5SIG (RFC 2385): segments to and from peers of this prefix are signed with the key; null takes it away
+   * (NotFound when there is none).
+   */
+  setMd5Key(peer: IpAddr, prefixBits: number, key: Uint8Array | null): NetError | 0;
   /** Keep-alive as it would go: set by the user, or the stack's. */
   readonly keepIdleNs: number;
   readonly keepIntervalNs: number;

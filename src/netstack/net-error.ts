@@ -33,6 +33,7 @@ export const NetErr = {
   Protocol: -26,
   AccessDenied: -27,
   HostIsolated: -28,
+  NotFound: -29,
 } as const;
 
 /** For messages and traces: "ConnectionRefused". */

@@ -70,6 +70,8 @@ export interface TcpOptionSpec {
   /** Option kind, and its bytes after kind and length as written (sequence numbers not mapped). */
   kind: number;
   bytes: Uint8Array;
+  /** `md5 valid`: the bytes are made when the segment is. */
+  isSigned?: boolean;
 }
 
 export interface UdpSpec {

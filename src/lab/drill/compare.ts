@@ -20,6 +20,7 @@ import {
   SYN,
 } from "./frame.ts";
 import { icmpCodes } from "./icmp-names.ts";
+import { KIND_MD5, md5Digest } from "./md5.ts";
 
 const KIND_SACK = 5;
 const KIND_TIMESTAMPS = 8;
@@ -32,6 +33,7 @@ export interface CompareRules {
   toleranceUs: number;
   /** Order and padding of TCP options are the implementation's own affair (RFC 9293 3.2). */
   anyOptionOrder: boolean;
+  md5Secret: Uint8Array;
 }
 
 /** Of several segments: the last one's header, the first one's sequence number and CWR. */
@@ -122,7 +124,18 @@ function tcpDifference(
   }
   if (spec.urgent !== tcp.urgent) return `expected urg ${spec.urgent}, got urg ${tcp.urgent}`;
   if (seen.payload.some((byte) => byte !== 0)) return "the payload is not what was written";
-  return spec.options === null ? null : optionsDifference(spec.options, tcp, flow, rules);
+  if (spec.options === null) return null;
+  for (const option of spec.options) {
+    if (option.isSigned && !isSigned(seen, rules.md5Secret))
+      return "the segment is not rightly signed";
+  }
+  return optionsDifference(spec.options, tcp, flow, rules);
+}
+
+function isSigned(seen: SeenPacket, secret: Uint8Array): boolean {
+  const got = seen.tcp?.options.find((option) => option.kind === KIND_MD5)?.bytes;
+  const wanted = md5Digest(seen.src, seen.dst, seen.family, seen.body, secret);
+  return got?.length === wanted.length && wanted.every((byte, i) => byte === got[i]);
 }
 
 function optionsDifference(
@@ -149,7 +162,7 @@ const inOrder = <T extends OptionBytes>(options: readonly T[]): T[] =>
 
 function isSameOption(wanted: TcpOptionSpec, got: OptionBytes, flow: Flow): boolean {
   if (wanted.kind !== got.kind || wanted.bytes.length !== got.bytes.length) return false;
-  if (wanted.kind === KIND_TIMESTAMPS) return true;
+  if (wanted.kind === KIND_TIMESTAMPS || wanted.isSigned) return true;
   if (wanted.kind !== KIND_SACK) return wanted.bytes.every((byte, i) => byte === got.bytes[i]);
   for (let i = 0; i + 4 <= wanted.bytes.length; i += 4) {
     if (flow.peerToLive(u32(wanted.bytes, i), false) !== u32(got.bytes, i)) return false;

@@ -163,11 +163,14 @@ function numberOption(script: Script, name: string, fallback: number): number {
   return text === undefined || text === "" || Number.isNaN(Number(text)) ? fallback : Number(text);
 }
 
+const byteText = (text: string): Uint8Array => Uint8Array.from(text, (c) => c.charCodeAt(0));
+
 function rulesOf(script: Script): Omit<RunnerRules, "anyOptionOrder"> {
   return {
     toleranceUs: numberOption(script, "tolerance_usecs", 4000),
     tolerancePercent: numberOption(script, "tolerance_percent", 12.5),
     tsTickUs: numberOption(script, "tcp_ts_tick_usecs", 0),
+    md5Secret: byteText(script.options.get("tcp_md5_secret") ?? ""),
     tsEcrScaled: script.options.has("tcp_ts_ecr_scaled"),
     strictSegments: script.options.has("strict_segments"),
     segmentBytes: numberOption(script, "mss", 0),

@@ -115,6 +115,12 @@ export function tcpBytes(ip: IpHead, tcp: TcpHead, payloadLength: number): Uint8
   return b;
 }
 
+/** Puts the sum over a whole segment into it. */
+export function setTcpSum(ip: IpHead, b: Uint8Array): void {
+  setU16(b, 16, 0);
+  setU16(b, 16, checksum(b, 0, b.length, pseudoSum(ip.src, ip.dst, PROTO_TCP, b.length)));
+}
+
 export function udpBytes(ip: IpHead, srcPort: number, dstPort: number, length: number): Uint8Array {
   const b = new Uint8Array(8 + length);
   setU16(b, 0, srcPort);

@@ -16,10 +16,12 @@ import {
   PROTO_TCP,
   PROTO_UDP,
   SYN,
+  setTcpSum,
   tcpBytes,
   udpBytes,
 } from "./frame.ts";
 import { icmpCodes } from "./icmp-names.ts";
+import { md5Digest } from "./md5.ts";
 
 const SYN_SENT = 2;
 const KIND_SACK = 5;
@@ -31,6 +33,7 @@ const QUOTED_BYTES_MAX = 548;
 
 export interface InjectRules {
   tsEcrScaled: boolean;
+  md5Secret: Uint8Array;
 }
 
 const ECN_BITS: Readonly<Record<string, number>> = { noecn: 0, ect1: 1, ect0: 2, ce: 3, ect01: 2 };
@@ -81,7 +84,21 @@ export function inboundFrame(
   // A stray SYN on an open connection does not begin it anew.
   const isOpening = flow.peerIsn === null || flow.socket?.tcp?.state === SYN_SENT;
   if ((tcp.flags & SYN) !== 0 && isOpening) flow.peerIsn = head.seq;
-  return ipFrame(macs.ours, macs.peers, ip, tcpBytes(ip, head, tcp.length));
+  const body = tcpBytes(ip, head, tcp.length);
+  signBody(tcp, ip, body, rules.md5Secret);
+  return ipFrame(macs.ours, macs.peers, ip, body);
+}
+
+/** `md5 valid` (RFC 2385). */
+function signBody(tcp: TcpSpec, ip: IpHead, body: Uint8Array, secret: Uint8Array): void {
+  let at = 20;
+  for (const option of tcp.options ?? []) {
+    if (option.isSigned) {
+      body.set(md5Digest(ip.src, ip.dst, ip.src.family, body, secret), at + 2);
+      setTcpSum(ip, body);
+    }
+    at += option.kind <= 1 ? 1 : 2 + option.bytes.length;
+  }
 }
 
 function liveOptions(tcp: TcpSpec, flow: Flow, rules: InjectRules, place: Place): Uint8Array {

@@ -196,6 +196,9 @@ function parseOption(s: Scanner): TcpOptionSpec {
     case "TS":
       return { name, kind: 8, bytes: parseTimestamps(s) };
     case "md5":
+      if (s.match(/valid\b/y) !== null) {
+        return { name, kind: 19, bytes: new Uint8Array(16), isSigned: true };
+      }
       return { name, kind: 19, bytes: hexBytes(s, "md5") };
     case "FO":
       return { name, kind: 34, bytes: hexBytes(s, "the cookie") };

@@ -29,6 +29,8 @@ export interface RunnerRules {
   /** Inbound payloads are segments of this size, merged by the link; 0: one segment. */
   segmentBytes: number;
   anyOptionOrder: boolean;
+  /** Key of `md5 valid`. */
+  md5Secret: Uint8Array;
 }
 
 export interface RunnerConfig {
@@ -274,7 +276,7 @@ export class Runner {
       packet,
       flow,
       { ours: link.mac, peers: link.peerMac },
-      { tsEcrScaled: rules.tsEcrScaled },
+      { tsEcrScaled: rules.tsEcrScaled, md5Secret: rules.md5Secret },
       place,
     );
     link.inject(frame, packet.body.kind === "tcp" ? rules.segmentBytes : 0);
@@ -339,6 +341,7 @@ export class Runner {
     const wrong = difference(packet, whole, flow, {
       tsTickUs: this.#c.rules.tsTickUs,
       anyOptionOrder: this.#c.rules.anyOptionOrder,
+      md5Secret: this.#c.rules.md5Secret,
       toleranceUs: Math.max(
         this.#c.rules.toleranceUs,
         ((timeNs - this.#startNs) / US) * (this.#c.rules.tolerancePercent / 100),

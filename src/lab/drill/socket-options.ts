@@ -2,7 +2,12 @@
 // ip(7)).
 
 import { u32Le } from "../../base/bytes.ts";
-import { CONGESTION_CONTROLS, newTcpInfo, type TcpEndpointOptions } from "../../netstack/index.ts";
+import {
+  CONGESTION_CONTROLS,
+  IpAddr,
+  newTcpInfo,
+  type TcpEndpointOptions,
+} from "../../netstack/index.ts";
 import type { Expr } from "./ast.ts";
 import { mismatch } from "./drill-error.ts";
 import type { DrillProcess } from "./process.ts";
@@ -250,8 +255,10 @@ export function setOption(p: DrillProcess, a: Expr[]): Result {
   const level = numberOf(a[1]);
   const name = numberOf(a[2]);
   const TCP_CONGESTION = 13;
+  const TCP_MD5SIG = 14;
   const TCP_FASTOPEN_KEY = 33;
   if (level === SOL_TCP && name === TCP_CONGESTION) return setCongestion(s, a[3]);
+  if (level === SOL_TCP && name === TCP_MD5SIG && a[3].kind === "string") return setMd5Key(s, a[3]);
   if (level === SOL_TCP && name === TCP_FASTOPEN_KEY) return setFastOpenKey(s, a[3], a[4]);
   const setting = settingOf(p, level, name);
   if (setting === undefined) return "ENOPROTOOPT";
@@ -268,6 +275,13 @@ function setCongestion(s: DrillSocket, e: Expr): Result {
   tcpOptions(s).congestion = e.value;
   s.tcp.optionsChanged();
   return 0;
+}
+
+/** A string is the key for every peer ("": takes it away): scripts know one. The struct has no form in the language. */
+function setMd5Key(s: DrillSocket, e: Expr): Result {
+  if (e.kind !== "string" || s.tcp === null) return "EINVAL";
+  const key = Uint8Array.from(e.value, (c) => c.charCodeAt(0));
+  return resultOf(s.tcp.setMd5Key(new IpAddr(), 0, key.length === 0 ? null : key));
 }
 
 /** One key of 16 bytes, or a new and a backup one. */

@@ -38,10 +38,12 @@ const ERRNO_OF: Readonly<Record<string, string>> = {
   HostDown: "EHOSTDOWN",
   Closed: "EBADF",
   NoDevice: "ENODEV",
+  NotFound: "ENOENT",
 };
 
 const ERRNO_NUMBERS: Readonly<Record<string, number>> = {
   EPERM: 1,
+  ENOENT: 2,
   EIO: 5,
   EAGAIN: 11,
   EINVAL: 22,

@@ -7,6 +7,8 @@ import type { PacketBuffer } from "../stack/packet-buffer.ts";
 import { pseudoSum } from "../wire/checksum.ts";
 import { ACK, CWR, ECE, encodeTcp, RST, SYN, TCP_HEADER_BYTES, TCP_PROTOCOL } from "../wire/tcp.ts";
 import {
+  MD5_DIGEST_AT,
+  writeMd5,
   writeMss,
   writeSackPermittedTimestamps,
   writeTimestamps,
@@ -15,6 +17,7 @@ import {
 import type { TcpContext } from "./context.ts";
 import { acceptSyn, install, newTcb } from "./handshake.ts";
 import type { Listener } from "./listener.ts";
+import { sign } from "./md5-signature.ts";
 import { advertisedMss } from "./mss.ts";
 import { onSegment } from "./on-segment.ts";
 import type { Segment } from "./segment.ts";
@@ -51,6 +54,8 @@ export function sendCookie(ctx: TcpContext, seg: Segment, listener: Listener): v
   const off = out.start;
   const advMss = advertisedMss(route, options);
   let at = off + TCP_HEADER_BYTES;
+  const key = options.md5Keys?.find(pkt.src) ?? null;
+  if (key !== null) at += writeMd5(b, at);
   at += writeMss(b, at, advMss);
   let flags = SYN | ACK;
   // Without a timestamp to write them into the options are forgotten (Linux's tcp_clear_options).
@@ -70,6 +75,7 @@ export function sendCookie(ctx: TcpContext, seg: Segment, listener: Listener): v
   const window = initialWindow(ctx.settings, options, advMss);
   encodeTcp(b, off, ports, iss, seqAdd(seg.seq, 1), at - off, flags, window, 0);
   out.end = at;
+  if (key !== null) sign(out, off + TCP_HEADER_BYTES + MD5_DIGEST_AT, pkt.dst, pkt.src, key);
   out.ttl = options.ttl > 0 ? options.ttl : 64;
   send(ctx, route, out, pseudoSum(pkt.dst, pkt.src, TCP_PROTOCOL, 0), null);
 }

@@ -18,6 +18,8 @@ import { isClientEnabled, isEarlyChild, maySendSynData, prepareClient } from "./
 import { installActive, newTcb, startActive } from "./handshake.ts";
 import { emptyInfo, fillInfo } from "./info.ts";
 import { Listener } from "./listener.ts";
+import { Md5Keys } from "./md5-signature.ts";
+import { syncMss } from "./mss.ts";
 import { Notices } from "./notices.ts";
 import { finish, flushEvents } from "./on-segment.ts";
 import { isReusable } from "./on-time-wait.ts";
@@ -91,7 +93,9 @@ export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
   /** A connection that came in: child of a listener or of a forward request. */
   static ofTcb(tcb: Tcb): Endpoint {
     const family = tcb.local.isV4 ? IPV4 : IPV6;
-    const child = new Endpoint(tcb.ctx, family, { ...tcb.options }, tcb.local, tcb.remote);
+    const md5Keys = Md5Keys.ofPeer(tcb.options.md5Keys, tcb.remote);
+    const options = { ...tcb.options, md5Keys };
+    const child = new Endpoint(tcb.ctx, family, options, tcb.local, tcb.remote);
     tcb.options = child.options;
     child.#adopt(tcb);
     child.localPort = tcb.localPort;
@@ -546,6 +550,21 @@ export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
     else rcv.ssthresh = Math.max(rcv.ssthresh, Math.min(rcv.wnd, clamp));
     return 0;
   }
+  setMd5Key(peer: IpAddr, prefixBits: number, key: Uint8Array | null): NetError | 0 {
+    const { options } = this;
+    const tcb = this.#tcb;
+    let result: NetError | 0 = 0;
+    if (key === null) {
+      if (!options.md5Keys?.remove(peer, prefixBits)) return NetErr.NotFound;
+      if (options.md5Keys.count === 0) options.md5Keys = null;
+    } else {
+      options.md5Keys ??= new Md5Keys();
+      result = options.md5Keys.set(peer, prefixBits, key);
+    }
+    if (tcb?.route && tcb.state !== CLOSED) syncMss(tcb);
+    return result;
+  }
+
   get windowClamp(): number {
     return this.options.windowClampBytes || (this.#tcb?.rcv.bufferBytes ?? 0);
   }

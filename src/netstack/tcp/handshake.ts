@@ -17,6 +17,7 @@ import { openByCookie, sendCookie } from "./cookie-open.ts";
 import { acceptEcnSyn, acceptEcnSynAck } from "./ecn.ts";
 import { dropOption, judgeSyn, onSynAck, startEarlyChild } from "./fastopen.ts";
 import type { Listener } from "./listener.ts";
+import { isSignatureFit, md5KeyOf } from "./md5-signature.ts";
 import { advertisedMss, syncMss } from "./mss.ts";
 import { flushEvents } from "./on-segment.ts";
 import { PendingForward } from "./pending-forward.ts";
@@ -95,6 +96,8 @@ function sendSyn(tcb: Tcb): void {
 /** Active open, first half: the numbers and tables. Precondition: route, addresses and ports are set. */
 export function installActive(tcb: Tcb, predecessor: TimeWait | null): void {
   install(tcb, predecessor === null ? null : predecessor.nextIss);
+  // tcp_syn_options: beside a signature there is no room for timestamps and everything else.
+  if (md5KeyOf(tcb) !== null) tcb.tsOk = false;
   if (predecessor !== null) {
     // PAWS goes on where the old connection was (RFC 6191).
     tcb.tsRecent = predecessor.tsRecent;
@@ -132,6 +135,10 @@ export function onListen(ctx: TcpContext, seg: Segment, issFloor: number | null)
   if ((seg.flags & RST) !== 0) return;
   const listener = ctx.listeners.find(seg);
   const isForwarded = listener === null && ctx.forwarder !== null;
+  const keys = listener === null ? null : listener.options.md5Keys;
+  if (keys !== null || (seg.options.md5At !== 0 && (listener !== null || isForwarded))) {
+    if (!isSignatureFit(ctx, keys, seg)) return;
+  }
   if (listener !== null && openByCookie(ctx, seg, listener)) return;
   const isSyn = (seg.flags & (SYN | ACK)) === SYN;
   if (listener === null && !isForwarded) {
@@ -140,7 +147,7 @@ export function onListen(ctx: TcpContext, seg: Segment, issFloor: number | null)
   }
   if (!isSyn) {
     const isSilent = (seg.flags & SYN) !== 0 && ctx.settings.resetsSynAck === 0;
-    if (((seg.flags & ACK) !== 0 && !isSilent) || listener === null) replyReset(ctx, seg);
+    if (((seg.flags & ACK) !== 0 && !isSilent) || listener === null) replyReset(ctx, seg, keys);
     return;
   }
   // SYN with FIN is no honest segment: dropped, as Linux does.
@@ -162,6 +169,8 @@ export function onListen(ctx: TcpContext, seg: Segment, issFloor: number | null)
   tcb.remote.set(pkt.src);
   tcb.ports = (seg.dstPort << 16) | seg.srcPort;
   install(tcb, issFloor);
+  // tcp_synack_options: with a signature either SACK or timestamps.
+  if (md5KeyOf(tcb) !== null && tcb.sackOk && seg.options.sackPermitted) tcb.tsOk = false;
   // @rfc 7323 3.2b
   // @rfc 9293 MUST-15
   acceptSyn(tcb, seg);
@@ -290,7 +299,7 @@ export function onSynSent(tcb: Tcb, seg: Segment): void {
   if (isSynFinDropped(ctx, seg)) return;
   const hasAck = (seg.flags & ACK) !== 0;
   if (hasAck && (seqLe(seg.ack, snd.iss) || seqGt(seg.ack, snd.nxt))) {
-    replyReset(ctx, seg);
+    replyReset(ctx, seg, tcb.options.md5Keys);
     return;
   }
   if ((seg.flags & RST) !== 0) {
@@ -301,7 +310,7 @@ export function onSynSent(tcb: Tcb, seg: Segment): void {
   if (hasAck && !isEchoPlausible(tcb, seg)) {
     ctx.stats.PAWSActive++;
     ctx.stats.TSEcrRejected++;
-    replyReset(ctx, seg);
+    replyReset(ctx, seg, tcb.options.md5Keys);
     return;
   }
   acceptSyn(tcb, seg);

@@ -177,6 +177,16 @@ export class ListenerTable {
     return ties > 1 ? this.#share(list, pkt, seg, best, ties) : chosen;
   }
 
+  /** Any listener on this address and port. */
+  findOnPort(addr: IpAddr, port: number): Listener | null {
+    for (const listener of this.#byPort.get(port) ?? []) {
+      const { localAddr } = listener.endpoint;
+      const isAny = localAddr.isUnspecified && (localAddr.isV4 === addr.isV4 || !localAddr.isV4);
+      if (isAny || localAddr.equals(addr)) return listener;
+    }
+    return null;
+  }
+
   /** Equals (SO_REUSEPORT) share by the hash of the 4-tuple. */
   #share(
     list: readonly Listener[],

@@ -7,6 +7,7 @@ import type { Route } from "../stack/transport.ts";
 import { TCP_HEADER_BYTES, TCP_HEADER_BYTES_MAX } from "../wire/tcp.ts";
 import { TIMESTAMPS_BYTES } from "../wire/tcp-options.ts";
 import { optionBytes, optionFields } from "./accecn-option.ts";
+import { md5Bytes } from "./md5-signature.ts";
 import { MSS_DEFAULT_V4, MSS_MIN } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
 
@@ -56,11 +57,16 @@ export function mtuToMss(tcb: Tcb, mtu: number): number {
   const user = tcb.options.maxSegBytes;
   if (user > 0 && user < mss) mss = user;
   if (tcb.tsOk) mss -= TIMESTAMPS_BYTES;
+  mss -= md5Bytes(tcb);
   return mss < MSS_MIN ? MSS_MIN : mss;
 }
 
 export const mssToMtu = (tcb: Tcb, mss: number): number =>
-  mss + (tcb.tsOk ? TIMESTAMPS_BYTES : 0) + TCP_HEADER_BYTES + ipHeaderBytes(tcb.route as Route);
+  mss +
+  md5Bytes(tcb) +
+  (tcb.tsOk ? TIMESTAMPS_BYTES : 0) +
+  TCP_HEADER_BYTES +
+  ipHeaderBytes(tcb.route as Route);
 
 /** The packet that holds the largest segment the peer takes. */
 export const peerMtu = (tcb: Tcb): number =>
@@ -91,7 +97,9 @@ export const sackBytes = (blocks: number): number => (blocks > 0 ? 4 + 8 * block
 export function sackBlockCount(tcb: Tcb): number {
   if (!tcb.sackOk) return 0;
   const count = tcb.outOfOrder.count + (tcb.hasDsack ? 1 : 0);
-  const max = tcb.tsOk ? 3 : 4;
+  let max = tcb.tsOk ? 3 : 4;
+  // Beside a signature there is room for two, beside one with timestamps for none.
+  if (count > 0 && md5Bytes(tcb) > 0) max = tcb.tsOk ? 0 : 2;
   return count < max ? count : max;
 }
 
@@ -102,7 +110,8 @@ export function currentMss(tcb: Tcb): number {
   const blocks = sackBlockCount(tcb);
   if (blocks > 0) mss -= sackBytes(blocks);
   if (tcb.accEcn !== null) {
-    const fields = optionFields(tcb, sackBytes(blocks) + (tcb.tsOk ? TIMESTAMPS_BYTES : 0));
+    const others = sackBytes(blocks) + md5Bytes(tcb) + (tcb.tsOk ? TIMESTAMPS_BYTES : 0);
+    const fields = optionFields(tcb, others);
     if (fields >= 0) mss -= optionBytes(fields);
   }
   // A peer with a tiny buffer: half of its window per segment (Linux's tcp_bound_to_half_wnd).
@@ -114,6 +123,8 @@ export function currentMss(tcb: Tcb): number {
 /** The most data in one piece of the send queue: a whole packet's worth, but no more than half a window. */
 export function pieceBytes(tcb: Tcb): number {
   const mss = currentMss(tcb);
+  // Each segment is signed by itself (sk_gso_disable).
+  if (md5Bytes(tcb) > 0) return mss;
   const { maxWnd } = tcb.snd;
   const half = maxWnd > MSS_DEFAULT_V4 ? maxWnd >> 1 : maxWnd;
   const most = half > 0 && half < PIECE_BYTES_MAX ? half : PIECE_BYTES_MAX;
@@ -133,7 +144,7 @@ function autosizeSegs(tcb: Tcb, mss: number, gsoMax: number): number {
 /** The most payload one packet may carry: many segments when the link segments for us. */
 export function burstBytesMax(tcb: Tcb, mss: number): number {
   const route = tcb.route;
-  if (route === null) return mss;
+  if (route === null || md5Bytes(tcb) > 0) return mss;
   let gso = route.gsoBytesMax;
   if (gso <= mss) {
     if (tcb.ctx.settings.softwareGso === 0) return mss;

@@ -59,7 +59,7 @@ export function onSegment(tcb: Tcb, seg: Segment): void {
       onSynSent(tcb, seg);
       break;
     case CLOSED:
-      replyReset(tcb.ctx, seg);
+      replyReset(tcb.ctx, seg, tcb.options.md5Keys);
       break;
     default:
       onSynchronized(tcb, seg);
@@ -292,7 +292,7 @@ function completeHandshake(tcb: Tcb, seg: Segment): boolean {
   const isEarly = isEarlyChild(tcb);
   const isTooOld = isEarly ? seqLt(seg.ack, snd.una) : !seqGt(seg.ack, snd.una);
   if (isTooOld || seqGt(seg.ack, snd.nxt)) {
-    replyReset(ctx, seg);
+    replyReset(ctx, seg, tcb.options.md5Keys);
     return false;
   }
   if (isEarly) {
@@ -305,7 +305,7 @@ function completeHandshake(tcb: Tcb, seg: Segment): boolean {
       ctx.stats.ListenOverflows++;
       if (ctx.settings.abortOnOverflow !== 0) {
         ctx.stats.EmbryonicRsts++;
-        replyReset(ctx, seg);
+        replyReset(ctx, seg, tcb.options.md5Keys);
         closeTcb(tcb, 0);
       }
       return false;

@@ -5,9 +5,10 @@ import { seqDiff, seqGt, seqLt } from "../../base/seqnum.ts";
 import type { PacketBuffer } from "../stack/packet-buffer.ts";
 import { pseudoSum } from "../wire/checksum.ts";
 import { ACK, encodeTcp, FIN, RST, SYN, TCP_HEADER_BYTES, TCP_PROTOCOL } from "../wire/tcp.ts";
-import { writeTimestamps } from "../wire/tcp-options.ts";
+import { MD5_DIGEST_AT, writeMd5, writeTimestamps } from "../wire/tcp-options.ts";
 import type { TcpContext } from "./context.ts";
 import { isSynFinDropped, onListen } from "./handshake.ts";
+import { md5KeyOf, sign } from "./md5-signature.ts";
 import type { Segment } from "./segment.ts";
 import { PAWS_24_DAYS_MS } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
@@ -40,6 +41,7 @@ export function keepTimeWait(tcb: Tcb): boolean {
   tw.tos = tcb.options.tos;
   tw.ttl = tcb.options.ttl;
   tw.nicId = tcb.options.boundNicId;
+  tw.md5Key = md5KeyOf(tcb);
   tw.sharing = sharingOf(tcb.options);
   ctx.timeWaits.add(tw, ctx.nowNs);
   ctx.ports.add(tw);
@@ -111,11 +113,15 @@ function answer(ctx: TcpContext, tw: TimeWait): void {
   const pkt: PacketBuffer = ctx.network.allocPacket();
   const off = pkt.start;
   let at = off + TCP_HEADER_BYTES;
+  if (tw.md5Key !== null) at += writeMd5(pkt.bytes, at);
   if (tw.tsOk) {
     at += writeTimestamps(pkt.bytes, at, (ctx.nowMs + tw.tsOffset) | 0, tw.tsRecent);
   }
   encodeTcp(pkt.bytes, off, tw.ports, tw.sndNxt, tw.rcvNxt, at - off, ACK, tw.window, 0);
   pkt.end = at;
+  if (tw.md5Key !== null) {
+    sign(pkt, off + TCP_HEADER_BYTES + MD5_DIGEST_AT, tw.local, tw.remote, tw.md5Key);
+  }
   pkt.ttl = tw.ttl > 0 ? tw.ttl : 64;
   pkt.tos = tw.tos & ~3;
   send(ctx, route, pkt, pseudoSum(tw.local, tw.remote, TCP_PROTOCOL, 0), null);

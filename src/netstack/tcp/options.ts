@@ -55,6 +55,7 @@ export function defaultOptions(settings: TcpSettings): TcpEndpointOptions {
     oobInline: false,
     congestion: "",
     maxPacingRate: 0,
+    md5Keys: null,
     fastOpenQueue: 0,
     fastOpenConnect: false,
     fastOpenNoCookie: false,

@@ -55,6 +55,9 @@ export class TcpStats {
   TCPDSACKIgnoredOld = 0;
   TCPDSACKIgnoredNoUndo = 0;
   TCPDSACKIgnoredDubious = 0;
+  TCPMD5NotFound = 0;
+  TCPMD5Unexpected = 0;
+  TCPMD5Failure = 0;
   TCPDSACKUndo = 0;
   TCPFullUndo = 0;
   TCPPartialUndo = 0;

@@ -14,6 +14,7 @@ import { Endpoint } from "./endpoint.ts";
 import type { ForwardHandler } from "./forwarder.ts";
 import { onListen } from "./handshake.ts";
 import { handleIcmpError, quotedSender } from "./icmp-error.ts";
+import { isSignatureFit } from "./md5-signature.ts";
 import { flushEvents, onSegment } from "./on-segment.ts";
 import { onTimeWait } from "./on-time-wait.ts";
 import type { TcpSettings } from "./settings.ts";
@@ -83,7 +84,12 @@ export class TcpProtocol implements TransportProtocol {
     const ports = (segment.dstPort << 16) | segment.srcPort;
     const tcb = ctx.demux.find(pkt.dst, pkt.src, ports);
     if (tcb !== null) {
-      const { filter } = tcb.options;
+      const { filter, md5Keys } = tcb.options;
+      if (
+        (md5Keys !== null || segment.options.md5At !== 0) &&
+        !isSignatureFit(ctx, md5Keys, segment)
+      )
+        return;
       // tcp_filter: a segment may be refused, not cut short.
       if (filter === null || runFilter(filter, pkt, pkt.l4, pkt.end) > 0) onSegment(tcb, segment);
       return;

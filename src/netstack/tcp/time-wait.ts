@@ -38,6 +38,7 @@ export class TimeWait implements PortHolder {
   tos = 0;
   ttl = 64;
   nicId = 0;
+  md5Key: Uint8Array | null = null;
   lastAckNs = NEVER;
   sharing: PortSharing = SHARING[0];
   endNs = 0;

@@ -23,10 +23,12 @@ import {
   URG,
 } from "../wire/tcp.ts";
 import {
+  MD5_DIGEST_AT,
   padOptions,
   writeAccEcnCounter,
   writeAccEcnHeader,
   writeFastOpen,
+  writeMd5,
   writeMss,
   writeSackHeader,
   writeSackPermitted,
@@ -40,12 +42,16 @@ import type { AccEcnState } from "./accecn-state.ts";
 import { ackSent } from "./ack-policy.ts";
 import type { TcpContext } from "./context.ts";
 import { ECN_MASK, ECT_0, sendEcnFlags, synEcnFlags } from "./ecn.ts";
+import { type Md5Keys, md5KeyOf, resetKey, sign } from "./md5-signature.ts";
 import { advertisedMss, currentRoute, sackBlockCount, sackBytes } from "./mss.ts";
 import { enterCwr } from "./prr.ts";
 import type { Segment } from "./segment.ts";
 import { segmentsOf } from "./sent-list.ts";
 import type { Tcb } from "./tcb.ts";
 import { openWindow, selectWindow } from "./window.ts";
+
+/** The signature is the first option. */
+const DIGEST_OFFSET = TCP_HEADER_BYTES + MD5_DIGEST_AT;
 
 /** The AccECN option, ECT(1)'s counter first. */
 function writeCounters(tcb: Tcb, b: Uint8Array, start: number, fields: number): number {
@@ -84,7 +90,7 @@ export function transmitBurst(
   mss: number,
 ): number {
   const route = tcb.route;
-  if (length <= mss || route === null || route.gsoBytesMax > mss) {
+  if (length <= mss || route === null || (route.gsoBytesMax > mss && md5KeyOf(tcb) === null)) {
     return transmit(tcb, seq, length, flags, mss);
   }
   // As a device cuts it: only the last segment carries PSH and FIN.
@@ -117,6 +123,8 @@ export function transmit(
   const b = pkt.bytes;
   const off = pkt.start;
   let at = off + TCP_HEADER_BYTES;
+  const key = md5KeyOf(tcb);
+  if (key !== null) at += writeMd5(b, at);
   if (tcb.tsOk) at += writeTimestamps(b, at, (ctx.nowMs + tcb.tsOffset) | 0, tcb.tsRecent);
   const blocks = sackBlockCount(tcb);
   const fields =
@@ -144,6 +152,7 @@ export function transmit(
   encodeTcp(b, off, tcb.ports, seq, tcb.rcv.nxt, at - off, allFlags, window, urgent);
   pkt.end = at;
   if (length > 0) attachPayload(tcb, pkt, seqDiff(seq, tcb.snd.base), length);
+  if (key !== null) sign(pkt, off + DIGEST_OFFSET, tcb.local, tcb.remote, key);
   if (length > mss) {
     pkt.gsoType = route.family === IPV4 ? GSO_TCPV4 : GSO_TCPV6;
     pkt.gsoSize = mss;
@@ -225,6 +234,8 @@ export function transmitSyn(tcb: Tcb, dataBytes = 0): void {
   const off = pkt.start;
   let at = off + TCP_HEADER_BYTES;
   tcb.rcv.advertisedMss = advertisedMss(route, tcb.options);
+  const key = md5KeyOf(tcb);
+  if (key !== null) at += writeMd5(b, at);
   if (!tcb.options.noOptions) at += writeMss(b, at, tcb.rcv.advertisedMss);
   const tsVal = (ctx.nowMs + tcb.tsOffset) | 0;
   if (tcb.tsOk && tcb.sackOk) at += writeSackPermittedTimestamps(b, at, tsVal, tcb.tsRecent);
@@ -246,6 +257,7 @@ export function transmitSyn(tcb: Tcb, dataBytes = 0): void {
   encodeTcp(b, off, tcb.ports, tcb.snd.iss, isAnswer ? tcb.rcv.nxt : 0, at - off, flags, window, 0);
   pkt.end = at;
   if (dataBytes > 0) attachPayload(tcb, pkt, 0, dataBytes);
+  if (key !== null) sign(pkt, off + DIGEST_OFFSET, tcb.local, tcb.remote, key);
   tcb.rcv.wup = tcb.rcv.nxt;
   tcb.segsOut++;
   // @rfc 9293 MUST-2 MUST-48 MUST-49
@@ -258,11 +270,19 @@ export function transmitReset(tcb: Tcb): void {
   transmit(tcb, ackSeq(tcb), 0, RST | ACK, tcb.snd.mss);
 }
 
-/** RFC 9293 3.10.7.1: the answer to a segment that belongs to no connection. Never answers a RST. */
-export function replyReset(ctx: TcpContext, seg: Segment): void {
+/**
+ * RFC 9293 3.10.7.1: the answer to a segment that belongs to no connection. Never answers a RST. `keys` of whom it came
+ * to, if to anybody: the answer is signed as the segment had to be.
+ */
+export function replyReset(ctx: TcpContext, seg: Segment, keys: Md5Keys | null = null): void {
   const pkt = seg.pkt as PacketBuffer;
   if ((seg.flags & RST) !== 0 || pkt.linkBroadcast) return;
   if (!isAnswerable(pkt.dst) || !isAnswerable(pkt.src)) return;
+  let key = keys?.find(pkt.src) ?? null;
+  if (key === null && seg.options.md5At !== 0) {
+    key = resetKey(ctx, seg);
+    if (key === null) return;
+  }
   const route = ctx.network.findRoute(pkt.dst, pkt.src, 0);
   if (typeof route === "number" || route.isBroadcast) return;
   const ports = (seg.dstPort << 16) | seg.srcPort;
@@ -270,18 +290,12 @@ export function replyReset(ctx: TcpContext, seg: Segment): void {
   const out = ctx.network.allocPacket();
   const off = out.start;
   const flags = hasAck ? RST : RST | ACK;
-  encodeTcp(
-    out.bytes,
-    off,
-    ports,
-    hasAck ? seg.ack : 0,
-    hasAck ? 0 : seg.end,
-    TCP_HEADER_BYTES,
-    flags,
-    0,
-    0,
-  );
-  out.end = off + TCP_HEADER_BYTES;
+  let at = off + TCP_HEADER_BYTES;
+  if (key !== null) at += writeMd5(out.bytes, at);
+  const seq = hasAck ? seg.ack : 0;
+  encodeTcp(out.bytes, off, ports, seq, hasAck ? 0 : seg.end, at - off, flags, 0, 0);
+  out.end = at;
+  if (key !== null) sign(out, off + DIGEST_OFFSET, pkt.dst, pkt.src, key);
   ctx.stats.OutRsts++;
   send(ctx, route, out, pseudoSum(pkt.dst, pkt.src, TCP_PROTOCOL, 0), null);
 }

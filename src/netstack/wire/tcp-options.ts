@@ -12,6 +12,7 @@ const KIND_WINDOW_SCALE = 3;
 const KIND_SACK_PERMITTED = 4;
 const KIND_SACK = 5;
 const KIND_TIMESTAMPS = 8;
+const KIND_MD5 = 19;
 const KIND_FAST_OPEN = 34;
 /** AccECN (RFC 9768 3.2.3): ECT(0)'s counter first, or ECT(1)'s. */
 export const ACCECN_0 = 172;
@@ -28,6 +29,10 @@ export const FAST_OPEN_COOKIE_MAX = 16;
 export const SACK_BLOCKS_MAX = 4;
 /** Length of the timestamps option with its two NOPs. */
 export const TIMESTAMPS_BYTES = 12;
+const MD5_OPTION_BYTES = 18;
+/** Length of the MD5 signature with its two NOPs, and where in that the digest lies. */
+export const MD5_SIGNATURE_BYTES = 20;
+export const MD5_DIGEST_AT = 4;
 /** NOP NOP kind length: the whole option area of an ordinary segment. */
 const TIMESTAMPS_WORD = 0x0101080a;
 
@@ -50,6 +55,8 @@ export class TcpOptions {
   accEcnKind = 0;
   accEcnFields = 0;
   readonly accEcn = new Int32Array(3);
+  /** RFC 2385: where the digest lies in the packet; 0: not signed. */
+  md5At = 0;
   readonly fastOpenCookie = new Uint8Array(FAST_OPEN_COOKIE_MAX);
 
   reset(): void {
@@ -72,6 +79,7 @@ export function parseTcpOptions(out: TcpOptions, b: Uint8Array, off: number, isS
   out.sackCount = 0;
   out.hasTimestamps = false;
   out.accEcnKind = 0;
+  out.md5At = 0;
   if (isSyn) out.reset();
   if (end - at === TIMESTAMPS_BYTES && i32(b, at) === TIMESTAMPS_WORD) {
     out.hasTimestamps = true;
@@ -128,6 +136,9 @@ function parseOption(
         out.sackStart[i] = i32(b, at + 2 + 8 * i);
         out.sackEnd[i] = i32(b, at + 6 + 8 * i);
       }
+      break;
+    case KIND_MD5:
+      if (length === MD5_OPTION_BYTES) out.md5At = at + 2;
       break;
     case KIND_FAST_OPEN:
       if (isSyn) parseFastOpen(out, b, at + 2, length - 2, false);
@@ -203,6 +214,13 @@ export function writeFastOpen(
   b[at + 1] = to - at;
   while ((to - at) % 4 !== 0) b[to++] = KIND_NOP;
   return to - at;
+}
+
+/** The MD5 signature with an empty digest, to be filled in when the segment is complete. */
+export function writeMd5(b: Uint8Array, at: number): number {
+  setU32(b, at, 0x01011312);
+  b.fill(0, at + MD5_DIGEST_AT, at + MD5_SIGNATURE_BYTES);
+  return MD5_SIGNATURE_BYTES;
 }
 
 // @rfc 9293 MUST-69

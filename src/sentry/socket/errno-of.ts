@@ -22,6 +22,7 @@ import {
   ENETUNREACH,
   ENOBUFS,
   ENODEV,
+  ENOENT,
   ENONET,
   ENOPROTOOPT,
   ENOTCONN,
@@ -63,6 +64,7 @@ TABLE[-NetErr.NoDevice] = ENODEV;
 TABLE[-NetErr.Protocol] = EPROTO;
 TABLE[-NetErr.AccessDenied] = EACCES;
 TABLE[-NetErr.HostIsolated] = ENONET;
+TABLE[-NetErr.NotFound] = ENOENT;
 
 /** The errno (positive) of a NetError; 0 of 0. */
 export function errnoOf(error: NetError | 0): number {

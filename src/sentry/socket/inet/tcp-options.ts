@@ -1,6 +1,7 @@
 // setsockopt and getsockopt at level SOL_TCP (tcp(7)).
 
-import { EINVAL, ENOENT, ENOPROTOOPT } from "../../../abi/errno.ts";
+import { EINVAL, ENOENT, ENOMEM, ENOPROTOOPT } from "../../../abi/errno.ts";
+import { AF_INET } from "../../../abi/socket.ts";
 import {
   TCP_CC_INFO,
   TCP_CLOSE,
@@ -16,6 +17,17 @@ import {
   TCP_LINGER2,
   TCP_LISTEN,
   TCP_MAXSEG,
+  TCP_MD5SIG,
+  TCP_MD5SIG_BYTES,
+  TCP_MD5SIG_EXT,
+  TCP_MD5SIG_FLAG_IFINDEX,
+  TCP_MD5SIG_FLAG_PREFIX,
+  TCP_MD5SIG_FLAGS,
+  TCP_MD5SIG_IFINDEX,
+  TCP_MD5SIG_KEY,
+  TCP_MD5SIG_KEYLEN,
+  TCP_MD5SIG_MAXKEYLEN,
+  TCP_MD5SIG_PREFIXLEN,
   TCP_NODELAY,
   TCP_NOTSENT_LOWAT,
   TCP_QUICKACK,
@@ -26,9 +38,24 @@ import {
   TCP_USER_TIMEOUT,
   TCP_WINDOW_CLAMP,
 } from "../../../abi/tcp.ts";
-import { byteString, i32Le, putByteString, setU32Le, setU64Le } from "../../../base/bytes.ts";
+import {
+  byteString,
+  i32Le,
+  putByteString,
+  setU32Le,
+  setU64Le,
+  u16Le,
+  u32Le,
+} from "../../../base/bytes.ts";
 import { MS, SECOND } from "../../../base/clock.ts";
-import { CONGESTION_CONTROLS, newTcpInfo } from "../../../netstack/index.ts";
+import {
+  CONGESTION_CONTROLS,
+  IPV4,
+  IPV6,
+  IpAddr,
+  NetErr,
+  newTcpInfo,
+} from "../../../netstack/index.ts";
 import type { Task } from "../../kernel/task.ts";
 import { resultOf } from "../errno-of.ts";
 import type { StreamSocket } from "./stream-socket.ts";
@@ -51,6 +78,7 @@ export function setTcpOption(
   length: number,
 ): number {
   if (name === TCP_CONGESTION) return setCongestion(s, value, length);
+  if (name === TCP_MD5SIG || name === TCP_MD5SIG_EXT) return setMd5(s, name, value, length);
   if (length < 4) return -EINVAL;
   const result = setInteger(s, name, i32Le(value, 0));
   if (result === 0) s.endpoint.optionsChanged();
@@ -66,6 +94,30 @@ function setCongestion(s: StreamSocket, value: Uint8Array, length: number): numb
   s.endpoint.options.congestion = control;
   s.endpoint.optionsChanged();
   return 0;
+}
+
+const peer = new IpAddr();
+
+/** tcp_v4_parse_md5_keys, tcp_v6_parse_md5_keys. Of the flags only TCP_MD5SIG_EXT knows; there are no VRFs to name. */
+function setMd5(s: StreamSocket, name: number, value: Uint8Array, length: number): number {
+  if (length < TCP_MD5SIG_BYTES) return -EINVAL;
+  const family = u16Le(value, 0);
+  if (family !== s.family) return -EINVAL;
+  if (family === AF_INET) peer.read(value, 4, IPV4);
+  else peer.read(value, 8, IPV6);
+  const flags = name === TCP_MD5SIG_EXT ? value[TCP_MD5SIG_FLAGS] : 0;
+  let prefixBits = peer.isV4 ? 32 : 128;
+  if ((flags & TCP_MD5SIG_FLAG_PREFIX) !== 0) {
+    if (value[TCP_MD5SIG_PREFIXLEN] > prefixBits) return -EINVAL;
+    prefixBits = value[TCP_MD5SIG_PREFIXLEN];
+  }
+  const ifindex = u32Le(value, TCP_MD5SIG_IFINDEX);
+  if ((flags & TCP_MD5SIG_FLAG_IFINDEX) !== 0 && ifindex !== 0) return -EINVAL;
+  const keyLength = u16Le(value, TCP_MD5SIG_KEYLEN);
+  if (keyLength > TCP_MD5SIG_MAXKEYLEN) return -EINVAL;
+  const key = value.slice(TCP_MD5SIG_KEY, TCP_MD5SIG_KEY + keyLength);
+  const result = s.endpoint.setMd5Key(peer, prefixBits, keyLength === 0 ? null : key);
+  return result === NetErr.NoBuffers ? -ENOMEM : resultOf(result);
 }
 
 function setInteger(s: StreamSocket, name: number, value: number): number {
@@ -127,7 +179,7 @@ function setInteger(s: StreamSocket, name: number, value: number): number {
       s.reportsInq = value === 1;
       return 0;
     default:
-      // TCP_REPAIR, MD5, FASTOPEN, ULP, SAVE_SYN...: not here.
+      // TCP_REPAIR, FASTOPEN, ULP, SAVE_SYN...: not here.
       return -ENOPROTOOPT;
   }
 }
