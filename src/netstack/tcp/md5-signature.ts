@@ -9,7 +9,7 @@ import { MD5_BYTES, Md5 } from "../../base/md5.ts";
 import { IPV4, IPV6, type IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
 import type { PacketBuffer } from "../stack/packet-buffer.ts";
-import { inPrefix, maskAddr } from "../stack/routes.ts";
+import { inPrefix, maskAddr } from "../stack/prefix.ts";
 import {
   TCP_CHECKSUM_OFFSET,
   TCP_HEADER_BYTES,
