@@ -79,6 +79,18 @@ describeWith(["ip", "python3"], "routing inside", () => {
     ]);
   });
 
+  it("forwards when root says so", async () => {
+    const r = await sh(`
+      cd /proc/sys/net
+      cat ipv4/ip_forward ipv6/conf/all/forwarding; grep ^Ip: ../../net/snmp | tail -1 | cut -d" " -f2
+      echo 1 > ipv4/ip_forward; echo 1 > ipv6/conf/all/forwarding
+      cat ipv4/conf/all/forwarding ipv6/conf/all/forwarding
+      grep ^Ip: ../../net/snmp | tail -1 | cut -d" " -f2
+      echo 0 > ipv4/ip_forward; cat ipv4/ip_forward`);
+    expect(r.stderr).toBe("");
+    expect(r.stdout.replace(/\n/g, " ")).toBe("0 0 2 1 1 1 0 ");
+  });
+
   it("refuses as the route or the rule says", async () => {
     const r = await sh(
       `

@@ -12,12 +12,12 @@ import {
   type LinkEndpoint,
   PacketBuffer,
   pseudoSum,
+  Segmenter,
   sum16,
 } from "../netstack/index.ts";
 import { CaptureLink } from "./capture/capture-link.ts";
 import { type PcapFormat, PcapWriter } from "./capture/pcap-writer.ts";
 import { FrameStream, writeStreamHeader } from "./frame-stream.ts";
-import { Segmenter } from "./segment.ts";
 import { Switch } from "./switch.ts";
 import { readVirtioNet, VNET_HEADER, writeVirtioNet } from "./virtio-net.ts";
 

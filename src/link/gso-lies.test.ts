@@ -8,9 +8,8 @@ import { setU16Le } from "../base/bytes.ts";
 import { ManualClock } from "../base/clock.ts";
 import { DEFAULT_LIMITS } from "../base/limits.ts";
 import { SeededRng } from "../base/rng.ts";
-import { completeChecksum, IpAddr, PacketBuffer, Stack } from "../netstack/index.ts";
+import { completeChecksum, IpAddr, PacketBuffer, Segmenter, Stack } from "../netstack/index.ts";
 import { MemoryPair } from "./memory-pair.ts";
-import { Segmenter } from "./segment.ts";
 import { readVirtioNet, VNET_HEADER } from "./virtio-net.ts";
 
 const A = IpAddr.v4(10, 0, 0, 1);

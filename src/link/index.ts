@@ -1,5 +1,6 @@
 // The door of src/link: links that need no host. Those over a descriptor stand in link/host.
 
+export { FrameLayout, Segmenter } from "../netstack/index.ts";
 export { type ByteSink, SinkBuffer } from "./capture/byte-sink.ts";
 export { type ByteSource, sourceOf } from "./capture/byte-window.ts";
 export { CaptureLink, type FrameCauses, type FrameWriter } from "./capture/capture-link.ts";
@@ -27,13 +28,11 @@ export {
 } from "./capture/pcap-writer.ts";
 export type { CaptureInterface, CaptureNote } from "./capture/pcapng-section.ts";
 export { PcapngWriter } from "./capture/pcapng-writer.ts";
-export { FrameLayout } from "./frame-layout.ts";
 export { FrameStream, STREAM_HEADER, writeStreamHeader } from "./frame-stream.ts";
 export { type Conditions, PERFECT, parseConditions } from "./impair/conditions.ts";
 export { ImpairedLink, type ImpairedLinkConfig } from "./impair/impaired-link.ts";
 export { Impairment, type ImpairmentCounters } from "./impair/impairment.ts";
 export { MemoryLink, type MemoryLinkConfig, MemoryPair } from "./memory-pair.ts";
-export { Segmenter } from "./segment.ts";
 export { SoftwareOffload } from "./software-offload.ts";
 export { Switch } from "./switch.ts";
 export { FRAME_MAX, readVirtioNet, VNET_HEADER, writeVirtioNet } from "./virtio-net.ts";

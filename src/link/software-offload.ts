@@ -1,8 +1,12 @@
 // A link that takes partial checksums and 64 KiB segments over one that does not: the work is done here,
 // once per packet instead of once per segment in TCP.
 
-import type { LinkEndpoint, LinkSink, PacketBuffer } from "../netstack/index.ts";
-import { Segmenter } from "./segment.ts";
+import {
+  type LinkEndpoint,
+  type LinkSink,
+  type PacketBuffer,
+  Segmenter,
+} from "../netstack/index.ts";
 
 const GSO_BYTES = 65_535;
 

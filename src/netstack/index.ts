@@ -34,6 +34,7 @@ export { PROBE_TIMES, PROBE_TIMES_NEAR, type ProbeTimes } from "./stack/address-
 export { completeChecksum } from "./stack/checksum-partial.ts";
 export { Counters } from "./stack/counters.ts";
 export { type ErrorEntry, ErrorOrigin, TimestampKind } from "./stack/error-queue.ts";
+export { FrameLayout, PROTO_TCP, PROTO_UDP } from "./stack/frame-layout.ts";
 export type { Ipv6Config } from "./stack/ipv6-interface.ts";
 export type { LinkEndpoint, LinkSink } from "./stack/link-endpoint.ts";
 export { type NeighborEntry, NeighborState } from "./stack/neighbors.ts";
@@ -57,6 +58,7 @@ export {
   TABLE_MAIN,
 } from "./stack/routes.ts";
 export { isSame as isSameRule, Rule, RuleAction, type RuleTable } from "./stack/rules.ts";
+export { Segmenter } from "./stack/segmenter.ts";
 export { type AddressConfig, type AttachConfig, Stack, type StackConfig } from "./stack/stack.ts";
 export type { Route } from "./stack/transport.ts";
 export { CONGESTION_CONTROLS } from "./tcp/congestion/congestion.ts";

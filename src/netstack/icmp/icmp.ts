@@ -307,6 +307,7 @@ export class IcmpProtocol implements TransportProtocol {
     stack.counters.icmpOutMsgs++;
     if (type === ICMP_UNREACHABLE) stack.counters.icmpOutDestUnreachs++;
     else if (type === ICMP_TIME_EXCEEDED) stack.counters.icmpOutTimeExcds++;
+    else if (type === ICMP_REDIRECT) stack.counters.icmpOutRedirects++;
     else stack.counters.icmpOutParmProbs++;
     stack.sendPacket(route, error, false);
   }

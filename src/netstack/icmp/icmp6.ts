@@ -272,6 +272,7 @@ export class Icmp6Protocol implements TransportProtocol {
     counters.icmp6OutErrors++;
     if (type === ICMP6_UNREACHABLE) counters.icmp6OutDestUnreachs++;
     else if (type === ICMP6_TIME_EXCEEDED) counters.icmp6OutTimeExcds++;
+    else if (type === ICMP6_PACKET_TOO_BIG) counters.icmp6OutPktTooBigs++;
     else counters.icmp6OutParmProblems++;
     stack.sendPacket(route, error, false);
   }

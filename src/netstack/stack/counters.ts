@@ -7,6 +7,8 @@ export class Counters {
   ipInDelivers = 0;
   ipInHdrErrors = 0;
   ipInAddrErrors = 0;
+  ipForwDatagrams = 0;
+  ipInNoRoutes = 0;
   ipInUnknownProtos = 0;
   ipInDiscards = 0;
   ipInTruncatedPkts = 0;
@@ -30,6 +32,9 @@ export class Counters {
   ip6InDelivers = 0;
   ip6InHdrErrors = 0;
   ip6InAddrErrors = 0;
+  ip6OutForwDatagrams = 0;
+  ip6InNoRoutes = 0;
+  ip6InTooBigErrors = 0;
   ip6InUnknownProtos = 0;
   ip6InDiscards = 0;
   ip6InTruncatedPkts = 0;
@@ -64,6 +69,7 @@ export class Counters {
   icmpOutDestUnreachs = 0;
   icmpOutTimeExcds = 0;
   icmpOutParmProbs = 0;
+  icmpOutRedirects = 0;
   icmpOutEchos = 0;
   icmpOutEchoReps = 0;
 
@@ -89,6 +95,7 @@ export class Counters {
   icmp6OutPktTooBigs = 0;
   icmp6OutTimeExcds = 0;
   icmp6OutParmProblems = 0;
+  icmp6OutRedirects = 0;
   icmp6OutEchos = 0;
   icmp6OutEchoReplies = 0;
   icmp6OutRouterSolicits = 0;
@@ -133,6 +140,10 @@ export class Counters {
   dropIpMartianDestination = 0;
   /** Not one of our addresses, and we do not forward. */
   dropIpNotLocal = 0;
+  /** Not to be forwarded: by its addresses or how it came, by its TTL, for want of a route. */
+  dropForwardScope = 0;
+  dropForwardTtl = 0;
+  dropForwardNoRoute = 0;
   dropIpUnknownProtocol = 0;
   dropFragmentBad = 0;
   dropFragmentOverlap = 0;

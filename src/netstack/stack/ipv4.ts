@@ -1,5 +1,5 @@
 // IPv4 in and out (RFC 791, 1122 3.2, 6864). Checks what arrives, decides whether it is ours, reassembles,
-// hands to the protocols; writes headers, fragments, picks IDs. Forwards nothing.
+// hands to the protocols or on (forwarding.ts); writes headers, fragments, picks IDs.
 
 import { MS } from "../../base/clock.ts";
 import { KeyedHash } from "../../base/half-siphash.ts";
@@ -162,6 +162,11 @@ export class Ipv4 {
       return false;
     }
     if (fromSelf || this.#stack.isLocalAddress(dst) || nic.promiscuous) return true;
+    if (this.#stack.forwarding.v4) {
+      const hasOptions = pkt.l4 - pkt.l3 > IPV4_HEADER;
+      if (!hasOptions || this.#optionsOk(pkt)) this.#stack.forwarding.input(nic, pkt);
+      return false;
+    }
     counters.ipInAddrErrors++;
     counters.dropIpNotLocal++;
     return false;

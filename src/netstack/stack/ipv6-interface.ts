@@ -11,7 +11,7 @@ import { PROTO_ICMPV6 } from "../wire/ipv4.ts";
 import { IPV6_HEADER, NEXT_HOP_BY_HOP, writeIpv6 } from "../wire/ipv6.ts";
 import { InterfaceIds } from "./interface-ids.ts";
 import { Mld } from "./mld.ts";
-import { isLinkLocal, solicitedNode } from "./multicast-groups.ts";
+import { ALL_ROUTERS, isLinkLocal, solicitedNode } from "./multicast-groups.ts";
 import { Ndp } from "./ndp.ts";
 import { type Nic, NicAddress } from "./nic.ts";
 import type { PacketBuffer } from "./packet-buffer.ts";
@@ -114,6 +114,7 @@ export class Ipv6Interface {
   /** Gives itself a link-local address; what else there is follows. */
   start(): void {
     this.stack.addMulticastRoute(this.nic);
+    if (this.stack.forwarding.v6) this.nic.joinGroup(ALL_ROUTERS);
     this.assignGenerated(LINK_LOCAL_PREFIX, 64, FOREVER);
   }
 

@@ -1,5 +1,5 @@
 // IPv6 in and out (RFC 8200). Checks what arrives, walks its extension headers (ipv6-extensions.ts),
-// reassembles, hands to the protocols; writes headers and fragments. Forwards nothing. Packets without
+// reassembles, hands to the protocols; writes headers and fragments. What is for others goes to forwarding.ts. Packets without
 // extension headers, nearly all, take no detour.
 
 import { NetErr, type NetError } from "../net-error.ts";
@@ -150,6 +150,10 @@ export class Ipv6 {
     if (fromSelf || nic.hasAddress(dst) || nic.promiscuous) return true;
     // Another interface's address will do, but not one that means something on that link only.
     if (!isLinkLocal(dst) && this.#stack.isLocalAddress(dst)) return true;
+    if (this.#stack.forwarding.v6) {
+      this.#stack.forwarding.input(nic, pkt);
+      return false;
+    }
     counters.ip6InAddrErrors++;
     counters.dropIpNotLocal++;
     return false;

@@ -5,14 +5,18 @@
 
 import { setU32 } from "../../base/bytes.ts";
 import { IPV6, IpAddr } from "../ip-addr.ts";
+import { NetErr } from "../net-error.ts";
 import { copyMac, isGroupMac } from "../wire/ethernet.ts";
 import {
+  finishIcmp6,
   NDP_NEIGHBOR_ADVERT,
   NDP_NEIGHBOR_SOLICIT,
   NDP_REDIRECT,
   NDP_ROUTER_ADVERT,
   NDP_ROUTER_SOLICIT,
 } from "../wire/icmpv6.ts";
+import { PROTO_ICMPV6 } from "../wire/ipv4.ts";
+import { IPV6_HEADER, IPV6_MIN_MTU } from "../wire/ipv6.ts";
 import {
   checkNdpOptions,
   findNdpOption,
@@ -23,6 +27,7 @@ import {
   NDP_TARGET,
   NS_BYTES,
   OPTION_NONCE,
+  OPTION_REDIRECTED,
   OPTION_SOURCE_LINK,
   OPTION_TARGET_LINK,
   RA_BYTES,
@@ -34,6 +39,8 @@ import { ALL_NODES, isLinkLocal, solicitedNode } from "./multicast-groups.ts";
 import type { NeighborEntry } from "./neighbors.ts";
 import type { PacketBuffer } from "./packet-buffer.ts";
 
+/** RFC 4861 3.1: what came over a router has less. */
+const NDP_HOP_LIMIT = 255;
 const UNSPECIFIED = new IpAddr();
 const LINK_OPTION_BYTES = 8;
 /** Length and type, then six bytes. */
@@ -56,7 +63,7 @@ export class Ndp {
     const stack = this.#if.stack;
     const fixed = fixedBytes(type);
     const ok =
-      pkt.ttl === 255 &&
+      pkt.ttl === NDP_HOP_LIMIT &&
       pkt.bytes[pkt.l4 + 1] === 0 &&
       !stack.ipv6.fromFragments &&
       pkt.end - pkt.l4 >= fixed &&
@@ -81,7 +88,7 @@ export class Ndp {
         counters.icmp6InRedirects++;
         return this.#onRedirect(pkt, options);
       default:
-        // We are nobody's router.
+        // We advertise nothing, also as a router.
         counters.icmp6InRouterSolicits++;
         return true;
     }
@@ -168,7 +175,8 @@ export class Ndp {
   #onRouterAdvert(pkt: PacketBuffer, options: number): boolean {
     const iface = this.#if;
     if (!isLinkLocal(pkt.src)) return false;
-    if (!iface.acceptsAdvertisements) return true;
+    // accept_ra 1: not by a router.
+    if (!iface.acceptsAdvertisements || iface.stack.forwarding.v6) return true;
     const mac = this.#mac6(pkt, options, OPTION_SOURCE_LINK);
     iface.routers.onAdvertisement(pkt, options);
     if (mac >= 0) iface.nic.neighbors6.heardFrom(pkt.src, pkt.bytes, mac, true);
@@ -184,7 +192,8 @@ export class Ndp {
     const dst = this.#destination.read(pkt.bytes, pkt.l4 + NDP_DESTINATION, IPV6);
     const onLink = target.equals(dst);
     if (!isLinkLocal(pkt.src) || dst.isMulticast || !(onLink || isLinkLocal(target))) return false;
-    if (!iface.acceptsAdvertisements || iface.stack.isLocalAddress(target)) return true;
+    if (!iface.acceptsAdvertisements || iface.stack.forwarding.v6) return true;
+    if (iface.stack.isLocalAddress(target)) return true;
     const mac = this.#mac6(pkt, options, OPTION_TARGET_LINK);
     const followed = iface.routers.redirects.follow(
       iface.nic.id,
@@ -231,10 +240,39 @@ export class Ndp {
 
   // @rfc 4861 7.2.4
   #advertise(target: IpAddr, dst: IpAddr, mac: Uint8Array | null, flags: number): void {
-    const pkt = this.#message(NDP_NEIGHBOR_ADVERT, flags, target);
+    const role = this.#if.stack.forwarding.v6 ? NA_ROUTER : 0;
+    const pkt = this.#message(NDP_NEIGHBOR_ADVERT, flags | role, target);
     this.#linkOption(pkt, OPTION_TARGET_LINK);
     this.#if.stack.counters.icmp6OutNeighborAdvertisements++;
     this.#if.sendNdp(pkt, target, dst, mac);
+  }
+
+  /** RFC 4861 8.2: tells the sender of a packet (at pkt.l3) who is nearer to its destination: ndisc_send_redirect. */
+  sendRedirect(pkt: PacketBuffer, target: IpAddr): void {
+    const { nic, stack, linkLocal } = this.#if;
+    const route =
+      linkLocal === null ? NetErr.NoDevice : stack.findRoute(linkLocal, pkt.src, nic.id);
+    if (typeof route === "number") return;
+    const message = this.#message(NDP_REDIRECT, 0, target);
+    const b = message.bytes;
+    pkt.dst.write(b, message.start + NDP_DESTINATION, IPV6);
+    message.end = message.start + REDIRECT_BYTES;
+    const entry = nic.neighbors6.find(target);
+    if (entry?.hasMac) this.#linkOption(message, OPTION_TARGET_LINK, entry.mac);
+    const room = IPV6_MIN_MTU - IPV6_HEADER - (message.end - message.start) - 8;
+    const quoted = Math.min(pkt.end - pkt.l3, room) & ~7;
+    b.fill(0, message.end, message.end + 8);
+    b[message.end] = OPTION_REDIRECTED;
+    b[message.end + 1] = 1 + (quoted >>> 3);
+    b.set(pkt.bytes.subarray(pkt.l3, pkt.l3 + quoted), message.end + 8);
+    message.end += 8 + quoted;
+    stack.counters.icmp6OutRedirects++;
+    stack.counters.icmp6OutMsgs++;
+    finishIcmp6(b, message.start, message.end - message.start, route.src, pkt.src);
+    message.l4 = message.start;
+    message.protocol = PROTO_ICMPV6;
+    message.ttl = NDP_HOP_LIMIT;
+    stack.sendPacket(route, message, false);
   }
 
   #message(type: number, flags: number, target: IpAddr): PacketBuffer {
@@ -246,10 +284,10 @@ export class Ndp {
     return pkt;
   }
 
-  #linkOption(pkt: PacketBuffer, type: number): void {
+  #linkOption(pkt: PacketBuffer, type: number, mac: Uint8Array = this.#if.nic.mac): void {
     pkt.bytes[pkt.end] = type;
     pkt.bytes[pkt.end + 1] = 1;
-    copyMac(pkt.bytes, pkt.end + 2, this.#if.nic.mac, 0);
+    copyMac(pkt.bytes, pkt.end + 2, mac, 0);
     pkt.end += LINK_OPTION_BYTES;
   }
 }

@@ -19,6 +19,8 @@ import {
   multicastMacV6,
   writeEthernet,
 } from "../wire/ethernet.ts";
+import { ICMP_UNREACHABLE, UNREACHABLE_HOST } from "../wire/icmp.ts";
+import { ICMP6_UNREACHABLE, UNREACHABLE6_ADDRESS } from "../wire/icmpv6.ts";
 import { ArpProtocol } from "./arp.ts";
 import { completeChecksum } from "./checksum-partial.ts";
 import { Igmp } from "./igmp.ts";
@@ -29,6 +31,7 @@ import { type NeighborEntry, type NeighborResolver, NeighborTable } from "./neig
 import { GSO_NONE, type PacketBuffer } from "./packet-buffer.ts";
 import type { Path } from "./path.ts";
 import { inPrefix, maskAddr } from "./prefix.ts";
+import { Segmenter } from "./segmenter.ts";
 import { selectSource } from "./source-address.ts";
 import type { Stack } from "./stack.ts";
 
@@ -112,6 +115,7 @@ export class Nic implements LinkSink, NeighborResolver {
   readonly groups = new Map<number, number>();
   readonly groups6: { readonly group: IpAddr; count: number }[] = [];
   readonly #groupMac = new Uint8Array(6);
+  #segmenter: Segmenter | null = null;
 
   constructor(
     stack: Stack,
@@ -326,12 +330,19 @@ export class Nic implements LinkSink, NeighborResolver {
       this.counters.txBytes += pkt.length;
       if (pkt.observer !== null) pkt.observer.onTransmit(pkt);
       if (this.stack.taps.count > 0) this.stack.taps.outgoing(this, pkt);
-      if (!link.send(pkt)) {
+      // Only what is passed on may be more than this link cuts up itself.
+      const isWhole = pkt.gsoType === GSO_NONE || pkt.length - ETH_HEADER <= link.gsoBytesMax;
+      if (!(isWhole ? link.send(pkt) : this.#sendSegments(link, pkt))) {
         this.counters.txDropped++;
         this.stack.counters.dropLinkFull++;
       }
     }
     this.stack.freePacket(pkt);
+  }
+
+  #sendSegments(link: LinkEndpoint, pkt: PacketBuffer): boolean {
+    this.#segmenter ??= new Segmenter();
+    return this.#segmenter.each(pkt, (piece) => link.send(piece));
   }
 
   sendProbe(entry: NeighborEntry, unicast: boolean): void {
@@ -342,7 +353,13 @@ export class Nic implements LinkSink, NeighborResolver {
     this.transmit(pkt, entry.mac, entry.addr.isV4 ? ETHERTYPE_IPV4 : ETHERTYPE_IPV6);
   }
   resolutionFailed(pkt: PacketBuffer): void {
-    if (pkt.bytes[pkt.l3] >>> 4 === 6) this.stack.icmp6.localUnreachable(pkt);
+    const { stack } = this;
+    const isV6 = pkt.bytes[pkt.l3] >>> 4 === 6;
+    // Another's packet, that was on its way through.
+    if ((isV6 ? stack.forwarding.v6 : stack.forwarding.v4) && !stack.isLocalAddress(pkt.src)) {
+      if (isV6) stack.icmp6.sendError(pkt, ICMP6_UNREACHABLE, UNREACHABLE6_ADDRESS, 0);
+      else stack.icmp.sendError(pkt, ICMP_UNREACHABLE, UNREACHABLE_HOST, 0);
+    } else if (isV6) this.stack.icmp6.localUnreachable(pkt);
     else this.stack.icmp.localUnreachable(pkt);
     this.stack.freePacket(pkt);
   }

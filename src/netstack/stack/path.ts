@@ -101,10 +101,15 @@ export class Path implements Route {
     return this.#mtu;
   }
 
+  /** Of the route and its interface, whatever ICMP said: what a router goes by (ip_forward_use_pmtu 0). */
+  get linkMtu(): number {
+    const mtu = Math.min(this.family === 4 ? this.nic.mtu : this.nic.mtu6, IP_MAX);
+    return this.#routeMtu > 0 ? Math.min(mtu, this.#routeMtu) : mtu;
+  }
+
   #readMtu(): void {
     this.#pmtuGeneration = this.#pmtu.generation;
-    let mtu = Math.min(this.family === 4 ? this.nic.mtu : this.nic.mtu6, IP_MAX);
-    if (this.#routeMtu > 0) mtu = Math.min(mtu, this.#routeMtu);
+    const mtu = this.linkMtu;
     const learned = this.isLoopback ? null : this.#pmtu.find(this.dst);
     this.#mtuLocked = learned?.locked ?? false;
     this.#mtu = learned === null ? mtu : Math.min(mtu, learned.mtu);

@@ -29,6 +29,7 @@ import { EXCEEDED_REASSEMBLY, ICMP_TIME_EXCEEDED } from "../wire/icmp.ts";
 import { EXCEEDED6_REASSEMBLY, ICMP6_TIME_EXCEEDED } from "../wire/icmpv6.ts";
 import { IPV6_MIN_MTU } from "../wire/ipv6.ts";
 import { Counters } from "./counters.ts";
+import { Forwarding } from "./forwarding.ts";
 import { Ipv4Reassembler } from "./fragments-ipv4.ts";
 import { Ipv6Reassembler } from "./fragments-ipv6.ts";
 import { Ipv4 } from "./ipv4.ts";
@@ -95,6 +96,7 @@ export class Stack implements NetworkLayer {
   readonly protocols: (TransportProtocol | null)[] = new Array(256).fill(null);
   readonly ipv4: Ipv4;
   readonly ipv6: Ipv6;
+  readonly forwarding: Forwarding;
   readonly icmp: IcmpProtocol;
   readonly icmp6: Icmp6Protocol;
   readonly udp: UdpProtocol;
@@ -132,6 +134,7 @@ export class Stack implements NetworkLayer {
     this.#queue = new LoopbackQueue(counters);
     this.ipv4 = new Ipv4(this);
     this.ipv6 = new Ipv6(this);
+    this.forwarding = new Forwarding(this);
     this.raw = new RawProtocol(this);
     this.taps = new PacketTaps(this);
     this.icmp = new IcmpProtocol(this);

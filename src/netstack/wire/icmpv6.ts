@@ -27,6 +27,7 @@ export const MLD_REPORT_V2 = 143;
 
 export const UNREACHABLE6_NO_ROUTE = 0;
 export const UNREACHABLE6_ADMIN = 1;
+export const UNREACHABLE6_SCOPE = 2;
 export const UNREACHABLE6_ADDRESS = 3;
 export const UNREACHABLE6_PORT = 4;
 export const PROBLEM6_HEADER = 0;
@@ -34,6 +35,7 @@ export const PROBLEM6_NEXT_HEADER = 1;
 export const PROBLEM6_OPTION = 2;
 /** RFC 7112: the first fragment does not hold the whole header chain. */
 export const PROBLEM6_FIRST_FRAGMENT = 3;
+export const EXCEEDED6_HOP_LIMIT = 0;
 export const EXCEEDED6_REASSEMBLY = 1;
 
 /** Below 128 are errors: nothing may answer them with an error. */

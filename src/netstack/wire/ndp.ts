@@ -22,6 +22,7 @@ export const NA_OVERRIDE = 0x20;
 export const OPTION_SOURCE_LINK = 1;
 export const OPTION_TARGET_LINK = 2;
 export const OPTION_PREFIX = 3;
+export const OPTION_REDIRECTED = 4;
 export const OPTION_MTU = 5;
 /** RFC 3971 5.3.2, as RFC 7527 uses it. */
 export const OPTION_NONCE = 14;

@@ -60,6 +60,7 @@ function netSource(kernel: Kernel): NetSource {
     sockets: () => socketTableOf(kernel).sockets,
     ipCounters: () => ({ ...stack.counters }),
     tcpCounters: () => ({ ...stack.tcp.stats }),
+    isForwarding: () => stack.forwarding.v4,
   };
 }
 

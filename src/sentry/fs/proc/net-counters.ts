@@ -26,7 +26,6 @@ const IP_EXT =
   "InNoRoutes InTruncatedPkts InMcastPkts OutMcastPkts InBcastPkts OutBcastPkts InOctets OutOctets InMcastOctets OutMcastOctets InBcastOctets OutBcastOctets InCsumErrors InNoECTPkts InECT1Pkts InECT0Pkts InCEPkts ReasmOverlaps";
 
 const FIXED: Readonly<Record<string, number>> = {
-  Forwarding: 2,
   DefaultTTL: 64,
   RtoAlgorithm: 1,
   RtoMin: 200,
@@ -50,7 +49,7 @@ export function counterTable(net: NetSource, which: "snmp" | "netstat"): ByteStr
     return group("TcpExt", TCP_EXT, tcp, "") + group("IpExt", IP_EXT, ip, "ip");
   }
   return (
-    group("Ip", IP, ip, "ip") +
+    group("Ip", IP, { ...ip, ipForwarding: net.isForwarding() ? 1 : 2 }, "ip") +
     group("Icmp", ICMP, ip, "icmp") +
     group("Tcp", TCP, tcp, "") +
     group("Udp", UDP, ip, "udp") +

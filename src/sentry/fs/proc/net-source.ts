@@ -17,6 +17,8 @@ export interface NetSource {
   ipCounters(): NetCounters;
   /** TCP (netstack TcpStats: ActiveOpens...). */
   tcpCounters(): NetCounters;
+  /** IPv4. */
+  isForwarding(): boolean;
 }
 
 export function netSourceOf(kernel: Kernel): NetSource {
@@ -27,5 +29,6 @@ export function netSourceOf(kernel: Kernel): NetSource {
     sockets: () => socketTableOf(kernel).sockets,
     ipCounters: () => kernel.stack.counters,
     tcpCounters: () => kernel.stack.tcp.stats,
+    isForwarding: () => kernel.stack.forwarding.v4,
   };
 }

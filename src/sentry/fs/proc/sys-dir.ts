@@ -13,6 +13,7 @@ import { TextFile } from "../pseudo/pseudo-file.ts";
 import type { PseudoFileSystem } from "../pseudo/pseudo-inode.ts";
 import { tcpSysctls } from "./sys-tcp.ts";
 
+const CAP_NET_ADMIN = 12;
 const CAP_SYS_ADMIN = 21;
 
 /** "8-4-4-4-12" of 16 random bytes, version 4 (RFC 9562). */
@@ -186,6 +187,29 @@ function fileValues(tree: SysctlTree, kernel: Kernel): void {
   tree.value("user/max_user_namespaces", 0);
 }
 
+/** One switch for each family: an interface has none of its own. */
+function forwardingValues(tree: SysctlTree, kernel: Kernel): void {
+  const file = (path: string, family: 4 | 6): void => {
+    const isOn = (): boolean => {
+      const { forwarding } = kernel.stack;
+      return family === 4 ? forwarding.v4 : forwarding.v6;
+    };
+    tree.custom(
+      path,
+      () => String(Number(isOn())),
+      (t, text) => {
+        if (!/^\s*-?[0-9]+\s*$/.test(text)) return -EINVAL;
+        if (!t.creds.hasCapability(CAP_NET_ADMIN)) return -EPERM;
+        kernel.stack.forwarding.enable(family, Number(text) !== 0);
+        return text.length;
+      },
+    );
+  };
+  file("net/ipv4/ip_forward", 4);
+  file("net/ipv4/conf/all/forwarding", 4);
+  file("net/ipv6/conf/all/forwarding", 6);
+}
+
 function networkValues(tree: SysctlTree, kernel: Kernel): void {
   const { limits } = kernel;
   const buffer = limits.socketBufferBytesMax;
@@ -199,7 +223,7 @@ function networkValues(tree: SysctlTree, kernel: Kernel): void {
   tree.value("net/core/default_qdisc", "noqueue");
   tree.value("net/ipv4/ip_local_port_range", "32768\t60999");
   tree.value("net/ipv4/ip_local_reserved_ports", "");
-  tree.value("net/ipv4/ip_forward", 0);
+  forwardingValues(tree, kernel);
   tree.value("net/ipv4/ip_default_ttl", 64);
   tree.value("net/ipv4/ip_nonlocal_bind", 0);
   tree.value("net/ipv4/ip_unprivileged_port_start", 1024);
@@ -208,7 +232,6 @@ function networkValues(tree: SysctlTree, kernel: Kernel): void {
   tcpSysctls(tree, () => kernel.stack.tcp.settings, kernel.limits);
   tree.value("net/ipv6/conf/all/disable_ipv6", 0);
   tree.value("net/ipv6/conf/default/disable_ipv6", 0);
-  tree.value("net/ipv6/conf/all/forwarding", 0);
   tree.value("net/ipv6/bindv6only", 0);
   tree.value("net/unix/max_dgram_qlen", 512);
 }

@@ -1,7 +1,7 @@
 // Where the headers of a finished frame are: for whoever works on frames without the stack (segmentation,
 // captures, impairment). Looks at the bytes only and believes none of them.
 
-import { u16 } from "../base/bytes.ts";
+import { u16 } from "../../base/bytes.ts";
 
 export const ETH_BYTES = 14;
 export const PROTO_TCP = 6;

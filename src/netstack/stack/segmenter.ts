@@ -1,17 +1,12 @@
 // Segmentation in software: a packet that stands for many (PacketBuffer.gso*) into those many, each with
 // its own header, sequence number and checksums. What a NIC with TSO does.
 
-import { setU16, setU32, u16, u32 } from "../base/bytes.ts";
-import {
-  completeChecksum,
-  copyPacket,
-  GSO_NONE,
-  GSO_UDP_L4,
-  gather,
-  PacketBuffer,
-  sum16,
-} from "../netstack/index.ts";
+import { setU16, setU32, u16, u32 } from "../../base/bytes.ts";
+import { sum16 } from "../wire/checksum.ts";
+import { completeChecksum } from "./checksum-partial.ts";
 import { FrameLayout, PROTO_TCP } from "./frame-layout.ts";
+import { GSO_NONE, GSO_UDP_L4, PacketBuffer } from "./packet-buffer.ts";
+import { copyPacket, gather } from "./packet-pool.ts";
 
 const TCP_FLAGS = 13;
 const FIN_PSH = 0x09;
