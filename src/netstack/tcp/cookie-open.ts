@@ -15,7 +15,7 @@ import {
   writeWindowScale,
 } from "../wire/tcp-options.ts";
 import type { TcpContext } from "./context.ts";
-import { acceptSyn, install, newTcb } from "./handshake.ts";
+import { acceptSyn, install, newPassiveTcb } from "./handshake.ts";
 import type { Listener } from "./listener.ts";
 import { sign } from "./md5-signature.ts";
 import { advertisedMss } from "./mss.ts";
@@ -141,10 +141,7 @@ function open(
     listener.options.mark,
   );
   if (typeof route === "number") return;
-  const tcb = newTcb(ctx, listener.options, route);
-  tcb.local.set(pkt.dst);
-  tcb.remote.set(pkt.src);
-  tcb.ports = (seg.dstPort << 16) | seg.srcPort;
+  const tcb = newPassiveTcb(ctx, listener.options, route, seg);
   install(tcb, cookie);
   const { seq } = seg;
   seg.seq = seqAdd(seq, -1);

@@ -15,7 +15,7 @@ import type { BbrInfo } from "./congestion/bbr.ts";
 import { makeCongestionControl } from "./congestion/congestion.ts";
 import type { TcpContext } from "./context.ts";
 import { isClientEnabled, isEarlyChild, maySendSynData, prepareClient } from "./fastopen.ts";
-import { installActive, newTcb, startActive } from "./handshake.ts";
+import { installActive, keptAddr, newTcb, startActive } from "./handshake.ts";
 import { emptyInfo, fillInfo } from "./info.ts";
 import { Listener } from "./listener.ts";
 import { Md5Keys } from "./md5-signature.ts";
@@ -48,17 +48,16 @@ import { abortTcb, armKeepalive } from "./transitions.ts";
 /** SOCK_MIN_RCVBUF / 2. */
 const WINDOW_CLAMP_MIN = 1_152;
 
-function addressAny(family: Family): IpAddr {
-  const any = new IpAddr();
-  return family === IPV4 ? any.setV4(0) : any;
-}
+const ANY_V4 = IpAddr.v4(0, 0, 0, 0);
+const ANY_V6 = new IpAddr();
+const addressAny = (family: Family): IpAddr => (family === IPV4 ? ANY_V4 : ANY_V6);
 
 export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
   readonly family: Family;
   readonly options: TcpEndpointOptions;
-  /** Shared with the Tcb: they change only while there is none, or a closed one. */
-  readonly localAddr: IpAddr;
-  readonly remoteAddr: IpAddr;
+  /** Shared with routes and Tcbs: another address is another object. */
+  localAddr: IpAddr;
+  remoteAddr: IpAddr;
   localPort = 0;
   remotePort = 0;
   nextOnPort: PortOwner | null = null;
@@ -189,7 +188,7 @@ export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
       addr.isUnspecified || this.options.freeBind || this.#ctx.network.isLocalAddress(addr);
     if (!isAssigned || addr.isMulticast) return NetErr.AddressNotAvailable;
     if (port === 0 && this.options.bindNoPort && !addr.isUnspecified) {
-      this.localAddr.set(addr);
+      this.localAddr = addr.clone();
       this.#isAddrBound = true;
       return 0;
     }
@@ -202,7 +201,7 @@ export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
     } else if (!ports.mayBind(this, addr, port)) {
       return NetErr.AddressInUse;
     }
-    this.localAddr.set(addr);
+    this.localAddr = addr.clone();
     this.localPort = chosen;
     this.#isAddrBound = !addr.isUnspecified;
     return ports.endpoints.add(this, chosen);
@@ -267,8 +266,8 @@ export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
     );
     if (typeof route === "number") return route;
     if (route.isBroadcast) return NetErr.NetworkUnreachable;
-    if (!this.#isAddrBound) this.localAddr.set(route.src);
-    this.remoteAddr.set(remote);
+    if (!this.#isAddrBound) this.localAddr = route.src;
+    this.remoteAddr = keptAddr(remote, route.dst);
     this.remotePort = port;
     const error = this.#ensurePort();
     if (error !== 0) return error;

@@ -3,7 +3,7 @@
 
 import { seqAdd, seqGt, seqLe, seqLt } from "../../base/seqnum.ts";
 import type { TcpEndpointOptions } from "../endpoints.ts";
-import { IPV4, IpAddr } from "../ip-addr.ts";
+import { IPV4, type IpAddr } from "../ip-addr.ts";
 import type { PacketBuffer } from "../stack/packet-buffer.ts";
 import type { Route } from "../stack/transport.ts";
 import { pseudoSum } from "../wire/checksum.ts";
@@ -47,13 +47,30 @@ export function newTcb(
   ctx: TcpContext,
   options: TcpEndpointOptions,
   route: Route,
-  local: IpAddr = new IpAddr(),
-  remote: IpAddr = new IpAddr(),
+  local: IpAddr,
+  remote: IpAddr,
 ): Tcb {
   const name = options.congestion || ctx.settings.congestion;
   const tcb = new Tcb(ctx, options, makeCongestionControl(name) ?? RENO, local, remote);
   tcb.route = route;
   tcb.isPingPong = !options.quickAck;
+  return tcb;
+}
+
+/** `addr` to keep: the route's own where it is the same, one object for all connections between two hosts. */
+export const keptAddr = (addr: IpAddr, held: IpAddr): IpAddr =>
+  held.equals(addr) ? held : addr.clone();
+
+/** A connection that a segment from the other end begins. */
+export function newPassiveTcb(
+  ctx: TcpContext,
+  options: TcpEndpointOptions,
+  route: Route,
+  seg: Segment,
+): Tcb {
+  const { dst, src } = seg.pkt as PacketBuffer;
+  const tcb = newTcb(ctx, options, route, keptAddr(dst, route.src), keptAddr(src, route.dst));
+  tcb.ports = (seg.dstPort << 16) | seg.srcPort;
   return tcb;
 }
 
@@ -164,10 +181,7 @@ export function onListen(ctx: TcpContext, seg: Segment, issFloor: number | null)
   const options = listener === null ? ctx.forwardOptions : listener.options;
   const route = ctx.network.findRoute(pkt.dst, pkt.src, options.boundNicId, options.mark);
   if (typeof route === "number") return;
-  const tcb = newTcb(ctx, options, route);
-  tcb.local.set(pkt.dst);
-  tcb.remote.set(pkt.src);
-  tcb.ports = (seg.dstPort << 16) | seg.srcPort;
+  const tcb = newPassiveTcb(ctx, options, route, seg);
   install(tcb, issFloor);
   // tcp_synack_options: with a signature either SACK or timestamps.
   if (md5KeyOf(tcb) !== null && tcb.sackOk && seg.options.sackPermitted) tcb.tsOk = false;

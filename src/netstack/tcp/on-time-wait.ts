@@ -28,8 +28,8 @@ export function keepTimeWait(tcb: Tcb): boolean {
     return false;
   }
   const tw = ctx.timeWaits.take();
-  tw.local.set(tcb.local);
-  tw.remote.set(tcb.remote);
+  tw.local = tcb.local;
+  tw.remote = tcb.remote;
   tw.ports = tcb.ports;
   tw.sndNxt = tcb.snd.nxt;
   tw.rcvNxt = tcb.rcv.nxt;

@@ -1,5 +1,5 @@
 // TIME-WAIT (RFC 9293 3.3.2): what is kept of a connection when all is said - numbers to recognise and answer
-// stragglers with, 0.4 kB - and the table of them, bounded, all ended by one timer. Answers as
+// stragglers with, 0.3 kB - and the table of them, bounded, all ended by one timer. Answers as
 // Linux's tcp_timewait_state_process; what they mean for a new connection is RFC 6191's.
 
 import { KeyedHash } from "../../base/half-siphash.ts";
@@ -15,6 +15,7 @@ const FIRST_BUCKETS = 64;
 /** Entries kept for the next one. */
 const SPARE_MAX = 256;
 
+const NO_ADDR = new IpAddr();
 const SHARING: readonly PortSharing[] = [0, 1, 2, 3].map((bits) => ({
   reuseAddress: (bits & 1) !== 0,
   reusePort: (bits & 2) !== 0,
@@ -24,8 +25,9 @@ export const sharingOf = (from: PortSharing): PortSharing =>
   SHARING[(from.reuseAddress ? 1 : 0) | (from.reusePort ? 2 : 0)];
 
 export class TimeWait implements PortHolder {
-  readonly local = new IpAddr();
-  readonly remote = new IpAddr();
+  /** Shared with others. */
+  local: IpAddr = NO_ADDR;
+  remote: IpAddr = NO_ADDR;
   ports = 0;
   sndNxt = 0;
   rcvNxt = 0;
