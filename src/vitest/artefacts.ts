@@ -9,7 +9,7 @@ const NAME_MAX = 120;
 
 /** A name for a folder: what a shell would want quoted becomes a dash. */
 export function folderName(testName: string): string {
-  const plain = testName.replace(/[^A-Za-z0-9._]+/g, "-").replace(/^[-.]+|-+$/g, "");
+  const plain = testName.replace(/[^A-Za-z0-9._]+/g, "-").replace(/^[-.]+|[-.]+$/g, "");
   return plain.slice(0, NAME_MAX) || "test";
 }
 
