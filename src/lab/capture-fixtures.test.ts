@@ -1,5 +1,6 @@
 // Every capture of fixtures/pcap: it decodes, its checksums are as the index says, those written byte by byte are
-// what their maker writes, and fed to a stack it does what the index says and harms nobody else.
+// what their maker writes, and fed to a stack it does what the index says and harms nobody else. The conversations
+// of those that real programs made are played from both sides.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
@@ -35,7 +36,8 @@ describe("the captures", () => {
   });
 
   it.each(index.map((entry) => [entry.file, entry] as const))("%s", (file, entry) => {
-    const { about: _about, file: _file, origin: _origin, ...expected } = entry;
-    expect(examine(read(file))).toEqual(expected);
+    const { about: _about, file: _file, origin, ...expected } = entry;
+    expect(examine(read(file), origin)).toEqual(expected);
+    expect(entry.replay?.failed).toBe(undefined);
   });
 });

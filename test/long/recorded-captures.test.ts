@@ -50,8 +50,9 @@ describeWith(NEEDED, "recordings", () => {
     const bytes = readFileSync(path);
     const text = lines(bytes);
     for (const what of recorded.shows) expect(text.join("\n")).toMatch(what);
-    const found = examine(bytes);
+    const found = examine(bytes, "recorded");
     if (recorded.isDamaged !== true) expect(found.badChecksums).toBe(0);
+    expect(found.replay?.failed).toBe(undefined);
     if (!WRITES) return;
     expect(bytes.length).toBeLessThan(BYTES_MAX);
     copyFileSync(path, join(DIRECTORY, file));

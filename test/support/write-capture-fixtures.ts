@@ -16,11 +16,14 @@ const made = MADE_CAPTURES.map(({ file, about, make }): IndexedCapture => {
   make(tape);
   const bytes = tape.toBytes();
   writeFileSync(join(DIRECTORY, file), bytes);
-  return { file, about, origin: "written", ...examine(bytes) };
+  return { file, about, origin: "written", ...examine(bytes, "written") };
 });
 const recorded = old
   .filter(({ origin, file }) => origin === "recorded" && existsSync(join(DIRECTORY, file)))
-  .map((entry) => ({ ...entry, ...examine(readFileSync(join(DIRECTORY, entry.file))) }));
+  .map((entry) => ({
+    ...entry,
+    ...examine(readFileSync(join(DIRECTORY, entry.file)), "recorded"),
+  }));
 const all = [...made, ...recorded];
 
 for (const entry of all) {

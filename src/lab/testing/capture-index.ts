@@ -4,6 +4,7 @@
 import { CaptureReader, sourceOf } from "../../link/index.ts";
 import type { DecodedLayer } from "../decode/dissection.ts";
 import { FrameDecoder } from "../decode/frame-decoder.ts";
+import { replayCapture } from "../replay/replay.ts";
 import { Feed, type Outcome } from "./feed.ts";
 
 export interface IndexedCapture {
@@ -19,10 +20,26 @@ export interface IndexedCapture {
   protocols: Record<string, number>;
   /** Fed to the victim of the attack tests as a hostile peer. */
   outcome: Outcome;
+  /** Of recorded ones: conversations by what became of them when either side was played. */
+  replay?: Record<string, number>;
+}
+
+/** Each conversation twice: we are the client, then the server. */
+export function replayBothSides(file: Uint8Array): Record<string, number> {
+  const states: Record<string, number> = {};
+  for (const side of ["client", "server"] as const) {
+    replayCapture(new CaptureReader(sourceOf(file)), { seed: 1, side }, null, (outcome) => {
+      states[outcome.state] = (states[outcome.state] ?? 0) + 1;
+    });
+  }
+  return states;
 }
 
 /** Everything but name and sentence. */
-export function examine(file: Uint8Array): Omit<IndexedCapture, "file" | "about" | "origin"> {
+export function examine(
+  file: Uint8Array,
+  origin: IndexedCapture["origin"],
+): Omit<IndexedCapture, "file" | "about" | "origin"> {
   const reader = new CaptureReader(sourceOf(file));
   const decoder = new FrameDecoder({ verbosity: 3, link: true });
   const protocols: Record<string, number> = {};
@@ -39,5 +56,6 @@ export function examine(file: Uint8Array): Omit<IndexedCapture, "file" | "about"
     }
   }
   if (reader.problem !== null) throw new Error(reader.problem.message);
-  return { frames, badChecksums, protocols, outcome: new Feed().play(file) };
+  const examined = { frames, badChecksums, protocols, outcome: new Feed().play(file) };
+  return origin === "written" ? examined : { ...examined, replay: replayBothSides(file) };
 }
