@@ -132,9 +132,16 @@ function program(early: StartedProcesses | null): Command {
     .option("--side <side>", "whom to play: client, server or auto", "auto")
     .option(
       "--pace <pace>",
-      "captured, or fast: as soon as the other side has answered",
-      "captured",
+      "captured, or fast: as soon as the other side has answered (default with a program)",
     )
+    .option("--loose", "a program may say something else than the captured one")
+    .option("--port <n>", "where the program listens (default: as captured)")
+    .option("--rootfs <dir>", "what the program sees as /")
+    .option("--bind <src:dst[:ro|rw]>", "mount a host file or directory", collect)
+    .option("--env <k=v>", "environment", collect)
+    .option("--workdir <dir>", "working directory")
+    .option("--strace", "trace system calls to --log, or stderr")
+    .option("--log <file>", "diagnostics")
     .option("--only <n,...>", "these conversations alone, by their number")
     .option("--diff", "every packet of both, side by side")
     .option("--seed <n>", "of the stack's random choices (default: 1)")
@@ -152,7 +159,8 @@ function program(early: StartedProcesses | null): Command {
         return;
       }
       const { replay } = await import("./replay.ts");
-      process.exitCode = await replay(path, argv, flags);
+      // Behind the capture's name the parser leaves the separator standing.
+      process.exitCode = await replay(path, argv[0] === "--" ? argv.slice(1) : argv, flags);
     });
   return netcell;
 }

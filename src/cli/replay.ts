@@ -3,13 +3,17 @@
 
 import {
   align,
+  type CaptureReplay,
+  type Conversation,
   type DiffRow,
   diffText,
+  Extractor,
   type ReplayOptions,
   type ReplayOutcome,
   replayCapture,
   segmentText,
 } from "../lab/index.ts";
+import type { CaptureReader } from "../link/index.ts";
 import { NetcellError } from "../sandbox/errors.ts";
 import { createCapture, openCapture } from "./capture-file.ts";
 import { tell } from "./output.ts";
@@ -17,12 +21,20 @@ import { parseCount } from "./quantities.ts";
 
 export interface ReplayFlags {
   side: string;
-  pace: string;
+  pace?: string;
   only?: string;
   diff?: boolean;
   seed?: string;
   pcap?: string;
   json?: boolean;
+  loose?: boolean;
+  port?: string;
+  rootfs?: string;
+  bind?: string[];
+  env?: string[];
+  workdir?: string;
+  log?: string;
+  strace?: boolean;
 }
 
 /** Of a conversation that failed: rows around each difference, and how many at most. */
@@ -39,7 +51,7 @@ function choice<T extends string>(flag: string, value: string, choices: readonly
 function optionsOf(flags: ReplayFlags): ReplayOptions {
   const options: ReplayOptions = {
     side: choice("--side", flags.side, ["client", "server", "auto"] as const),
-    pace: choice("--pace", flags.pace, ["captured", "fast"] as const),
+    pace: choice("--pace", flags.pace ?? "captured", ["captured", "fast"] as const),
     keep: true,
   };
   if (flags.seed !== undefined) options.seed = parseCount("--seed", flags.seed);
@@ -56,7 +68,6 @@ export async function replay(
   argv: readonly string[],
   flags: ReplayFlags,
 ): Promise<number> {
-  if (argv.length > 0) throw new NetcellError("ERR_USAGE", "-- PROGRAM is not there yet.");
   const options = optionsOf(flags);
   const only = onlyOf(flags);
   const capture = openCapture(path);
@@ -65,11 +76,15 @@ export async function replay(
   const sum = { passed: 0, failed: 0, skipped: 0 };
   const begin = process.hrtime.bigint();
   let simulatedNs = 0;
-  const result = replayCapture(capture.reader, options, only, (outcome) => {
+  const onOutcome = (outcome: ReplayOutcome): void => {
     sum[outcome.state]++;
     simulatedNs += outcome.replayNs;
     print(outcome, flags);
-  });
+  };
+  const result =
+    argv.length === 0
+      ? replayCapture(capture.reader, options, only, onOutcome)
+      : await againstProgram(capture.reader, argv, flags, options, only, onOutcome);
   capture.close();
   recording?.close();
   const seconds = Number(process.hrtime.bigint() - begin) / 1e9;
@@ -86,6 +101,55 @@ export async function replay(
     tell(`${path}: at byte ${problem.offset}: ${problem.message}; ${frames} frames were read.`);
   }
   return sum.failed > 0 || problem !== null ? 1 : 0;
+}
+
+/** All connections of the capture, one after the other, with one run of the program. */
+async function againstProgram(
+  reader: CaptureReader,
+  argv: readonly string[],
+  flags: ReplayFlags,
+  options: ReplayOptions,
+  only: ReadonlySet<number> | null,
+  onOutcome: (outcome: ReplayOutcome) => void,
+): Promise<CaptureReplay> {
+  const conversations: { conversation: Conversation; index: number }[] = [];
+  let index = 0;
+  const extractor = new Extractor((conversation) => {
+    index++;
+    if (conversation.kind !== "tcp" || only?.has(index) === false) return;
+    conversations.push({ conversation, index });
+  });
+  let startMs = -1;
+  for (let frame = reader.next(); frame !== null; frame = reader.next()) {
+    if (startMs < 0 && frame.timed) startMs = frame.seconds * 1000 + frame.nanoseconds / 1e6;
+    extractor.add(frame);
+  }
+  extractor.finish();
+  if (conversations.length === 0) {
+    throw new NetcellError("ERR_USAGE", "the capture has no TCP connection to play to a program.");
+  }
+  const { replayProgram } = await import("./replay-program.ts");
+  const outcomes = await replayProgram({
+    argv,
+    conversations,
+    side: options.side === "server" ? "server" : "client",
+    pace: flags.pace === undefined ? "fast" : (options.pace ?? "fast"),
+    isLoose: flags.loose === true,
+    port: flags.port === undefined ? 0 : parseCount("--port", flags.port),
+    startMs: Math.max(0, startMs),
+    flags: {
+      rootfs: flags.rootfs,
+      bind: flags.bind,
+      env: flags.env,
+      workdir: flags.workdir,
+      log: flags.log,
+      strace: flags.strace,
+      seed: flags.seed,
+    },
+    pcap: options.pcap,
+  });
+  outcomes.forEach(onOutcome);
+  return { counts: extractor.counts, problem: reader.problem };
 }
 
 const WORDS = { passed: "ok", failed: "not ok", skipped: "skip" } as const;

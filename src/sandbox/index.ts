@@ -4,6 +4,7 @@ export { DEFAULT_LIMITS, GiB, KiB, type Limits, MiB } from "../base/limits.ts";
 export { NetcellError, type NetcellErrorCode } from "./errors.ts";
 export type {
   BindMount,
+  OutsideLink,
   Refusal,
   SandboxOptions,
   SpawnOptions,

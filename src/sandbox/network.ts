@@ -19,7 +19,7 @@ import { SecureRng } from "../sentry/loop/secure-rng.ts";
 import { MonitorClock } from "./clock.ts";
 import { NetcellError } from "./errors.ts";
 import { gatewayIp6 } from "./gateway-ip6.ts";
-import type { SandboxOptions } from "./options.ts";
+import type { OutsideLink, SandboxOptions } from "./options.ts";
 import { socketPair } from "./start-processes.ts";
 
 export interface SandboxNetwork {
@@ -305,7 +305,11 @@ async function openLink(options: SandboxOptions, plan: GatewayPlan): Promise<San
       if (plan.pcapFd >= 0) closeSync(plan.pcapFd);
     },
     start: async () => {
-      gateway = startGateway(options, plan, router, mtu, ours);
+      const { outside } = options;
+      gateway =
+        outside === undefined
+          ? startGateway(options, plan, router, mtu, ours)
+          : Promise.resolve(startOutside(outside, mtu, ours));
       await gateway;
     },
     close: async () => {
@@ -315,6 +319,24 @@ async function openLink(options: SandboxOptions, plan: GatewayPlan): Promise<San
       stop();
     },
   };
+}
+
+/** The caller on our end of the link; returns its undoing. */
+function startOutside(
+  outside: NonNullable<SandboxOptions["outside"]>,
+  mtu: number,
+  linkFd: number,
+): () => void {
+  const link = new EventLoopLink({
+    fd: linkFd,
+    mtu,
+    mac: macBytes(ROUTER_MAC),
+    onDelivered: () => held.onDelivered(),
+    onClosed: () => {},
+  });
+  const held: OutsideLink = { link, onDelivered: () => {} };
+  outside(held);
+  return () => link.close();
 }
 
 /** The gateway on our end of the link, which it takes over unless it fails; returns its undoing. */

@@ -3,6 +3,7 @@
 
 import * as v from "valibot";
 import type { Limits } from "../base/limits.ts";
+import type { LinkEndpoint } from "../netstack/index.ts";
 import { NetcellError } from "./errors.ts";
 
 export type WriteMode = "overlay" | "readonly" | "through";
@@ -60,8 +61,17 @@ export interface SandboxOptions {
   strace?: boolean;
   /** Ends the sandbox. */
   signal?: AbortSignal;
+  /** Instead of the gateway, whoever holds the other end of the link: called once, before any frame comes. */
+  outside?: (link: OutsideLink) => void;
   /** Told once per refused target. */
   onRefused?: (refusal: Refusal) => void;
+}
+
+/** The other end of the sandbox's link, for whole frames. */
+export interface OutsideLink {
+  link: LinkEndpoint;
+  /** To be set: frames have been delivered. */
+  onDelivered: () => void;
 }
 
 /** A connection that the policy did not let out. */
@@ -139,6 +149,7 @@ const schema = v.strictObject({
   log: v.optional(v.string()),
   strace: v.optional(v.boolean()),
   signal: v.optional(v.custom<AbortSignal>((s) => s instanceof AbortSignal)),
+  outside: v.optional(v.custom<(link: OutsideLink) => void>((f) => typeof f === "function")),
   onRefused: v.optional(v.custom<(r: Refusal) => void>((f) => typeof f === "function")),
 });
 

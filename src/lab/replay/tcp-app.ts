@@ -27,6 +27,11 @@ export interface TcpAppConfig {
 }
 
 const CHUNK_BYTES = 65_536;
+/** Of TcpEndpoint.state. */
+const SYN_SENT = 2;
+const TIME_WAIT = 6;
+const CLOSED = 7;
+const NEW_SYN_RECV = 12;
 
 export class TcpApp {
   endpoint: TcpEndpoint | null = null;
@@ -65,7 +70,10 @@ export class TcpApp {
   }
   /** All that was written has arrived, as far as we can know. */
   get isDrained(): boolean {
-    return this.#isClosed || this.endpoint === null || this.endpoint.unackedBytes === 0;
+    const { endpoint } = this;
+    if (this.#isClosed || endpoint === null || endpoint.unackedBytes === 0) return true;
+    // In TIME-WAIT and beyond nothing of the queues is kept.
+    return endpoint.state === TIME_WAIT || endpoint.state === CLOSED;
   }
   get written(): number {
     return this.#written;
@@ -122,7 +130,7 @@ export class TcpApp {
     if (this.#isClosed) return true;
     if (endpoint === null) return false;
     // Established or beyond: what is written before waits in the ring, but the captured one had connected.
-    if (endpoint.state === 2 || endpoint.state === 12) return false;
+    if (endpoint.state === SYN_SENT || endpoint.state === NEW_SYN_RECV) return false;
     return this.read + endpoint.readableBytes >= step.received || this.hasEnd || this.error !== 0;
   }
 

@@ -23,6 +23,8 @@ export interface TcpPeerConfig {
   path: PlayedPath;
   pace: Pace;
   patience: Patience;
+  /** The other end may say more or less than the captured one: what acknowledged all then does so now. */
+  isAdaptive?: boolean;
   /** Sends a segment; `like` is the captured one it was made from. */
   send: (tcp: Uint8Array, like: TcpSegment | null) => void;
   /** Everything that passes, both ways. */
@@ -55,6 +57,8 @@ export const STACK_PATIENCE: Patience = { earlyNs: 300 * MS, giveUpNs: 60 * SECO
 /** As long as a TCP may wait with an acknowledgment (Linux's TCP_DELACK_MIN); doubled while nothing happens. */
 const FIRST_WAIT_NS = 40 * MS;
 const WAIT_NS_MAX = 2 * SECOND;
+/** Two segments of an Ethernet, with timestamps. */
+const ACK_BYTES = 2 * 1448;
 const REPAIR_BYTES = 1400;
 /** Longer than any delayed acknowledgment: what is not acknowledged then is lost. */
 const REPAIR_NS = 250 * MS;
@@ -218,9 +222,10 @@ export class TcpPeer {
         this.#lookNs = -1;
         return hasSent;
       }
-      if (!this.#mayGo(frame)) break;
+      const isReady = this.#mayGo(frame);
+      if (!isReady && !this.#cutToWindow(frame)) break;
       this.#c.pace.happened(frame.packet.timeNs, nowNs);
-      this.#sendFrame(frame);
+      this.#sendFrame(this.#frames[this.#next]);
       hasSent = true;
       this.#lookNs = -1;
       this.#idleSinceNs = -1;
@@ -231,6 +236,10 @@ export class TcpPeer {
     if (hasNotBegun || this.hasReset || this.isStuck || isAllDone) {
       this.#lookNs = -1;
       return hasSent;
+    }
+    // RFC 5681 4.2: two full segments are acknowledged at once.
+    if (!this.isDone && this.receivedEnd - this.#ackSent >= ACK_BYTES && this.#ackSent >= 0) {
+      return this.#addAck();
     }
     if (this.#lookNs < 0) {
       if (this.#idleSinceNs < 0) {
@@ -256,6 +265,16 @@ export class TcpPeer {
     if (this.#needs(frame) > this.receivedEnd) return false;
     const end = frame.at + frame.length;
     return frame.length === 0 || frame.isBeyondWindow || end <= this.#edge;
+  }
+
+  /** A captured segment may be larger than the window that is offered now: what fits goes first. */
+  #cutToWindow(frame: TcpSegment): boolean {
+    const fits = this.#edge - frame.at;
+    const isOpen = this.#hasSynSent && this.#otherIsn !== null && (frame.flags & SYN) === 0;
+    if (!isOpen || this.#needs(frame) > this.receivedEnd) return false;
+    if (fits < ACK_BYTES / 2 || fits >= frame.length) return false;
+    this.#frames.splice(this.#next, 1, ...cutSegment(frame, fits));
+    return true;
   }
 
   #isLoneReset(frame: TcpSegment): boolean {
@@ -285,7 +304,8 @@ export class TcpPeer {
     this.#next++;
     const isSyn = (frame.flags & SYN) !== 0;
     if (isSyn) this.#hasSynSent = true;
-    const ack = Math.min(this.#mapAck(frame.ack), this.receivedEnd);
+    const isAll = this.#c.isAdaptive === true && frame.acksAll;
+    const ack = isAll ? this.receivedEnd : Math.min(this.#mapAck(frame.ack), this.receivedEnd);
     // Data in a SYN needs a cookie that the other end never gave to us: it comes right behind.
     const length = isSyn ? 0 : frame.length;
     const delta = ((this.#otherIsn ?? this.#other.isn) - this.#other.isn) | 0;
@@ -364,13 +384,15 @@ export class TcpPeer {
       return false;
     }
     if (this.#otherIsn === null) return false;
-    if (this.#ackSent < this.receivedEnd) {
-      this.counts.addedAcks++;
-      this.#makeSegment(this.#sentEnd, ACK, this.#made.plain(this.#tsRecent), new Uint8Array(0));
-      return true;
-    }
+    if (this.#ackSent < this.receivedEnd) return this.#addAck();
     if (this.#acked < this.#sentEnd && idleNs >= REPAIR_NS) return this.#repair();
     return !this.isDone && idleNs >= earlyNs && this.#goEarly();
+  }
+
+  #addAck(): true {
+    this.counts.addedAcks++;
+    this.#makeSegment(this.#sentEnd, ACK, this.#made.plain(this.#tsRecent), new Uint8Array(0));
+    return true;
   }
 
   /** The first bytes that the other end has not acknowledged, once more. */
@@ -415,6 +437,26 @@ export class TcpPeer {
     if ((flags & ACK) !== 0) this.#ackSent = Math.max(this.#ackSent, ack);
     this.#emit(tcp, null, at, data.length, ack);
   }
+}
+
+/** In two, at `length` bytes; what ends the segment (PSH, FIN) is with the second. */
+function cutSegment(frame: TcpSegment, length: number): [TcpSegment, TcpSegment] {
+  const { packet, headerBytes } = frame;
+  const head = packet.bytes.subarray(0, headerBytes);
+  const part = (from: number, to: number, flags: number): TcpSegment => {
+    const bytes = new Uint8Array(headerBytes + to - from);
+    bytes.set(head);
+    bytes.set(packet.bytes.subarray(headerBytes + from, headerBytes + to), headerBytes);
+    bytes[13] = flags & 0xff;
+    return {
+      ...frame,
+      packet: { ...packet, bytes, length: bytes.length, cuts: null },
+      flags,
+      at: frame.at + from,
+      length: to - from,
+    };
+  };
+  return [part(0, length, frame.flags & ~(PSH | FIN)), part(length, frame.length, frame.flags)];
 }
 
 /** A side's segments; data in a SYN becomes a segment of its own behind the handshake. */

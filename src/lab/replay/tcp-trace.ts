@@ -25,6 +25,8 @@ export interface TcpSegment {
   headerBytes: number;
   /** The other side's stream up to here has come; -1 without the flag. A FIN counts as one byte. */
   ack: number;
+  /** All that the other side had sent by then, as far as the capture shows. */
+  acksAll: boolean;
   window: number;
   options: TcpOptions;
   /** Beyond the highest right edge that the other side had offered until then. */
@@ -189,6 +191,7 @@ function addSegment(trace: TcpTrace, packet: CapturedPacket): void {
     length: data,
     headerBytes,
     ack: Number.isNaN(ack) ? -1 : ack,
+    acksAll: ack >= Math.max(other.fin >= 0 ? other.fin + 1 : 0, other.stream.length),
     window: u16(bytes, 14),
     options,
     isBeyondWindow: other.rightEdge >= 0 && end > other.rightEdge,
