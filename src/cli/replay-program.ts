@@ -2,9 +2,13 @@
 // it, drives the played peers by Node's event loop, and ends it. What is played and judged is in src/lab/replay.
 
 import type { Clock } from "../base/clock.ts";
-import { type Conversation, ProgramPeer, type ReplayOutcome } from "../lab/index.ts";
+import {
+  type Conversation,
+  PROGRAM_NETWORK,
+  ProgramPeer,
+  type ReplayOutcome,
+} from "../lab/index.ts";
 import type { PcapWriter } from "../link/index.ts";
-import { IpAddr } from "../netstack/index.ts";
 import { MonitorClock } from "../sandbox/clock.ts";
 import type { OutsideLink } from "../sandbox/options.ts";
 import { Sandbox } from "../sandbox/sandbox.ts";
@@ -23,10 +27,6 @@ export interface ProgramReplay {
   pcap?: PcapWriter;
 }
 
-const GUEST = IpAddr.v4(10, 0, 2, 15);
-const ROUTER = IpAddr.v4(10, 0, 2, 2);
-const GUEST_MAC_TEXT = "02:6e:63:00:00:0f";
-const GUEST_MAC = Uint8Array.of(2, 0x6e, 0x63, 0, 0, 0x0f);
 const MTU = 1500;
 const MS_NS = 1e6;
 const SIGKILL = 9;
@@ -38,9 +38,8 @@ export async function replayProgram(config: ProgramReplay): Promise<ReplayOutcom
   let outside: OutsideLink | null = null;
   await using box = await Sandbox.start({
     ...sandboxOptions(config.flags),
-    net: "gateway",
     mtu: MTU,
-    mac: GUEST_MAC_TEXT,
+    ...PROGRAM_NETWORK,
     time: "virtual",
     timeStartMs: Math.max(0, Math.floor(config.startMs)),
     outside: (link) => {
@@ -57,9 +56,6 @@ export async function replayProgram(config: ProgramReplay): Promise<ReplayOutcom
     port: config.port,
     link: held.link,
     clock,
-    guest: GUEST,
-    guestMac: GUEST_MAC,
-    router: ROUTER,
     pcap: config.pcap,
   });
   const child = await box.spawn(config.argv, {

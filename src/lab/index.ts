@@ -13,7 +13,7 @@ export { type Conversation, conversationName } from "./replay/conversation.ts";
 export { align, type DiffRow, diffText } from "./replay/diff.ts";
 export { type ExtractCounts, type ExtractLimits, Extractor } from "./replay/extract.ts";
 export type { ReplayOptions, ReplayOutcome } from "./replay/outcome.ts";
-export { ProgramPeer, type ProgramPeerConfig } from "./replay/program-peer.ts";
+export { PROGRAM_NETWORK, ProgramPeer, type ProgramPeerConfig } from "./replay/program-peer.ts";
 export { type CaptureReplay, replayCapture, replayConversation } from "./replay/replay.ts";
 export { segmentText, type WireSegment } from "./replay/wire-segment.ts";
 export { Cable, type CableConfig, CableEnd, type Flaps } from "./sim/cable.ts";

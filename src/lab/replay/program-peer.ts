@@ -40,12 +40,16 @@ export interface ProgramPeerConfig {
   port: number;
   link: LinkEndpoint;
   clock: Clock;
-  guest: IpAddr;
-  guestMac: Uint8Array;
-  router: IpAddr;
   /** What passes, as it passes. */
   pcap?: { write(realtimeNs: number, bytes: Uint8Array, offset: number, length: number): void };
 }
+
+/** What the sandbox is to be started with. */
+export const PROGRAM_NETWORK = { net: "gateway", ip: "10.0.2.15/24", mac: "02:6e:63:00:00:0f" };
+const GUEST = IpAddr.v4(10, 0, 2, 15);
+const GUEST_MAC = Uint8Array.of(2, 0x6e, 0x63, 0, 0, 0x0f);
+/** Clients of a program come from here, and names lead here. */
+const ROUTER = IpAddr.v4(10, 0, 2, 2);
 
 interface Session {
   index: number;
@@ -81,7 +85,7 @@ export class ProgramPeer implements LinkSink {
 
   constructor(config: ProgramPeerConfig) {
     this.#c = config;
-    this.#guestMac = config.guestMac;
+    this.#guestMac = GUEST_MAC.slice();
     this.#beginNs = config.clock.monotonicNs();
     this.#sessions = config.conversations.map(({ conversation, index }) => {
       const trace = traceTcp(conversation);
@@ -137,9 +141,9 @@ export class ProgramPeer implements LinkSink {
     if (!isDue) return;
     const [client, server] = session.trace.conversation.stations;
     this.#begin(session, nowNs, {
-      peerAddr: this.#c.router,
+      peerAddr: ROUTER,
       peerPort: client.port,
-      otherAddr: this.#c.guest,
+      otherAddr: GUEST,
       otherPort: this.#c.port || server.port,
     });
   }
@@ -231,7 +235,7 @@ export class ProgramPeer implements LinkSink {
   #udp(packet: IpPacket): void {
     const { bytes, src, dst } = packet;
     if (u16(bytes, 2) !== DNS_PORT) return;
-    const answer = answerDns(bytes.subarray(8), this.#c.router);
+    const answer = answerDns(bytes.subarray(8), ROUTER);
     if (answer === null) return;
     const ip = { src: dst, dst: src, tos: 0, ttl: 64, flowLabel: 0, protocol: PROTO_UDP };
     const body = udpBytes(ip, DNS_PORT, u16(bytes, 0), answer.length);
@@ -247,7 +251,7 @@ export class ProgramPeer implements LinkSink {
     const sender = u32(b, o + 14);
     const target = u32(b, o + 24);
     // Asking for oneself is a check for conflicts (RFC 5227).
-    if (sender === target || sender === 0 || target === this.#c.guest.v4 >>> 0) return;
+    if (sender === target || sender === 0 || target === GUEST.v4 >>> 0) return;
     const frame = new Uint8Array(ETHERNET_BYTES + 28);
     frame.set(this.#guestMac, 0);
     frame.set(this.#mac, 6);
