@@ -4,12 +4,7 @@
 
 import { setU16, setU32, u16, u32 } from "../../base/bytes.ts";
 import { type Clock, MS, SECOND } from "../../base/clock.ts";
-import {
-  type IpAddr,
-  type LinkEndpoint,
-  type LinkSink,
-  PacketBuffer,
-} from "../../netstack/index.ts";
+import { IpAddr, type LinkEndpoint, type LinkSink, PacketBuffer } from "../../netstack/index.ts";
 import {
   ACK,
   ETHERNET_BYTES,
