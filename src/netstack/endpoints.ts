@@ -34,6 +34,8 @@ export interface CommonOptions {
   bindNoPort: boolean;
   /** An address that is not ours (yet) may be bound. */
   freeBind: boolean;
+  /** IP_LOCAL_PORT_RANGE: the lowest port to be given in the lower half, the highest in the upper; 0: any. */
+  portRange: number;
   /** IP_MULTICAST_LOOP: what is sent to a group comes back to members here. */
   multicastLoop: boolean;
   /** IP_MULTICAST_ALL: an endpoint on any address hears every group that the stack has joined. */
@@ -213,6 +215,10 @@ export interface DatagramInfo {
 export interface DatagramEndpoint extends Endpoint {
   /** Source address of the sends that follow (IP_PKTINFO), must be local; null: chosen by route. */
   sendSource: IpAddr | null;
+  /** IP_UNICAST_IF: where what is not to a group leaves, unless bound to an interface; 0: by route. */
+  unicastNicId: number;
+  /** UDP_GRO: datagrams of one flow and one size are received as one, with DatagramInfo.segmentBytes. */
+  merges: boolean;
   /** Raw endpoints only: IP_HDRINCL, and ICMP_FILTER (a bit per unwanted type). */
   includeHeader?: boolean;
   icmpFilter?: number;

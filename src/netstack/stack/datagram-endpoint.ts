@@ -26,6 +26,7 @@ export function defaultOptions(): CommonOptions {
     broadcast: false,
     boundNicId: 0,
     mark: 0,
+    portRange: 0,
     ttl: 64,
     multicastTtl: 1,
     tos: 0,
@@ -87,6 +88,8 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
   #readShut = false;
   #writeShut = false;
   sendSource: IpAddr | null = null;
+  unicastNicId = 0;
+  merges = false;
   #path: Path | null = null;
   /** What #path was found with. */
   #pathNicId = 0;
@@ -205,6 +208,8 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
   }
 
   get nextBytes(): number {
+    // Who was told a length must find it.
+    if (this.merges && this.queue.count === 1) this.queue.seal();
     return this.queue.nextBytes;
   }
   get queuedReceiveBytes(): number {
@@ -263,6 +268,10 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
       return false;
     }
     const before = this.queue.chargedBytes;
+    if (this.merges && filter === null && this.#merge(pkt, from, length, port)) {
+      stack.socketMemoryBytes += this.queue.chargedBytes - before;
+      return true;
+    }
     this.queue.put(
       pkt.bytes,
       from,
@@ -278,6 +287,11 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
     stack.socketMemoryBytes += this.queue.chargedBytes - before;
     this.announce();
     return true;
+  }
+
+  #merge(pkt: PacketBuffer, from: number, length: number, port: number): boolean {
+    const { bytes, src, dst, nicId, ttl, tos } = pkt;
+    return this.queue.merge(bytes, from, length, src, port, dst, nicId, ttl, tos);
   }
 
   shutdown(read: boolean, write: boolean): NetError | 0 {
@@ -381,7 +395,9 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
   /** The path to dst: the kept one when it still fits. Null with the reason in pathError. */
   protected pathTo(dst: IpAddr, connecting = false): Path | null {
     const kept = this.#path;
-    const { boundNicId: nicId, mark } = this.options;
+    const { boundNicId, mark } = this.options;
+    const byGroup = dst.isMulticast ? 0 : this.unicastNicId;
+    const nicId = boundNicId === 0 ? byGroup : boundNicId;
     const chosen = this.sendSource;
     if (
       chosen === null &&

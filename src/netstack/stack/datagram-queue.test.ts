@@ -54,3 +54,98 @@ it("gives back what went in, in order, whatever the sizes", () => {
     }),
   );
 });
+
+const FROM = IpAddr.v4(10, 0, 0, 1);
+const TO = IpAddr.v4(10, 0, 0, 2);
+type Flow = {
+  addr?: IpAddr;
+  port?: number;
+  local?: IpAddr;
+  nic?: number;
+  ttl?: number;
+  tos?: number;
+};
+
+/** As an endpoint with UDP_GRO has it. */
+function arrive(queue: DatagramQueue, length: number, fill: number, flow: Flow = {}): void {
+  const bytes = new Uint8Array(length).fill(fill);
+  const { addr = FROM, port = 7, local = TO, nic = 1, ttl = 64, tos = 0 } = flow;
+  if (queue.merge(bytes, 0, length, addr, port, local, nic, ttl, tos)) return;
+  queue.put(bytes, 0, length, addr, port, local, nic, ttl, tos, 0);
+}
+/** [length, segment] of all. */
+function all(queue: DatagramQueue): number[][] {
+  const out = info();
+  const sizes: number[][] = [];
+  while (queue.count > 0) {
+    queue.take(new Uint8Array(0), 0, 0, out, false);
+    sizes.push([out.length, out.segmentBytes]);
+  }
+  return sizes;
+}
+
+it("merges equal datagrams of one flow, ends with a shorter, and begins anew with a longer", () => {
+  const queue = new DatagramQueue();
+  for (const n of [100, 100, 40, 100, 100, 120, 0, 0, 5]) arrive(queue, n, n);
+  expect(queue.nextBytes).toBe(240);
+  const out = info();
+  const got = new Uint8Array(300);
+  queue.take(got, 0, 300, out, false);
+  expect([out.length, out.segmentBytes]).toEqual([240, 100]);
+  expect(got.subarray(0, 240)).toEqual(
+    Uint8Array.from([...Array(200).fill(100), ...Array(40).fill(40)]),
+  );
+  expect(all(queue)).toEqual([
+    [200, 100],
+    [120, 0],
+    [0, 0],
+    [0, 0],
+    [5, 0],
+  ]);
+  expect(queue.chargedBytes).toBe(0);
+});
+
+it.each([
+  ["address", { addr: IpAddr.v4(10, 0, 0, 9) }],
+  ["port", { port: 8 }],
+  ["destination", { local: IpAddr.v4(10, 0, 0, 9) }],
+  ["interface", { nic: 2 }],
+  ["TTL", { ttl: 63 }],
+  ["TOS", { tos: 1 }],
+])("does not merge over another %s", (_, flow) => {
+  const queue = new DatagramQueue();
+  arrive(queue, 10, 1);
+  arrive(queue, 10, 2, flow);
+  expect(all(queue)).toEqual([
+    [10, 0],
+    [10, 0],
+  ]);
+});
+
+it("merges 64 at most, and no more than one datagram can be", () => {
+  const small = new DatagramQueue();
+  for (let i = 0; i < 130; i++) arrive(small, 10, i);
+  expect(all(small)).toEqual([
+    [640, 10],
+    [640, 10],
+    [20, 10],
+  ]);
+  const large = new DatagramQueue();
+  for (let i = 0; i < 4; i++) arrive(large, 30_000, i);
+  expect(all(large)).toEqual([
+    [60_000, 30_000],
+    [60_000, 30_000],
+  ]);
+});
+
+it("leaves alone what somebody has looked at", () => {
+  const queue = new DatagramQueue();
+  arrive(queue, 10, 1);
+  queue.take(new Uint8Array(10), 0, 10, info(), true);
+  arrive(queue, 10, 2);
+  arrive(queue, 10, 3);
+  expect(all(queue)).toEqual([
+    [10, 0],
+    [20, 10],
+  ]);
+});

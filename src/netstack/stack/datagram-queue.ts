@@ -4,7 +4,14 @@
 import type { DatagramInfo } from "../endpoints.ts";
 import type { IpAddr } from "../ip-addr.ts";
 
+/** Of its numbers the 12th is the size of the merged datagrams, 0 when it is one; the 14th how many more may follow. */
 const META = 16;
+const SEGMENT = 12;
+const ROOM_FOR = 14;
+/** UDP_GRO_CNT_MAX. */
+const MERGED_MAX = 64;
+/** A datagram's most (IPv4), merged or not. */
+const MERGED_BYTES_MAX = 65_507;
 /** Charged per datagram besides its bytes, so that empty ones are bounded too. */
 const OVERHEAD_BYTES = 128;
 
@@ -65,11 +72,60 @@ export class DatagramQueue {
     m[at + 9] = nicId;
     m[at + 10] = ttl;
     m[at + 11] = tos;
+    m[at + SEGMENT] = 0;
     m[at + 13] = length;
+    m[at + ROOM_FOR] = length === 0 ? 0 : MERGED_MAX - 1;
     this.#times[slot] = timeNs;
     this.#copyIn(src, offset, length);
     this.#count++;
     this.#charged += length + OVERHEAD_BYTES;
+  }
+
+  /**
+   * UDP_GRO: puts it behind the newest datagram when that is of the same flow, of the same size or made of such,
+   * and nobody has seen it yet (udp_gro_receive_segment, though not bound to one batch of the link). A shorter one
+   * is the last. False: it must be put by itself.
+   */
+  merge(
+    src: Uint8Array,
+    offset: number,
+    length: number,
+    addr: IpAddr,
+    port: number,
+    localAddr: IpAddr,
+    nicId: number,
+    ttl: number,
+    tos: number,
+  ): boolean {
+    if (this.#count === 0 || length === 0) return false;
+    const m = this.#meta;
+    const at = ((this.#first + this.#count - 1) % this.#times.length) * META;
+    const size = m[at + 13];
+    const segment = m[at + SEGMENT] === 0 ? size : m[at + SEGMENT];
+    if (m[at + ROOM_FOR] === 0 || length > segment || size + length > MERGED_BYTES_MAX)
+      return false;
+    const isSame =
+      m[at + 4] === port &&
+      m[at + 9] === nicId &&
+      m[at + 10] === ttl &&
+      m[at + 11] === tos &&
+      isAt(m, at, addr) &&
+      isAt(m, at + 5, localAddr);
+    if (!isSame) return false;
+    if (this.#used + length > this.#data.length) this.#growData(this.#used + length);
+    this.#copyIn(src, offset, length);
+    m[at + SEGMENT] = segment;
+    m[at + 13] = size + length;
+    m[at + ROOM_FOR] = length < segment ? 0 : m[at + ROOM_FOR] - 1;
+    this.#charged += length;
+    return true;
+  }
+
+  /** Somebody has seen how long the newest datagram is: it stays so. */
+  seal(): void {
+    if (this.#count === 0) return;
+    const last = (this.#first + this.#count - 1) % this.#times.length;
+    this.#meta[last * META + ROOM_FOR] = 0;
   }
 
   /** Copies the oldest into dst; it stays when peek. Precondition: count > 0. */
@@ -90,11 +146,12 @@ export class DatagramQueue {
     out.ttl = m[at + 10];
     out.tos = m[at + 11];
     out.length = size;
-    out.segmentBytes = 0;
+    out.segmentBytes = m[at + SEGMENT];
     out.timeNs = this.#times[this.#first];
     const n = Math.min(length, size);
     this.#copyOut(dst, offset, n);
     if (!peek) this.#drop(size);
+    else if (this.#count === 1) this.seal();
     return n;
   }
 
@@ -155,3 +212,7 @@ export class DatagramQueue {
     this.#first = 0;
   }
 }
+
+/** Whether four numbers are this address. */
+const isAt = (m: Int32Array, at: number, addr: IpAddr): boolean =>
+  m[at] === addr.w0 && m[at + 1] === addr.w1 && m[at + 2] === addr.w2 && m[at + 3] === addr.w3;

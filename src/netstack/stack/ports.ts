@@ -35,29 +35,41 @@ export class EphemeralPorts {
 
   // @rfc 6056 3.3.5
   /** A port for this tuple that probe accepts; 0 when every one is taken. */
-  pick(local: IpAddr, remote: IpAddr, remotePort: number, probe: PortProbe): number {
-    const range = this.last - this.first + 1;
+  pick(local: IpAddr, remote: IpAddr, remotePort: number, probe: PortProbe, own = 0): number {
+    const first = this.#first(own);
+    const range = this.#last(own) - first + 1;
     const offset = this.#tuple(this.#hash, local, remote, remotePort);
     const bucket = this.#tuple(this.#bucketHash, local, remote, remotePort) % BUCKETS;
     // A random step (RFC 6056 3.3.5) keeps the counter itself from being read off.
     this.#counters[bucket] += 1 + this.#rng.below(8);
     const start = (offset + this.#counters[bucket]) % range;
     for (let i = 0; i < range; i++) {
-      const port = this.first + ((start + i) % range);
+      const port = first + ((start + i) % range);
       if (probe.isPortFree(port)) return port;
     }
     return 0;
   }
 
   /** For a bind to port 0: nothing about the peer is known, so it is plainly random. */
-  pickAny(probe: PortProbe): number {
-    const range = this.last - this.first + 1;
+  pickAny(probe: PortProbe, own = 0): number {
+    const first = this.#first(own);
+    const range = this.#last(own) - first + 1;
     const start = this.#rng.below(range);
     for (let i = 0; i < range; i++) {
-      const port = this.first + ((start + i) % range);
+      const port = first + ((start + i) % range);
       if (probe.isPortFree(port)) return port;
     }
     return 0;
+  }
+
+  /** An endpoint's own bounds, low and high half of `own`, count where they lie within everybody's (IP_LOCAL_PORT_RANGE). */
+  #first(own: number): number {
+    const low = own & 0xffff;
+    return this.first <= low && low <= this.last ? low : this.first;
+  }
+  #last(own: number): number {
+    const high = own >>> 16;
+    return this.#first(own) <= high && high <= this.last ? high : this.last;
   }
 
   #tuple(hash: KeyedHash, local: IpAddr, remote: IpAddr, remotePort: number): number {

@@ -196,7 +196,7 @@ export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
     let chosen = port;
     if (port === 0) {
       const isPortFree = (p: number): boolean => ports.mayBind(this, addr, p);
-      chosen = ports.ephemeral.pickAny({ isPortFree });
+      chosen = ports.ephemeral.pickAny({ isPortFree }, this.options.portRange);
       if (chosen === 0) return NetErr.AddressInUse;
     } else if (!ports.mayBind(this, addr, port)) {
       return NetErr.AddressInUse;
@@ -307,7 +307,8 @@ export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
     if (this.localPort !== 0) {
       return this.#isTupleFree(this.localPort) ? 0 : NetErr.AddressNotAvailable;
     }
-    const port = ports.ephemeral.pick(this.localAddr, this.remoteAddr, this.remotePort, this);
+    const { localAddr, remoteAddr, remotePort, options } = this;
+    const port = ports.ephemeral.pick(localAddr, remoteAddr, remotePort, this, options.portRange);
     if (port === 0) return NetErr.AddressNotAvailable;
     this.localPort = port;
     this.isAutobound = true;

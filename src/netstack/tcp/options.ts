@@ -13,6 +13,7 @@ export function defaultOptions(settings: TcpSettings): TcpEndpointOptions {
     broadcast: false,
     boundNicId: 0,
     mark: 0,
+    portRange: 0,
     ttl: 64,
     multicastTtl: 1,
     tos: 0,

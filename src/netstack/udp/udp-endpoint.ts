@@ -83,7 +83,7 @@ export class UdpEndpoint extends DatagramBase implements PortProbe {
     }
     if (port !== 0 && !ports.mayBind(this, addr, port)) return NetErr.AddressInUse;
     this.localAddr.set(addr);
-    const chosen = port !== 0 ? port : this.stack.ephemeral.pickAny(this);
+    const chosen = port !== 0 ? port : this.stack.ephemeral.pickAny(this, this.options.portRange);
     if (chosen === 0) {
       this.clearAddr(this.localAddr);
       return NetErr.AddressInUse;
@@ -158,7 +158,7 @@ export class UdpEndpoint extends DatagramBase implements PortProbe {
 
   /** Plainly random, as Linux: a resolver's ports must not follow each other (RFC 5452, CVE-2020-25705). */
   #autobind(): NetError | 0 {
-    const port = this.stack.ephemeral.pickAny(this);
+    const port = this.stack.ephemeral.pickAny(this, this.options.portRange);
     if (port === 0) return NetErr.WouldBlock;
     this.localPort = port;
     return this.stack.udp.ports.add(this, port);

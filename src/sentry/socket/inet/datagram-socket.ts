@@ -76,7 +76,6 @@ export class DatagramSocket extends InetSocket {
   #isCorked = false;
   #corked: { bytes: Uint8Array; to: IpAddr | null; port: number } | null = null;
   #segmentBytes = 0;
-  #reportsGro = false;
   constructor(
     stack: InetStack,
     family: number,
@@ -262,7 +261,7 @@ export class DatagramSocket extends InetSocket {
     if (n < 0) return n;
     // 0 and nothing received: the reading side was shut down.
     formatInetAddress(message.address, this.family, info.addr, info.port, info.nicId);
-    putDatagramControl(this, info, message.control, this.#reportsGro);
+    putDatagramControl(this, info, message.control);
     if (info.length <= n) return n;
     message.resultFlags |= MSG_TRUNC;
     return (flags & MSG_TRUNC) !== 0 ? info.length : n;
@@ -346,7 +345,7 @@ export class DatagramSocket extends InetSocket {
         this.#segmentBytes = value;
         return 0;
       case UDP_GRO:
-        this.#reportsGro = value !== 0;
+        this.endpoint.merges = value !== 0;
         return 0;
       case UDP_CORK:
         this.#isCorked = value !== 0;
@@ -366,7 +365,7 @@ export class DatagramSocket extends InetSocket {
   ): number {
     if (level === SOL_UDP && this.hasPorts) {
       if (name === UDP_SEGMENT) setU32Le(out, 0, this.#segmentBytes);
-      else if (name === UDP_GRO) setU32Le(out, 0, Number(this.#reportsGro));
+      else if (name === UDP_GRO) setU32Le(out, 0, Number(this.endpoint.merges));
       else if (name === UDP_CORK) setU32Le(out, 0, Number(this.#isCorked));
       else return -ENOPROTOOPT;
       return 4;

@@ -50,12 +50,11 @@ export function putDatagramControl(
   s: InetSocket,
   info: DatagramInfo,
   control: ControlWriter,
-  reportsGro: boolean,
 ): void {
   putTimestamps(s, info.timeNs, (s.timestamping & SOF_TIMESTAMPING_RX_SOFTWARE) !== 0, control);
   putArrivalControl(s, info.localAddr, info.nicId, info.ttl, info.tos, control);
   putOriginalDestination(s, info, control);
-  if (reportsGro && info.segmentBytes > 0) control.putInt(SOL_UDP, UDP_GRO, info.segmentBytes);
+  if (info.segmentBytes > 0) control.putInt(SOL_UDP, UDP_GRO, info.segmentBytes);
 }
 
 /** IP_RECVORIGDSTADDR: where the datagram was sent to, with the port. */

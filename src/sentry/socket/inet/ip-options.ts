@@ -12,6 +12,7 @@ import {
   IP_DROP_SOURCE_MEMBERSHIP,
   IP_FREEBIND,
   IP_HDRINCL,
+  IP_LOCAL_PORT_RANGE,
   IP_MINTTL,
   IP_MTU,
   IP_MTU_DISCOVER,
@@ -34,6 +35,7 @@ import {
   IP_TRANSPARENT,
   IP_TTL,
   IP_UNBLOCK_SOURCE,
+  IP_UNICAST_IF,
   MCAST_JOIN_GROUP,
   MCAST_LEAVE_GROUP,
 } from "../../../abi/in.ts";
@@ -65,6 +67,8 @@ export class IpState {
   /** Interface for multicast sends; 0: by route. */
   multicastIndex = 0;
   multicastSource = 0;
+  /** IP_UNICAST_IF, IPV6_UNICAST_IF. */
+  unicastIndex = 0;
 }
 
 const group = new IpAddr();
@@ -168,12 +172,40 @@ function setInteger(t: Task, s: InetSocket, name: number, value: number): number
     case IP_FREEBIND:
       options.freeBind = on;
       return 0;
+    case IP_UNICAST_IF:
+      return setUnicastInterface(s, value);
+    case IP_LOCAL_PORT_RANGE:
+      return setPortRange(s, value);
     case IP_TRANSPARENT:
       if (on && !t.creds.hasCapability(CAP_NET_ADMIN)) return -EPERM;
       return on ? -ENOPROTOOPT : 0;
     default:
       return -ENOPROTOOPT;
   }
+}
+
+/** An index in network order. */
+export function setUnicastInterface(s: InetSocket, value: number): number {
+  const index = swap(value);
+  const bound = s.endpoint.options.boundNicId;
+  if (index !== 0 && s.network.interfaceByIndex(index) === undefined) {
+    return -EADDRNOTAVAIL;
+  }
+  if (index !== 0 && bound !== 0 && bound !== index) return -EINVAL;
+  // Linux keeps it for streams and goes by it nowhere (ip_route_connect has no uc_index).
+  s.ip.unicastIndex = index;
+  if (s.type !== SOCK_STREAM) (s.endpoint as DatagramEndpoint).unicastNicId = index;
+  return 0;
+}
+export const swap = (n: number): number =>
+  (n << 24) | ((n & 0xff00) << 8) | ((n >>> 8) & 0xff00) | (n >>> 24);
+
+function setPortRange(s: InetSocket, value: number): number {
+  const low = value & 0xffff;
+  const high = value >>> 16;
+  if (low !== 0 && high !== 0 && low > high) return -EINVAL;
+  s.endpoint.options.portRange = value >>> 0;
+  return 0;
 }
 
 /** struct ip_mreq (group, address) or ip_mreqn (group, address, index). */
@@ -257,7 +289,8 @@ export function getIpOption(
   }
   if (name === IP_OPTIONS) return 0;
   const value = getInteger(s, name);
-  if (value < 0) return value;
+  // An index in network order may look negative.
+  if (value < 0 && name !== IP_UNICAST_IF) return value;
   setU32Le(out, 0, value);
   // A short buffer gets the value as one byte, as old programs expect.
   return maxLength < 4 && maxLength > 0 && value <= 255 ? 1 : 4;
@@ -310,6 +343,10 @@ function getInteger(s: InetSocket, name: number): number {
       return Number(options.freeBind);
     case IP_TRANSPARENT:
       return 0;
+    case IP_UNICAST_IF:
+      return swap(s.ip.unicastIndex);
+    case IP_LOCAL_PORT_RANGE:
+      return options.portRange;
     case IP_PROTOCOL:
       // Linux shows inet_num's protocol only of raw sockets.
       return s.type === SOCK_RAW ? s.protocol : 0;

@@ -21,6 +21,7 @@ import {
   IPV6_RECVTCLASS,
   IPV6_TCLASS,
   IPV6_UNICAST_HOPS,
+  IPV6_UNICAST_IF,
   IPV6_V6ONLY,
   MCAST_JOIN_GROUP,
   MCAST_LEAVE_GROUP,
@@ -30,7 +31,7 @@ import { i32Le, setU32Le } from "../../../base/bytes.ts";
 import { IPV6, IpAddr } from "../../../netstack/index.ts";
 import type { Task } from "../../kernel/task.ts";
 import type { InetSocket } from "./inet-socket.ts";
-import { changeGroup } from "./ip-options.ts";
+import { changeGroup, setUnicastInterface, swap } from "./ip-options.ts";
 
 const group = new IpAddr();
 
@@ -90,6 +91,8 @@ function setInteger(s: InetSocket, name: number, value: number): number {
       }
       s.ip.multicastIndex = value;
       return 0;
+    case IPV6_UNICAST_IF:
+      return setUnicastInterface(s, value);
     case IPV6_TCLASS:
       if (value < -1 || value > 255) return -EINVAL;
       options.tos = value === -1 ? 0 : value;
@@ -159,6 +162,8 @@ function getInteger(s: InetSocket, name: number): number {
       return Number(s.multicastLoop);
     case IPV6_MULTICAST_ALL:
       return Number(s.ip.multicastAll);
+    case IPV6_UNICAST_IF:
+      return swap(s.ip.unicastIndex) >>> 0;
     case IPV6_MULTICAST_IF:
       return s.ip.multicastIndex;
     case IPV6_TCLASS:
