@@ -16,7 +16,7 @@ export default defineConfig({
       {
         test: {
           name: "e2e",
-          include: ["test/**/*.test.ts"],
+          include: ["test/**/*.test.ts", "examples/**/*.test.ts"],
           exclude: ["test/long/**"],
           pool: "forks",
           fileParallelism: false,

@@ -1,6 +1,6 @@
 // node scripts/run.mjs FILE.ts [ARG...]: runs a TypeScript program of the repository's own, on every Node that we
 // support (not all of them read types away).
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
@@ -10,8 +10,9 @@ if (file === undefined) {
   console.error("usage: node scripts/run.mjs FILE.ts [ARG...]");
   process.exit(2);
 }
-// Beneath the repository, so that packages are found.
-const dir = mkdtempSync(join("node_modules", ".run-"));
+// Beneath the repository, so that packages are found, this one by its own name among them.
+mkdirSync("dist", { recursive: true });
+const dir = mkdtempSync(join("dist", ".run-"));
 process.on("exit", () => rmSync(dir, { recursive: true, force: true }));
 const outfile = resolve(dir, "main.mjs");
 await build({

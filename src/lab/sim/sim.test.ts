@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { MS, SECOND } from "../../base/clock.ts";
 import { PcapWriter } from "../../link/index.ts";
-import { IpAddr, type Stack } from "../../netstack/index.ts";
+import { IpAddr, parseIp, type Stack } from "../../netstack/index.ts";
 import { openConnection, type TransferConfig } from "./conversation.ts";
 import { jainIndex } from "./fairness.ts";
 import { StreamSink, StreamSource } from "./streams.ts";
@@ -195,5 +195,37 @@ describe("fairness", () => {
     [[3, 1], 0.8],
   ])("of %j is %f", (shares, index) => {
     expect(jainIndex(shares)).toBe(index);
+  });
+});
+
+describe("routers", () => {
+  it("hand packets on, say when one is too large for the next line, and refuse what they have no route for", () => {
+    const w = new World();
+    const [client, router, next, server] = [w.stack(), w.router(), w.router(), w.stack()];
+    w.join(client, router, { a: ["10.1.0.1/24"], b: ["10.1.0.2/24"] });
+    w.join(router, next, { a: ["10.8.0.1/24"], b: ["10.8.0.2/24"], mtu: 700 });
+    w.join(next, server, { a: ["10.2.0.1/24"], b: ["10.2.0.2/24"] });
+    w.route(client, "default4", "10.1.0.2");
+    w.route(router, "10.2.0.0/24", "10.8.0.2");
+    w.route(next, "10.1.0.0/24", "10.8.0.1");
+    w.route(server, "10.1.0.0/24", "10.2.0.1");
+    const to = IpAddr.v4(10, 2, 0, 2);
+    transfer(w, client, server, MiB / 4, { to });
+    expect(client.counters.icmpInDestUnreachs).toBeGreaterThan(0);
+    expect(router.counters.icmpOutDestUnreachs).toBe(client.counters.icmpInDestUnreachs);
+    expect(() => openConnection(w, client, server, IpAddr.v4(10, 3, 0, 1))).toThrow("listen");
+    expect(() => w.route(client, "10.9.0.0/16", "192.0.2.1")).not.toThrow();
+    expect(() => w.route(server, "10.9.0.0/16", "192.0.2.1")).toThrow("NetworkUnreachable");
+    expect(() => w.route(server, "10.9.0.0/16", "10.2.0")).toThrow("no address");
+  });
+
+  it("carry IPv6", () => {
+    const w = new World();
+    const [client, router, server] = [w.stack(), w.router(), w.stack()];
+    w.join(client, router, { a: ["fd01::1/64"], b: ["fd01::2/64"] });
+    w.join(router, server, { a: ["fd02::1/64"], b: ["fd02::2/64"] });
+    w.route(client, "default6", "fd01::2");
+    w.route(server, "fd01::/64", "fd02::1");
+    transfer(w, client, server, 100_000, { to: parseIp("fd02::2") as IpAddr });
   });
 });

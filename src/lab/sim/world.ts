@@ -7,7 +7,17 @@ import { DEFAULT_LIMITS, type Limits } from "../../base/limits.ts";
 import { SeededRng } from "../../base/rng.ts";
 import { Timer, TimerQueue } from "../../base/timers.ts";
 import { CaptureLink, type PcapWriter, Switch } from "../../link/index.ts";
-import { IpAddr, type LinkEndpoint, type Nic, parseIp, Stack } from "../../netstack/index.ts";
+import {
+  IPV4,
+  IPV6,
+  IpAddr,
+  type LinkEndpoint,
+  NetErr,
+  type Nic,
+  netErrorName,
+  parseIp,
+  Stack,
+} from "../../netstack/index.ts";
 import { Cable, type CableConfig, type CableEnd } from "./cable.ts";
 import type { Recording } from "./recording.ts";
 
@@ -100,9 +110,31 @@ export class World {
     return stack;
   }
 
+  /** A stack that hands on what is not its own, of both families. */
+  router(limits: Partial<Limits> = {}): Stack {
+    const stack = this.stack(limits);
+    stack.forwarding.enable(IPV4, true);
+    stack.forwarding.enable(IPV6, true);
+    return stack;
+  }
+
+  /** "10.1.0.0/16", or "default4" and "default6", by way of a neighbour. */
+  route(stack: Stack, to: string, via: string): void {
+    const gateway = parseIp(via);
+    if (gateway === null) throw new RangeError(`"${via}" is no address`);
+    const everywhere = { default4: "0.0.0.0/0", default6: "::/0" }[to];
+    const { addr: dst, prefixBits } = parsePrefix(everywhere ?? to);
+    const near = stack.routes.lookup(gateway, 0);
+    const error =
+      near === null
+        ? NetErr.NetworkUnreachable
+        : stack.routes.add({ dst, prefixBits, gateway, nicId: near.nicId });
+    if (error !== 0) throw new Error(`no route to ${to} via ${via}: ${netErrorName(error)}`);
+  }
+
   /** Joins two stacks by a cable of their own; their new interfaces are eth0, eth1, ... */
   join(a: Stack, b: Stack, config: JoinConfig = {}): Cable {
-    const cable = this.#newCable(config);
+    const cable = this.cable(config);
     const net = this.#nextNet++;
     const prefix = `10.${(net >>> 8) & 255}.${net & 255}`;
     this.attach(a, this.#recorded(cable.a, config.capture), config.a ?? [`${prefix}.1/24`]);
@@ -116,7 +148,7 @@ export class World {
   }
 
   plug(where: Switch, stack: Stack, config: PlugConfig): Cable {
-    const cable = this.#newCable(config);
+    const cable = this.cable(config);
     this.attach(stack, this.#recorded(cable.a, config.capture), config.addresses);
     where.plug(cable.b);
     this.#plugs.push({ where, stack, port: cable.b });
@@ -150,7 +182,8 @@ export class World {
     });
   }
 
-  #newCable(config: CableConfig): Cable {
+  /** With nothing at its ends yet: join() and plug() put stacks and switches there, attach() whatever it is given. */
+  cable(config: CableConfig = {}): Cable {
     const context = { clock: this.clock, timers: this.timers, rng: this.#fork() };
     const cable = new Cable(context, this.#mac(), this.#mac(), config);
     this.cables.push(cable);
