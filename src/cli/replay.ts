@@ -1,6 +1,8 @@
 // `netcell replay`: plays one side of each conversation in a capture against our stack. One line for each, the sum
 // last; exit status 1 when one failed or the file is broken. What is played and judged is in src/lab/replay.
 
+import { writeFileSync } from "node:fs";
+import { basename } from "node:path";
 import {
   align,
   type CaptureReplay,
@@ -11,6 +13,7 @@ import {
   type ReplayOptions,
   type ReplayOutcome,
   replayCapture,
+  reportPage,
   segmentText,
 } from "../lab/index.ts";
 import type { CaptureReader } from "../link/index.ts";
@@ -28,6 +31,8 @@ export interface ReplayFlags {
   pcap?: string;
   json?: boolean;
   loose?: boolean;
+  report?: string;
+  save?: string;
   port?: string;
   rootfs?: string;
   bind?: string[];
@@ -76,9 +81,11 @@ export async function replay(
   const sum = { passed: 0, failed: 0, skipped: 0 };
   const begin = process.hrtime.bigint();
   let simulatedNs = 0;
+  const reported: ReplayOutcome[] = [];
   const onOutcome = (outcome: ReplayOutcome): void => {
     sum[outcome.state]++;
     simulatedNs += outcome.replayNs;
+    if (flags.report !== undefined) reported.push(outcome);
     print(outcome, flags);
   };
   const result =
@@ -87,6 +94,9 @@ export async function replay(
       : await againstProgram(capture.reader, argv, flags, options, only, onOutcome);
   capture.close();
   recording?.close();
+  if (flags.report !== undefined) {
+    writeFile(flags.report, reportPage(`Replay of ${basename(path)}`, reported));
+  }
   const seconds = Number(process.hrtime.bigint() - begin) / 1e9;
   const { frames, others, broken } = result.counts;
   if (flags.json === true) {
@@ -150,6 +160,15 @@ async function againstProgram(
   });
   outcomes.forEach(onOutcome);
   return { counts: extractor.counts, problem: reader.problem };
+}
+
+function writeFile(path: string, text: string): void {
+  try {
+    writeFileSync(path, text);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new NetcellError("ERR_USAGE", `${path} cannot be written (${code}).`);
+  }
 }
 
 const WORDS = { passed: "ok", failed: "not ok", skipped: "skip" } as const;
