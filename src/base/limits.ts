@@ -41,6 +41,7 @@ export interface Limits {
   neighborQueuePackets: number;
   /** ICMP errors sent per second, over all destinations. */
   icmpErrorsPerSecond: number;
+  /** Timers of timer_create() in all processes. EAGAIN. A stack's own are bounded by its connections and entries. */
   timers: number;
 }
 

@@ -197,12 +197,13 @@ describe("an honest connection lives on while somebody", () => {
       run(5 * MS);
       listener.accept()?.close();
       run(5 * MS);
-      expect(a.tcp.context.orphanCount).toBeLessThanOrEqual(LIMITS.connections >> 1);
+      expect(a.tcp.context.orphanCount).toBe(0);
+      expect(a.tcp.context.timeWaits.count).toBeLessThanOrEqual(LIMITS.timeWaitConnections);
     }
-    expect(a.tcp.stats.TCPAbortOnMemory).toBeGreaterThan(0);
+    expect(a.tcp.stats.TCPTimeWaitOverflow).toBeGreaterThan(0);
     livesOn();
     run(61_000 * MS);
-    expect(a.tcp.context.orphanCount).toBe(0);
+    expect(a.tcp.context.timeWaits.count).toBe(0);
     const late = dial();
     run(10 * MS);
     expect(late.readiness() & Ready.Write).not.toBe(0);
@@ -253,6 +254,20 @@ describe("an honest connection lives on while somebody", () => {
     }
     expect(a.nics[1].neighbors.entries().length).toBeLessThanOrEqual(LIMITS.neighborEntries);
     run(60_000 * MS);
+    livesOn();
+  });
+
+  it("makes every timer there may be: they are as many as what the other limits allow", () => {
+    const most = LIMITS.connections + LIMITS.halfOpenConnections + 2 * LIMITS.neighborEntries + 16;
+    for (let i = 0; i < 6; i++) dial();
+    for (let n = 0; n < 500; n++) {
+      pair.a.inject(syn(n));
+      pair.a.inject(frame(n, UDP, new Uint8Array(1400), -1, 0x2000));
+      pair.a.inject(frame(500 + n, ICMP, Uint8Array.of(8, 0, 0, 0, 0, 1, 0, 1), 2));
+      expect(a.timers.size).toBeLessThanOrEqual(most);
+      if (n % 250 === 249) livesOn();
+    }
+    expect(a.timers.size).toBeGreaterThan(LIMITS.halfOpenConnections);
     livesOn();
   });
 

@@ -123,11 +123,19 @@ function* connectCall(p: DrillProcess, a: Expr[]): Call {
   return yield* connectTo(p, s, to);
 }
 
-function closeCall(p: DrillProcess, a: Expr[]): Result {
+/** SO_LINGER with a time waits until all has been acknowledged, O_NONBLOCK or not (sk_stream_wait_close). */
+function* closeCall(p: DrillProcess, a: Expr[]): Call {
   const fd = numberOf(a[0]);
   const file = p.files.get(fd);
   if (file === undefined) return "EBADF";
   p.files.delete(fd);
+  const tcp = file instanceof DrillSocket ? file.tcp : null;
+  const lingerNs = tcp?.options.lingerNs ?? 0;
+  if (tcp !== null && lingerNs > 0 && tcp.readableBytes === 0) {
+    const untilNs = p.config.stack.clock.monotonicNs() + lingerNs;
+    tcp.shutdown(false, true);
+    while (tcp.unackedBytes > 0 && p.config.stack.clock.monotonicNs() < untilNs) yield untilNs;
+  }
   file.close();
   for (const item of file.watchers) item.isDisabled = true;
   return 0;
@@ -231,7 +239,7 @@ const HANDLERS: Readonly<Record<string, Handler>> = {
     return yield* sendBytes(p, p.socket(a[0]), vectorLength(a[1]), 0, null);
   },
   sendmsg: sendMessage,
-  close: plain(closeCall),
+  close: closeCall,
   shutdown: plain(shutdownCall),
   fcntl: plain(fcntlCall),
   ioctl: plain(ioctlCall),

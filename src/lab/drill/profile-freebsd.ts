@@ -201,6 +201,7 @@ export const FREEBSD: Profile = {
     ecnFallback: 2,
     keepaliveProbes: 8,
     fastopenPathDisableSec: 900,
+    smallFinWait2: 0,
   },
   wmem: [4096, 32_768, 2 * MiB],
   rmem: [4096, 131_072, 2 * MiB],

@@ -22,6 +22,7 @@ const STATES: readonly string[] = [
   "CLOSING",
 ];
 
+const FIN_WAIT_2 = 5;
 const TIME_WAIT = 6;
 
 /** One line per TCP socket and connection: who has it, ports, state. */
@@ -44,7 +45,9 @@ function rows(env: Environment, port: number): string[] {
     add(owned.delete(`${local} ${remote}`) ? "packetdrill" : "?", local, remote, state);
   };
   for (const tcb of demux.all()) addConnection(tcb.localPort, tcb.remotePort, tcb.state);
-  for (const tw of timeWaits.all()) addConnection(tw.localPort, tw.ports & 0xffff, TIME_WAIT);
+  for (const tw of timeWaits.all()) {
+    addConnection(tw.localPort, tw.ports & 0xffff, tw.isFinWait2 ? FIN_WAIT_2 : TIME_WAIT);
+  }
   for (const [ports, state] of owned) {
     const [local, remote] = ports.split(" ").map(Number);
     add("packetdrill", local, remote, state);

@@ -190,10 +190,10 @@ describe("connection exhaustion", () => {
       arena.inject(segment({ ...o, seq: at.seq, ack: (at.ack + 1) | 0, flags: ACK }));
     }
     const { context } = arena.victim.tcp;
-    expect(context.demux.count).toBe(50);
+    // As little memory as TIME-WAIT takes, and in its bounds.
+    expect([context.demux.count, context.orphanCount, context.timeWaits.count]).toEqual([0, 0, 50]);
     arena.run(61 * SECOND);
-    expect(context.demux.count).toBe(0);
-    expect(context.orphanCount).toBe(0);
+    expect(context.timeWaits.count).toBe(0);
   });
 
   it("orphans beyond half the table are reset, not kept", () => {

@@ -266,5 +266,5 @@ export function closeUser(tcb: Tcb): void {
   tcb.isOrphanCounted = true;
   tcb.receiveShutdown = true;
   closeWrite(tcb);
-  if (tcb.state === FIN_WAIT_2) limitFinWait2(tcb);
+  if (tcb.state === FIN_WAIT_2) limitFinWait2(tcb, true);
 }

@@ -1,7 +1,7 @@
 // The TCP endpoint behind a socket: the user calls of RFC 9293 3.10 in the shape of endpoints.ts. It has no
 // connection, or one (a Tcb), or it listens. After close() the Tcb goes on alone.
 
-import { seqDiff } from "../../base/seqnum.ts";
+import { seqDiff, seqGt } from "../../base/seqnum.ts";
 import type { TcpEndpoint, TcpEndpointOptions } from "../endpoints.ts";
 import { type Family, IPV4, IPV6, IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
@@ -448,7 +448,9 @@ export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
   get unackedBytes(): number {
     const tcb = this.#tcb;
     if (tcb === null || tcb.state === CLOSED) return 0;
-    return tcb.queued + (tcb.snd.finQueued ? 1 : 0);
+    const { snd } = tcb;
+    const isFinOut = snd.finQueued && !(snd.finSent && seqGt(snd.una, snd.end));
+    return tcb.queued + (isFinOut ? 1 : 0);
   }
 
   get unsentBytes(): number {

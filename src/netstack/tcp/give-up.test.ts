@@ -3,7 +3,7 @@ import { IPV4 } from "../ip-addr.ts";
 import { NetErr } from "../net-error.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { RingPool } from "./ring-pool.ts";
-import { CLOSED, FIN_WAIT_2 } from "./state.ts";
+import { CLOSED, TIME_WAIT } from "./state.ts";
 import { established, type Harness, REMOTE } from "./testing.ts";
 
 describe("patience", () => {
@@ -37,14 +37,19 @@ describe("patience", () => {
 });
 
 describe("FIN-WAIT-2 without an owner", () => {
-  function finWait2(linger2S: number): Harness {
+  function finWait2(linger2S: number, finTimeoutS = 20): Harness {
     const h = established({ setup: (ep) => (ep.options.linger2Ns = linger2S * 1e9) });
-    h.tcp.settings.finTimeoutNs = 20e9;
+    h.tcp.settings.finTimeoutNs = finTimeoutS * 1e9;
     const { tcb } = h;
     h.ep.close();
     h.take();
     h.inject({ flags: ".", seq: 1, ack: 2 });
-    expect(linger2S < 0 || tcb.state === FIN_WAIT_2).toBe(true);
+    // Kept as small as TIME-WAIT from now on, unless it takes longer.
+    if (finTimeoutS <= 60)
+      expect([h.tcp.context.demux.count, tcb.state]).toEqual([
+        0,
+        linger2S < 0 ? CLOSED : TIME_WAIT,
+      ]);
     return h;
   }
 
@@ -55,10 +60,58 @@ describe("FIN-WAIT-2 without an owner", () => {
     ]) {
       const h = finWait2(linger2S);
       h.advanceMs(waitsS * 1_000 - 500);
-      expect(h.tcp.context.demux.count).toBe(1);
+      expect(h.tcp.context.timeWaits.count).toBe(1);
       h.advanceMs(1_000);
-      expect(h.tcp.context.demux.count).toBe(0);
+      expect(h.tcp.context.timeWaits.count).toBe(0);
     }
+  });
+
+  it("longer than TIME-WAIT it waits with all it has, for the time beyond that", () => {
+    const h = finWait2(0, 100);
+    expect(h.tcp.context.demux.count).toBe(1);
+    h.advanceMs(40_500);
+    expect([h.tcp.context.demux.count, h.tcp.context.timeWaits.count]).toEqual([0, 1]);
+    h.advanceMs(40_000);
+    expect(h.tcp.context.timeWaits.count).toBe(0);
+  });
+
+  it("the FIN begins TIME-WAIT, for its own minute; waits of all lengths end in their order", () => {
+    const h = finWait2(5);
+    h.inject({ flags: "F.", seq: 1, ack: 2 });
+    expect(h.take()).toMatchObject([{ flags: ".", seq: 2, ack: 2 }]);
+    h.advanceMs(59_000);
+    expect(h.tcp.context.timeWaits.count).toBe(1);
+    h.inject({ flags: "F.", seq: 1, ack: 2 });
+    expect(h.take()).toMatchObject([{ flags: ".", ack: 2 }]);
+    h.advanceMs(61_000);
+    expect(h.tcp.context.timeWaits.count).toBe(0);
+    const table = h.tcp.context.timeWaits;
+    const ends: number[] = [];
+    for (const s of [30, 5, 70, 5, 1, 60]) {
+      const tw = table.take();
+      tw.ports = s * 100 + ends.length;
+      tw.isFinWait2 = true;
+      table.add(tw, 0, s * 1e9);
+      ends.push(s);
+    }
+    expect([...table.all()].map((tw) => tw.endNs / 1e9)).toEqual([1, 5, 5, 30, 60, 70]);
+  });
+
+  it("data that nobody will read is answered by a RST, a repeated ACK by nothing, the rest by an ACK", () => {
+    const h = finWait2(0);
+    h.inject({ flags: ".", seq: 1, ack: 2 });
+    expect(h.take()).toEqual([]);
+    h.inject({ flags: ".", seq: 900_000, ack: 2, data: "far" });
+    expect(h.take()).toMatchObject([{ flags: ".", seq: 2, ack: 1 }]);
+    h.inject({ flags: "R", seq: 900_000, ack: 2 });
+    expect(h.tcp.context.timeWaits.count).toBe(1);
+    h.take();
+    h.inject({ flags: ".", seq: 1, ack: 2, data: "new" });
+    expect(h.take()).toMatchObject([{ flags: "R", seq: 2 }]);
+    expect(h.tcp.context.timeWaits.count).toBe(0);
+    const reset = finWait2(0);
+    reset.inject({ flags: "R", seq: 100 });
+    expect([reset.take(), reset.tcp.context.timeWaits.count]).toEqual([[], 0]);
   });
 
   it("does not wait at all with a negative TCP_LINGER2, and says so", () => {

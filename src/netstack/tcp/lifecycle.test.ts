@@ -24,9 +24,9 @@ describe("closing", () => {
     expect(tcb.state).toBe(FIN_WAIT_1);
     expect(h.take()).toMatchObject([{ flags: "F.", seq: 1, ack: 1 }]);
     h.inject({ flags: ".", seq: 1, ack: 2 });
-    expect(tcb.state).toBe(FIN_WAIT_2);
+    expect([...h.tcp.context.timeWaits.all()].map((tw) => tw.isFinWait2)).toEqual([true]);
     h.inject({ flags: "F.", seq: 1, ack: 2 });
-    expect(tcb.state).toBe(TIME_WAIT);
+    expect([...h.tcp.context.timeWaits.all()].map((tw) => tw.isFinWait2)).toEqual([false]);
     expect(h.take()).toMatchObject([{ flags: ".", seq: 2, ack: 2 }]);
     expect(h.tcp.context.demux.count).toBe(0);
     h.advanceMs(59_000);
@@ -34,6 +34,20 @@ describe("closing", () => {
     h.advanceMs(2_000);
     expect(h.tcp.context.timeWaits.count).toBe(0);
     expect(h.timers.size).toBe(0);
+  });
+
+  it("a FIN is owed until it is acknowledged, and who waits for that is told", () => {
+    const h = established();
+    const told: number[] = [];
+    h.ep.onReadiness = (mask) => told.push(mask);
+    h.write("rest");
+    h.ep.shutdown(false, true);
+    expect(h.ep.unackedBytes).toBe(5);
+    h.inject({ flags: ".", seq: 1, ack: 5 });
+    expect(h.ep.unackedBytes).toBe(1);
+    told.length = 0;
+    h.inject({ flags: ".", seq: 1, ack: 6 });
+    expect([h.ep.unackedBytes, told.length]).toEqual([0, 1]);
   });
 
   it("second: CLOSE-WAIT, LAST-ACK, gone; what is written still goes", () => {

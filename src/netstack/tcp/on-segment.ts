@@ -4,6 +4,7 @@
 
 import { seqAdd, seqDiff, seqGe, seqGt, seqLe, seqLt } from "../../base/seqnum.ts";
 import { NetErr } from "../net-error.ts";
+import { Ready } from "../readiness.ts";
 import { ACK, FIN, RST, SYN, URG } from "../wire/tcp.ts";
 import { acceptThirdAck, countMark } from "./accecn.ts";
 import { processAck } from "./ack.ts";
@@ -32,6 +33,7 @@ import {
   SYN_RECEIVED,
   SYN_SENT,
   TIME_WAIT,
+  TIME_WAIT_NS,
 } from "./state.ts";
 import { setState, type Tcb } from "./tcb.ts";
 import {
@@ -39,6 +41,7 @@ import {
   closeTcb,
   enterEstablished,
   enterTimeWait,
+  handOverFinWait2,
   isSynLossGrave,
   onReset,
 } from "./transitions.ts";
@@ -267,7 +270,10 @@ function checkAck(tcb: Tcb, seg: Segment): boolean {
   switch (tcb.state) {
     case FIN_WAIT_1:
       setState(tcb, FIN_WAIT_2);
-      return !tcb.isOrphan || limitFinWait2(tcb);
+      // Who lingers in close() is done (sk_state_change).
+      tcb.events |= Ready.Write;
+      // With data or a FIN in the same segment this one has to be processed first.
+      return !tcb.isOrphan || limitFinWait2(tcb, seg.sequenceLength === 0);
     case CLOSING:
       enterTimeWait(tcb);
       return false;
@@ -278,10 +284,19 @@ function checkAck(tcb: Tcb, seg: Segment): boolean {
   return true;
 }
 
-/** An orphan has nobody to wait for but the peer's FIN. False: it does not even wait for that. */
-export function limitFinWait2(tcb: Tcb): boolean {
+/**
+ * An orphan has nobody to wait for but the peer's FIN: for up to a minute that takes no Tcb. False: it is not there any
+ * more.
+ */
+export function limitFinWait2(tcb: Tcb, mayHandOver: boolean): boolean {
   if (endsInFinWait2(tcb)) return false;
-  tcb.lifeNs = tcb.ctx.nowNs + finWait2Ns(tcb);
+  const waitNs = finWait2Ns(tcb);
+  if (mayHandOver && waitNs <= TIME_WAIT_NS && tcb.ctx.settings.smallFinWait2 !== 0) {
+    handOverFinWait2(tcb, waitNs);
+    return false;
+  }
+  const isLong = waitNs > TIME_WAIT_NS && tcb.ctx.settings.smallFinWait2 !== 0;
+  tcb.lifeNs = tcb.ctx.nowNs + (isLong ? waitNs - TIME_WAIT_NS : waitNs);
   schedule(tcb, tcb.lifeNs);
   return true;
 }

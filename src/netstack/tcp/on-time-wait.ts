@@ -1,7 +1,7 @@
 // A connection goes into TIME-WAIT, a segment finds it there, a new connection takes its place. The answers are
 // those of Linux's tcp_timewait_state_process; RFC 1337 and RFC 6191 say why.
 
-import { seqDiff, seqGt, seqLt } from "../../base/seqnum.ts";
+import { seqAdd, seqDiff, seqGt, seqLt } from "../../base/seqnum.ts";
 import type { PacketBuffer } from "../stack/packet-buffer.ts";
 import { pseudoSum } from "../wire/checksum.ts";
 import { ACK, encodeTcp, FIN, RST, SYN, TCP_HEADER_BYTES, TCP_PROTOCOL } from "../wire/tcp.ts";
@@ -13,11 +13,14 @@ import type { Segment } from "./segment.ts";
 import { PAWS_24_DAYS_MS } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
 import { sharingOf, type TimeWait } from "./time-wait.ts";
-import { send } from "./transmit.ts";
+import { replyReset, send } from "./transmit.ts";
 import { openWindow } from "./window.ts";
 
-/** Keeps of a Tcb what stragglers need. False: there are too many already (tcp_max_tw_buckets). */
-export function keepTimeWait(tcb: Tcb): boolean {
+/**
+ * Keeps of a Tcb what stragglers need; with `finWait2Ns` of one in FIN-WAIT-2, for so long. False: there are too many
+ * already (tcp_max_tw_buckets).
+ */
+export function keepTimeWait(tcb: Tcb, finWait2Ns = 0): boolean {
   const { ctx } = tcb;
   const most = Math.min(
     ctx.limits.timeWaitConnections,
@@ -33,7 +36,9 @@ export function keepTimeWait(tcb: Tcb): boolean {
   tw.ports = tcb.ports;
   tw.sndNxt = tcb.snd.nxt;
   tw.rcvNxt = tcb.rcv.nxt;
-  tw.window = openWindow(tcb) >>> tcb.rcv.wscale;
+  tw.windowBytes = openWindow(tcb);
+  tw.window = tw.windowBytes >>> tcb.rcv.wscale;
+  tw.isFinWait2 = finWait2Ns > 0;
   tw.tsOk = tcb.tsOk;
   tw.tsOffset = tcb.tsOffset;
   tw.tsRecent = tcb.tsRecent;
@@ -43,7 +48,8 @@ export function keepTimeWait(tcb: Tcb): boolean {
   tw.nicId = tcb.options.boundNicId;
   tw.md5Key = md5KeyOf(tcb);
   tw.sharing = sharingOf(tcb.options);
-  ctx.timeWaits.add(tw, ctx.nowNs);
+  if (tw.isFinWait2) ctx.timeWaits.add(tw, ctx.nowNs, finWait2Ns);
+  else ctx.timeWaits.add(tw, ctx.nowNs);
   ctx.ports.add(tw);
   ctx.stats.TW++;
   return true;
@@ -56,6 +62,10 @@ export function onTimeWait(ctx: TcpContext, tw: TimeWait, seg: Segment): void {
   const isRst = (seg.flags & RST) !== 0;
   const hasTs = tw.tsOk && seg.options.hasTimestamps;
   const isOld = hasTs && isOldStamp(ctx, tw, seg) && !isRst;
+  if (tw.isFinWait2) {
+    onFinWait2(ctx, tw, seg, isOld);
+    return;
+  }
   if (!isOld && seg.seq === tw.rcvNxt && (seg.sequenceLength === 0 || isRst)) {
     if (isRst) endByReset(ctx, tw);
     else if (hasTs) {
@@ -81,6 +91,42 @@ export function onTimeWait(ctx: TcpContext, tw: TimeWait, seg: Segment): void {
   if (!isLimited(ctx, tw, seg)) answer(ctx, tw);
 }
 
+/** The checks of a whole connection once more, for one that only waits for the peer's FIN. */
+function onFinWait2(ctx: TcpContext, tw: TimeWait, seg: Segment, isOld: boolean): void {
+  const { seq, end, flags } = seg;
+  if (isOld || !isInWindow(tw, seq, end)) {
+    if (!isLimited(ctx, tw, seg, "TCPACKSkippedFinWait2")) answer(ctx, tw);
+    return;
+  }
+  if ((flags & RST) !== 0) {
+    ctx.timeWaits.remove(tw);
+    return;
+  }
+  const isSyn = (flags & SYN) !== 0 && !seqLt(seq, tw.rcvNxt);
+  // A repeated ACK says nothing.
+  if (!isSyn && ((flags & ACK) === 0 || end === seq || !seqGt(end, tw.rcvNxt))) return;
+  if (isSyn || (flags & FIN) === 0 || end !== seqAdd(tw.rcvNxt, 1)) {
+    // New data, and nobody to read it (RFC 2525 2.17).
+    replyReset(ctx, seg, null, tw.md5Key);
+    ctx.timeWaits.remove(tw);
+    return;
+  }
+  tw.rcvNxt = end;
+  if (tw.tsOk && seg.options.hasTimestamps) {
+    tw.tsRecent = seg.options.tsVal;
+    tw.tsRecentMs = ctx.nowMs;
+  }
+  ctx.timeWaits.restart(tw, ctx.nowNs);
+  answer(ctx, tw);
+}
+
+/** tcp_in_window. */
+function isInWindow(tw: TimeWait, seq: number, end: number): boolean {
+  const edge = seqAdd(tw.rcvNxt, tw.windowBytes);
+  if (seq === tw.rcvNxt) return true;
+  return (seqGt(end, tw.rcvNxt) && seqLt(seq, edge)) || (seq === edge && seq === end);
+}
+
 function endByReset(ctx: TcpContext, tw: TimeWait): void {
   if (ctx.settings.rfc1337 === 0) ctx.timeWaits.remove(tw);
   else ctx.stats.TCPTimeWaitAssassinationIgnored++;
@@ -97,10 +143,15 @@ function isOldStamp(ctx: TcpContext, tw: TimeWait, seg: Segment): boolean {
 }
 
 /** Against wars of ACKs; data cannot be part of one. */
-function isLimited(ctx: TcpContext, tw: TimeWait, seg: Segment): boolean {
+function isLimited(
+  ctx: TcpContext,
+  tw: TimeWait,
+  seg: Segment,
+  counter: "TCPACKSkippedTimeWait" | "TCPACKSkippedFinWait2" = "TCPACKSkippedTimeWait",
+): boolean {
   if (seg.sequenceLength > 0 && (seg.flags & SYN) === 0) return false;
   if (ctx.nowNs - tw.lastAckNs < ctx.settings.invalidRatelimitMs * 1_000_000) {
-    ctx.stats.TCPACKSkippedTimeWait++;
+    ctx.stats[counter]++;
     return true;
   }
   tw.lastAckNs = ctx.nowNs;
@@ -133,7 +184,7 @@ function answer(ctx: TcpContext, tw: TimeWait): void {
  */
 export function isReusable(ctx: TcpContext, tw: TimeWait): boolean {
   const { twReuse } = ctx.settings;
-  if (!tw.tsOk || twReuse === 0) return false;
+  if (tw.isFinWait2 || !tw.tsOk || twReuse === 0) return false;
   if (twReuse === 2 && !tw.local.isLoopback && !tw.remote.isLoopback) return false;
   return seqDiff(ctx.nowMs, tw.tsRecentMs) > ctx.settings.twReuseDelayMs;
 }

@@ -38,7 +38,7 @@ export function processData(tcb: Tcb, seg: Segment): boolean {
   if (tcb.isOrphan && seg.length > 0 && seqGt(seqAdd(seg.dataSeq, seg.length), tcb.rcv.nxt)) {
     // Nobody is there to read it: the peer must learn that (RFC 2525 2.17).
     tcb.ctx.stats.TCPAbortOnData++;
-    replyReset(tcb.ctx, seg);
+    replyReset(tcb.ctx, seg, tcb.options.md5Keys);
     abortTcb(tcb, 0, false);
     return false;
   }

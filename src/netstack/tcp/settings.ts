@@ -91,6 +91,8 @@ export class TcpSettings {
   keepaliveIntvlSec = 75;
   keepaliveProbes = 9;
   finTimeoutNs = 60_000_000_000;
+  /** An orphan in FIN-WAIT-2 is kept as small as one in TIME-WAIT; 0: as the connection it was. */
+  smallFinWait2 = 1;
   abortOnOverflow = 0;
   /** At most one challenge or out-of-window ACK per connection in this time. */
   invalidRatelimitMs = 500;

@@ -101,6 +101,7 @@ export class TcpStats {
   TCPACKSkippedPAWS = 0;
   TCPACKSkippedSeq = 0;
   TCPACKSkippedChallenge = 0;
+  TCPACKSkippedFinWait2 = 0;
   TCPACKSkippedTimeWait = 0;
   TCPKeepAlive = 0;
   TCPWinProbe = 0;

@@ -1,6 +1,6 @@
 // TIME-WAIT (RFC 9293 3.3.2): what is kept of a connection when all is said - numbers to recognise and answer
-// stragglers with, 0.3 kB - and the table of them, bounded, all ended by one timer. Answers as
-// Linux's tcp_timewait_state_process; what they mean for a new connection is RFC 6191's.
+// stragglers with, 0.3 kB - and the table of them, bounded, all ended by one timer. An orphan in FIN-WAIT-2 waits here,
+// too. Answers as Linux's tcp_timewait_state_process; what they mean for a new connection is RFC 6191's.
 
 import { KeyedHash } from "../../base/half-siphash.ts";
 import type { Rng } from "../../base/rng.ts";
@@ -41,6 +41,9 @@ export class TimeWait implements PortHolder {
   ttl = 64;
   nicId = 0;
   md5Key: Uint8Array | null = null;
+  /** The peer's FIN has not come yet (Linux's substate); then the window in bytes counts. */
+  isFinWait2 = false;
+  windowBytes = 0;
   lastAckNs = NEVER;
   sharing: PortSharing = SHARING[0];
   endNs = 0;
@@ -63,11 +66,37 @@ export class TimeWait implements PortHolder {
   }
 }
 
-/** The table. Entries stand in the order of their ends, for each lasts equally long. */
+/** Entries in the order of their ends. */
+class EndOrder {
+  oldest: TimeWait | null = null;
+  newest: TimeWait | null = null;
+
+  /** At the end in one step, where all last equally long. */
+  add(tw: TimeWait): void {
+    let before = this.newest;
+    while (before !== null && before.endNs > tw.endNs) before = before.older;
+    tw.older = before;
+    tw.newer = before === null ? this.oldest : before.newer;
+    if (tw.newer === null) this.newest = tw;
+    else tw.newer.older = tw;
+    if (before === null) this.oldest = tw;
+    else before.newer = tw;
+  }
+
+  remove(tw: TimeWait): void {
+    if (tw.older === null) this.oldest = tw.newer;
+    else tw.older.newer = tw.newer;
+    if (tw.newer === null) this.newest = tw.older;
+    else tw.newer.older = tw.older;
+    tw.older = tw.newer = null;
+  }
+}
+
+/** The table. Those of TIME-WAIT last equally long; those of FIN-WAIT-2 as their owners wished. */
 export class TimeWaitTable {
   #count = 0;
-  #oldest: TimeWait | null = null;
-  #newest: TimeWait | null = null;
+  readonly #order = new EndOrder();
+  readonly #finWait2 = new EndOrder();
   /** Chains by hash, as the Demux's. */
   #buckets: (TimeWait | null)[] = new Array(FIRST_BUCKETS).fill(null);
   /** Chained by hashNext. */
@@ -90,7 +119,8 @@ export class TimeWaitTable {
   }
 
   *all(): IterableIterator<TimeWait> {
-    for (let tw = this.#oldest; tw !== null; tw = tw.newer) yield tw;
+    for (let tw = this.#order.oldest; tw !== null; tw = tw.newer) yield tw;
+    for (let tw = this.#finWait2.oldest; tw !== null; tw = tw.newer) yield tw;
   }
 
   find(local: IpAddr, remote: IpAddr, ports: number): TimeWait | null {
@@ -101,12 +131,12 @@ export class TimeWaitTable {
   }
 
   /** Precondition: addresses and ports are set, and no other has them. */
-  add(tw: TimeWait, nowNs: number): void {
+  add(tw: TimeWait, nowNs: number, lastsNs = TIME_WAIT_NS): void {
     if (this.#count >= this.#buckets.length) this.#grow();
     tw.hash = this.#hashOf(tw.local, tw.remote, tw.ports);
     this.#chain(tw);
     this.#count++;
-    this.#append(tw, nowNs);
+    this.#append(tw, nowNs + lastsNs);
   }
 
   #chain(tw: TimeWait): void {
@@ -139,14 +169,19 @@ export class TimeWaitTable {
     this.#spareCount++;
   }
 
-  /** The wait begins anew. */
+  /** The wait begins anew; from FIN-WAIT-2 it is the one of TIME-WAIT. */
   restart(tw: TimeWait, nowNs: number): void {
-    this.#unlink(tw);
-    this.#append(tw, nowNs);
+    this.#orderOf(tw).remove(tw);
+    tw.isFinWait2 = false;
+    this.#append(tw, nowNs + TIME_WAIT_NS);
+  }
+
+  #orderOf(tw: TimeWait): EndOrder {
+    return tw.isFinWait2 ? this.#finWait2 : this.#order;
   }
 
   remove(tw: TimeWait): void {
-    this.#unlink(tw);
+    this.#orderOf(tw).remove(tw);
     this.#count--;
     const i = tw.hash & (this.#buckets.length - 1);
     let at = this.#buckets[i] as TimeWait;
@@ -158,33 +193,36 @@ export class TimeWaitTable {
     }
     tw.hashNext = null;
     this.#onEnd(tw);
-    if (this.#oldest === null) this.#timers.disarm(this.#timer);
+    if (this.#count === 0) this.#timers.disarm(this.#timer);
   }
 
-  #append(tw: TimeWait, nowNs: number): void {
-    tw.endNs = nowNs + TIME_WAIT_NS;
-    tw.older = this.#newest;
-    tw.newer = null;
-    if (this.#newest === null) this.#oldest = tw;
-    else this.#newest.newer = tw;
-    this.#newest = tw;
-    if (!this.#timer.isArmed) this.#timers.arm(this.#timer, tw.endNs);
+  #append(tw: TimeWait, endNs: number): void {
+    tw.endNs = endNs;
+    this.#orderOf(tw).add(tw);
+    if (!this.#timer.isArmed || endNs < this.#timerNs) this.#arm(endNs);
   }
 
-  #unlink(tw: TimeWait): void {
-    if (tw.older === null) this.#oldest = tw.newer;
-    else tw.older.newer = tw.newer;
-    if (tw.newer === null) this.#newest = tw.older;
-    else tw.newer.older = tw.older;
-    tw.older = tw.newer = null;
+  #timerNs = 0;
+  #arm(atNs: number): void {
+    this.#timerNs = atNs;
+    this.#timers.arm(this.#timer, atNs);
   }
 
   #expire(nowNs: number): void {
-    for (let tw = this.#oldest; tw !== null && tw.endNs <= nowNs; tw = this.#oldest) {
+    this.#expireOf(this.#order, nowNs);
+    this.#expireOf(this.#finWait2, nowNs);
+    const next = Math.min(
+      this.#order.oldest?.endNs ?? Number.POSITIVE_INFINITY,
+      this.#finWait2.oldest?.endNs ?? Number.POSITIVE_INFINITY,
+    );
+    if (this.#count > 0) this.#arm(next);
+  }
+
+  #expireOf(order: EndOrder, nowNs: number): void {
+    for (let tw = order.oldest; tw !== null && tw.endNs <= nowNs; tw = order.oldest) {
       this.remove(tw);
       this.give(tw);
     }
-    if (this.#oldest !== null) this.#timers.arm(this.#timer, this.#oldest.endNs);
   }
 
   #hashOf(local: IpAddr, remote: IpAddr, ports: number): number {

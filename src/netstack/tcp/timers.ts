@@ -6,7 +6,7 @@ import { NetErr } from "../net-error.ts";
 import { ACK } from "../wire/tcp.ts";
 import { sendAck } from "./ack-policy.ts";
 import { dropOption, isEarlyChild } from "./fastopen.ts";
-import { isHopeless, isLongTrouble, orphanRetries } from "./give-up.ts";
+import { finWait2Ns, isHopeless, isLongTrouble, orphanRetries } from "./give-up.ts";
 import { detectBlackHole } from "./mtu-probe.ts";
 import { finish } from "./on-segment.ts";
 import { keepCount, keepIdleNs, keepIntervalNs } from "./options.ts";
@@ -21,6 +21,7 @@ import {
   CA_RECOVERY,
   CLOSED,
   ESTABLISHED,
+  FIN_WAIT_2,
   RTO_MAX_US,
   RTX_CORK,
   RTX_PERSIST,
@@ -30,10 +31,11 @@ import {
   SYN_RECEIVED,
   SYN_SENT,
   TIME_WAIT,
+  TIME_WAIT_NS,
 } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
 import { onProbeTimer } from "./tlp.ts";
-import { abortTcb, closeTcb } from "./transitions.ts";
+import { abortTcb, closeTcb, handOverFinWait2 } from "./transitions.ts";
 import { transmit, transmitSyn } from "./transmit.ts";
 
 const NEVER = Number.POSITIVE_INFINITY;
@@ -85,9 +87,20 @@ function onTransmitTimer(tcb: Tcb): void {
 
 function onLifeOver(tcb: Tcb): void {
   tcb.lifeNs = NEVER;
-  // TIME-WAIT is over; an orphan's FIN never came; a gateway never decided. None is worth a word.
+  if (tcb.state === FIN_WAIT_2 && tcb.ctx.settings.smallFinWait2 !== 0) {
+    onFinWait2Over(tcb);
+    return;
+  }
+  // An orphan's FIN never came; a gateway never decided. Neither is worth a word.
   const isOpening = tcb.state === SYN_SENT || (tcb.state === SYN_RECEIVED && !tcb.isPassive);
   closeTcb(tcb, isOpening ? NetErr.TimedOut : 0);
+}
+
+/** tcp_keepalive_timer: what is left of a wait longer than TIME-WAIT's takes no Tcb; otherwise it ends here. */
+function onFinWait2Over(tcb: Tcb): void {
+  const leftNs = finWait2Ns(tcb) - TIME_WAIT_NS;
+  if (leftNs > 0) handOverFinWait2(tcb, leftNs);
+  else abortTcb(tcb, 0, true);
 }
 
 function onDelayedAck(tcb: Tcb): void {

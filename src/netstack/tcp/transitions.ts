@@ -93,12 +93,21 @@ export function armKeepalive(tcb: Tcb): void {
 // @rfc 9293 MUST-13
 /** Both FINs are acknowledged: a TimeWait stands for the connection; the Tcb only keeps what is to be read. */
 export function enterTimeWait(tcb: Tcb): void {
+  handOver(tcb, 0);
+}
+
+/** An orphan waits for the peer's FIN with little memory (tcp_time_wait with TCP_FIN_WAIT2). */
+export function handOverFinWait2(tcb: Tcb, lastsNs: number): void {
+  handOver(tcb, lastsNs);
+}
+
+function handOver(tcb: Tcb, finWait2Ns: number): void {
   if (tcb.isAckNow || tcb.isAckPending) sendAck(tcb);
   leaveState(tcb);
   const { ctx } = tcb;
   ctx.demux.remove(tcb);
   ctx.ports.remove(tcb);
-  keepTimeWait(tcb);
+  keepTimeWait(tcb, finWait2Ns);
   setState(tcb, TIME_WAIT);
   release(tcb);
 }

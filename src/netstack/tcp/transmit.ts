@@ -272,13 +272,19 @@ export function transmitReset(tcb: Tcb): void {
 
 /**
  * RFC 9293 3.10.7.1: the answer to a segment that belongs to no connection. Never answers a RST. `keys` of whom it came
- * to, if to anybody: the answer is signed as the segment had to be.
+ * to, if to anybody, or the `known` key: the answer is signed as the
+ * segment had to be.
  */
-export function replyReset(ctx: TcpContext, seg: Segment, keys: Md5Keys | null = null): void {
+export function replyReset(
+  ctx: TcpContext,
+  seg: Segment,
+  keys: Md5Keys | null = null,
+  known: Uint8Array | null = null,
+): void {
   const pkt = seg.pkt as PacketBuffer;
   if ((seg.flags & RST) !== 0 || pkt.linkBroadcast) return;
   if (!isAnswerable(pkt.dst) || !isAnswerable(pkt.src)) return;
-  let key = keys?.find(pkt.src) ?? null;
+  let key = known ?? keys?.find(pkt.src) ?? null;
   if (key === null && seg.options.md5At !== 0) {
     key = resetKey(ctx, seg);
     if (key === null) return;
