@@ -86,9 +86,11 @@ export function processText(tcb: Tcb, seg: Segment): void {
   }
   if (!receiveRing.reserve(Math.max(position + length, held), held)) {
     tcb.isAckNow = true;
+    ctx.stats.PruneCalled++;
     // What a small block holds is taken all the same: the stream must go on.
     length = Math.min(length, RESERVE_BLOCK_BYTES - position);
     if (length <= 0 || !receiveRing.reserve(Math.max(position + length, held), held)) {
+      ctx.stats.RcvPruned++;
       ctx.stats.TCPRcvQDrop++;
       return;
     }
@@ -100,6 +102,7 @@ export function processText(tcb: Tcb, seg: Segment): void {
     storeOutOfOrder(tcb, seg, seq, offset, length);
     return;
   }
+  if (position > 0) ctx.stats.TCPRcvCoalesce++;
   tcb.receiveRing.store(position, seg.bytes, offset, length, seg.slabAt);
   rcv.nxt = seqAdd(seq, length);
   noteSegmentSize(tcb, seg);

@@ -41,6 +41,19 @@ describe("counters", () => {
     expect(counts()).toEqual([2, 3, 3]);
   });
 
+  it("count data that joins what is unread, and what memory could not be found for", () => {
+    const h = established({ limits: { socketMemoryBytes: 4_096 } });
+    let seq = 1;
+    for (let i = 0; i < 12; i++, seq += 1_000) {
+      h.inject({ flags: ".", seq, ack: 1, data: "x".repeat(1_000) });
+    }
+    const { TCPRcvCoalesce, PruneCalled, RcvPruned, TCPRcvQDrop } = h.tcp.stats;
+    expect(TCPRcvCoalesce).toBeGreaterThan(2);
+    expect(PruneCalled).toBeGreaterThan(RcvPruned);
+    expect(RcvPruned).toBeGreaterThan(0);
+    expect(TCPRcvQDrop).toBe(RcvPruned);
+  });
+
   it("count a child reset before it was one", () => {
     const h = listening();
     h.inject({ flags: "S", seq: 0, mss: 1460 });

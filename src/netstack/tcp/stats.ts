@@ -1,5 +1,6 @@
 // Counters of the TCP layer under Linux's names: RFC 4022's Tcp group (/proc/net/snmp) and the TcpExt
-// group (/proc/net/netstat). A field exists only when the code counts it.
+// group (/proc/net/netstat). A field exists only when the code counts it: rings hold bytes without headers, so nothing
+// is ever collapsed (TCPRcvCollapsed, OfoPruned), and no segment waits for a socket's owner (TCPBacklogCoalesce).
 
 export class TcpStats {
   // Tcp
@@ -19,6 +20,9 @@ export class TcpStats {
   SyncookiesRecv = 0;
   SyncookiesFailed = 0;
   EmbryonicRsts = 0;
+  /** A receive ring could not grow; and what was dropped for that. */
+  PruneCalled = 0;
+  RcvPruned = 0;
   TCPReqQFullDoCookies = 0;
   ListenOverflows = 0;
   ListenDrops = 0;
@@ -94,6 +98,8 @@ export class TcpStats {
   TCPOFODrop = 0;
   TCPOFOMerge = 0;
   TCPRcvQDrop = 0;
+  /** Data joined what was not read yet. */
+  TCPRcvCoalesce = 0;
   TCPZeroWindowDrop = 0;
   TCPChallengeACK = 0;
   TCPSYNChallenge = 0;
