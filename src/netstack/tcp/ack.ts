@@ -83,7 +83,7 @@ export function processAck(tcb: Tcb, seg: Segment): boolean {
   if (tcb.accEcn !== null) receiveAce(tcb, seg, tcb.delivered - $ack.priorDelivered, isTsNewer);
   if (tcb.notices !== null) tcb.notices.acked();
   rackUpdateReorderWindow(tcb);
-  if (tcb.loss.isProbeOut) onProbeAck(tcb, seg.ack);
+  if (tcb.isProbeOut) onProbeAck(tcb, seg.ack);
   judge(tcb, seg);
   return true;
 }
@@ -158,7 +158,7 @@ function onAckWhileIdle(tcb: Tcb, seg: Segment): void {
       armPersist(tcb, false);
     }
   }
-  if (tcb.loss.isProbeOut) onProbeAck(tcb, seg.ack);
+  if (tcb.isProbeOut) onProbeAck(tcb, seg.ack);
 }
 
 /** An ACK below SND.UNA: its SACK blocks are news all the same. */

@@ -53,20 +53,21 @@ const ANY_V6 = new IpAddr();
 const addressAny = (family: Family): IpAddr => (family === IPV4 ? ANY_V4 : ANY_V6);
 
 export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
-  readonly family: Family;
+  // What every read and every segment touches, side by side.
+  readonly #ctx: TcpContext;
+  #tcb: Tcb | null = null;
+  onReadiness: OnReadiness | null = null;
   readonly options: TcpEndpointOptions;
+  readonly family: Family;
   /** Shared with routes and Tcbs: another address is another object. */
   localAddr: IpAddr;
   remoteAddr: IpAddr;
   localPort = 0;
   remotePort = 0;
   nextOnPort: PortOwner | null = null;
-  onReadiness: OnReadiness | null = null;
   isWriterWaiting = false;
   /** The port was chosen by connect, not by bind: other connects may use it too. */
   isAutobound = false;
-  readonly #ctx: TcpContext;
-  #tcb: Tcb | null = null;
   #listener: Listener | null = null;
   #isAddrBound = false;
   #predecessor: TimeWait | null = null;

@@ -17,7 +17,6 @@ export class LossState {
   reordSeen = 0;
 
   // Tail loss probe: one episode at a time.
-  isProbeOut = false;
   probeEnd = 0;
   isProbeRetransmission = false;
 

@@ -136,7 +136,7 @@ function autosizeSegs(tcb: Tcb, mss: number, gsoMax: number): number {
   const { minTsoSegs, tsoRttLog } = tcb.ctx.settings;
   let bytes = tcb.loss.pacingRate / 1024;
   const r = tcb.rtt.minRttUs >>> tsoRttLog;
-  if (r < 32) bytes += gsoMax / 2 ** r;
+  if (r < 31) bytes += gsoMax / (1 << r);
   if (bytes > gsoMax) bytes = gsoMax;
   return Math.max(Math.floor(bytes / mss), tcb.congestion.minTsoSegs?.(tcb) ?? minTsoSegs);
 }

@@ -13,7 +13,7 @@ export const isInReduction = (tcb: Tcb): boolean =>
 export function initReduction(tcb: Tcb): void {
   const { loss } = tcb;
   tcb.highSeq = tcb.snd.nxt;
-  loss.isProbeOut = false;
+  tcb.isProbeOut = false;
   tcb.cwndCount = 0;
   loss.priorCwnd = tcb.cwnd;
   loss.prrDelivered = 0;

@@ -244,7 +244,7 @@ export function enterLoss(tcb: Tcb): void {
   tcb.caState = CA_LOSS;
   tcb.congestion.onTimeout(tcb);
   tcb.highSeq = tcb.snd.nxt;
-  loss.isProbeOut = false;
+  tcb.isProbeOut = false;
   if (tcb.ecnOk) tcb.isCwrWanted = true;
   loss.isFrto = frto !== 0 && (isNew || tcb.retransmits > 0);
 }

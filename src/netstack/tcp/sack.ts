@@ -55,7 +55,7 @@ function onDsack(tcb: Tcb, start: number, end: number): void {
   if (length > snd.maxWnd) return;
   let dups = 1;
   if (length > snd.mss) dups = Math.ceil(length / snd.mss);
-  else if (loss.isProbeOut && loss.probeEnd === end) $ack.flags |= F_DSACK_TLP;
+  else if (tcb.isProbeOut && loss.probeEnd === end) $ack.flags |= F_DSACK_TLP;
   tcb.dsackDups += dups;
   if (seqLt(start, snd.una)) ctx.stats.TCPDSACKRecv++;
   ctx.stats.TCPDSACKRecvSegs += dups;

@@ -43,7 +43,7 @@ export function expandSendBuffer(tcb: Tcb): void {
   const { options } = tcb;
   if (options.sendBufferLocked || tcb.ctx.rings.isUnderPressure) return;
   const segment = tcb.snd.mss + SEGMENT_HEADER_BYTES;
-  const perSegment = 2 ** (32 - Math.clz32(segment - 1)) + SEGMENT_STRUCT_BYTES;
+  const perSegment = (1 << (32 - Math.clz32(segment - 1))) + SEGMENT_STRUCT_BYTES;
   const segments = Math.max(SEND_SEGMENTS_MIN, tcb.cwnd, tcb.reordering + 1);
   const wanted = 2 * segments * perSegment;
   if (wanted <= options.sendBufferBytes) return;

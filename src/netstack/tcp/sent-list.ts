@@ -59,13 +59,14 @@ export class SentRecordPool {
 
 // @rfc 6675 4
 export class SentList {
+  // The first five stand on one line of the cache.
   head: SentRecord | null = null;
-  tail: SentRecord | null = null;
-  recordCount = 0;
   packetsOut = 0;
   sackedOut = 0;
   lostOut = 0;
   retransOut = 0;
+  tail: SentRecord | null = null;
+  recordCount = 0;
   /** No record before this one is waiting to be retransmitted; null: begin at the head. */
   retransmitHint: SentRecord | null = null;
   /** Where the last SACK block ended: the next one is usually near. */

@@ -46,21 +46,21 @@ export class SendState {
   wnd = 0;
   wl1 = 0;
   wl2 = 0;
-  iss = 0;
   /** MAX.SND.WND (RFC 5961 5.2, RFC 9293 3.8.6.2.1). */
   maxWnd = 0;
   /** Shift for windows we receive (SND.WIND.SHIFT). */
   wscale = 0;
-  /** Payload bytes of a full segment now: peer's MSS and path MTU, without options. */
-  mss = MSS_DEFAULT_V4;
-  /** MSS option of the peer. */
-  peerMss = MSS_DEFAULT_V4;
-  /** Sequence number of the oldest byte in the ring. */
-  base = 0;
   /** Behind the last byte written. The FIN, once queued, takes this number. */
   end = 0;
   finQueued = false;
   finSent = false;
+  /** Sequence number of the oldest byte in the ring. */
+  base = 0;
+  /** Payload bytes of a full segment now: peer's MSS and path MTU, without options. */
+  mss = MSS_DEFAULT_V4;
+  /** MSS option of the peer. */
+  peerMss = MSS_DEFAULT_V4;
+  iss = 0;
   /** Where the last piece of unsent data begins: a writer fills it up before the buffer's limit is asked. */
   tailSeq = 0;
   /** Size of full pieces when the last one was begun: no packet reaches across the end of a piece. */
@@ -98,13 +98,13 @@ export class ReceiveState {
   finReceived = false;
   /** A FIN that came before the data in front of it. */
   hasEarlyFin = false;
-  earlyFinSeq = 0;
   /** Bound of the window until segments have shown how they fill the buffer (Linux's rcv_ssthresh). */
   ssthresh = 0;
   /** Buffer in payload bytes; auto-tuned up. */
   bufferBytes = 0;
   /** URGENT_*: whether urgentSeq means anything. */
   urgentState = URGENT_NONE;
+  earlyFinSeq = 0;
   urgentSeq = 0;
   urgentByte = 0;
   irs = 0;
@@ -157,6 +157,8 @@ export class Tcb extends Deadline implements PortHolder {
   lastAckMs = 0;
   keepProbes = 0;
   probesOut = 0;
+  /** A tail loss probe is under way (loss.probeEnd). */
+  isProbeOut = false;
   retransmits = 0;
   softError: NetError | 0 = 0;
   /** Pending error for the user; 0 none. Soft: reported only when the connection times out. */

@@ -46,12 +46,12 @@ export function rtoRemainingUs(tcb: Tcb): number {
 export function onProbeTimer(tcb: Tcb): void {
   const { loss, sent, snd } = tcb;
   tcb.rtxKind = RTX_RETRANSMIT;
-  if (loss.isProbeOut || !probe(tcb)) {
+  if (tcb.isProbeOut || !probe(tcb)) {
     tcb.rtxKind = RTX_TLP;
     rearmRetransmit(tcb);
     return;
   }
-  loss.isProbeOut = true;
+  tcb.isProbeOut = true;
   loss.probeEnd = snd.nxt;
   tcb.ctx.stats.TCPLossProbes++;
   if (sent.packetsOut > 0) armRetransmit(tcb);
@@ -80,9 +80,9 @@ function probe(tcb: Tcb): boolean {
 /** RFC 8985 7.4: what the ACK says about the probe's fate. */
 export function onProbeAck(tcb: Tcb, ack: number): void {
   const { loss, ctx } = tcb;
-  if (!loss.isProbeOut || !seqGe(ack, loss.probeEnd)) return;
+  if (!tcb.isProbeOut || !seqGe(ack, loss.probeEnd)) return;
   if (!loss.isProbeRetransmission || ($ack.flags & F_DSACK_TLP) !== 0) {
-    loss.isProbeOut = false;
+    tcb.isProbeOut = false;
   } else if (seqGt(ack, loss.probeEnd)) {
     // The probe repaired a loss: the window is reduced as for any other.
     initReduction(tcb);
@@ -91,6 +91,6 @@ export function onProbeAck(tcb: Tcb, ack: number): void {
     keepOpen(tcb);
     ctx.stats.TCPLossProbeRecovery++;
   } else if (($ack.flags & (F_UNA_ADVANCED | F_NOT_DUP | F_DATA_SACKED)) === 0) {
-    loss.isProbeOut = false;
+    tcb.isProbeOut = false;
   }
 }
