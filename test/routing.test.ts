@@ -79,6 +79,38 @@ describeWith(["ip", "python3"], "routing inside", () => {
     ]);
   });
 
+  it("tells who listens of every change (ip monitor)", async () => {
+    const r = await sh(`
+      ip monitor link address route rule neigh > /tmp/heard & monitor=$!
+      sleep 0.5
+      ip addr add 10.9.9.1/24 dev eth0
+      ip route add 192.0.2.0/24 via 10.9.9.2 table 7
+      ip rule add fwmark 3 lookup 7
+      ip neigh add 10.9.9.3 lladdr 02:00:00:00:00:33 dev eth0 nud permanent
+      ip neigh del 10.9.9.3 dev eth0
+      ip link set eth0 mtu 1400
+      ip rule del fwmark 3
+      ip route del 192.0.2.0/24 table 7
+      ip addr del 10.9.9.1/24 dev eth0
+      sleep 0.3; kill $monitor; cat /tmp/heard`);
+    expect(r.stderr).toBe("");
+    const lines = r.stdout.split("\n").map((l) => l.trim().replace(/\s+/g, " "));
+    const heard = lines.filter((l) => /10\.9\.9|192\.0\.2|mtu|fwmark/.test(l));
+    expect(heard.map((l) => l.replace(/ (qlen|qdisc|scope global|state|group) .*/, ""))).toEqual([
+      "2: eth0 inet 10.9.9.1/24 brd 10.9.9.255",
+      "10.9.9.0/24 dev eth0 proto kernel scope link src 10.9.9.1",
+      "192.0.2.0/24 via 10.9.9.2 dev eth0 table 7",
+      "32765: from all fwmark 0x3 lookup 7",
+      "10.9.9.3 dev eth0 lladdr 02:00:00:00:00:33 PERMANENT",
+      "Deleted 10.9.9.3 dev eth0 lladdr 02:00:00:00:00:33 PERMANENT",
+      "2: eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1400",
+      "Deleted 32765: from all fwmark 0x3 lookup 7",
+      "Deleted 192.0.2.0/24 via 10.9.9.2 dev eth0 table 7",
+      "Deleted 2: eth0 inet 10.9.9.1/24 brd 10.9.9.255",
+      "Deleted 10.9.9.0/24 dev eth0 proto kernel scope link src 10.9.9.1",
+    ]);
+  });
+
   it("forwards when root says so", async () => {
     const r = await sh(`
       cd /proc/sys/net

@@ -61,6 +61,16 @@ export const RTM_GETNEIGHTBL = 66;
 export const RTM_GETNETCONF = 82;
 export const RTM_GETSTATS = 94;
 
+// Multicast groups of NETLINK_ROUTE, by number.
+export const RTNLGRP_LINK = 1;
+export const RTNLGRP_NEIGH = 3;
+export const RTNLGRP_IPV4_IFADDR = 5;
+export const RTNLGRP_IPV4_ROUTE = 7;
+export const RTNLGRP_IPV4_RULE = 8;
+export const RTNLGRP_IPV6_IFADDR = 9;
+export const RTNLGRP_IPV6_ROUTE = 11;
+export const RTNLGRP_IPV6_RULE = 19;
+
 // Link attributes.
 export const IFLA_ADDRESS = 1;
 export const IFLA_BROADCAST = 2;

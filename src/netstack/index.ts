@@ -37,7 +37,7 @@ export { type ErrorEntry, ErrorOrigin, TimestampKind } from "./stack/error-queue
 export { FrameLayout, PROTO_TCP, PROTO_UDP } from "./stack/frame-layout.ts";
 export type { Ipv6Config } from "./stack/ipv6-interface.ts";
 export type { LinkEndpoint, LinkSink } from "./stack/link-endpoint.ts";
-export { type NeighborEntry, NeighborState } from "./stack/neighbors.ts";
+export { type NeighborEntry, NeighborState } from "./stack/neighbor-entry.ts";
 export type { Nic, NicAddress, NicCounters } from "./stack/nic.ts";
 export {
   GSO_NONE,
@@ -60,6 +60,7 @@ export {
 export { isSame as isSameRule, Rule, RuleAction, type RuleTable } from "./stack/rules.ts";
 export { Segmenter } from "./stack/segmenter.ts";
 export { type AddressConfig, type AttachConfig, Stack, type StackConfig } from "./stack/stack.ts";
+export type { StackObserver } from "./stack/stack-observer.ts";
 export type { Route } from "./stack/transport.ts";
 export { CONGESTION_CONTROLS } from "./tcp/congestion/congestion.ts";
 export type { ForwardHandler, ForwardRequest } from "./tcp/forwarder.ts";

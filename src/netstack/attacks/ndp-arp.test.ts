@@ -4,7 +4,7 @@
 import { describe, expect, it } from "vitest";
 import { MS, SECOND } from "../../base/clock.ts";
 import type { IpAddr } from "../ip-addr.ts";
-import { NeighborState } from "../stack/neighbors.ts";
+import { NeighborState } from "../stack/neighbor-entry.ts";
 import {
   Arena,
   be16,

@@ -15,7 +15,7 @@ import {
   writeArp,
 } from "../wire/arp.ts";
 import { BROADCAST_MAC, copyMac, ETHERTYPE_ARP, macEquals } from "../wire/ethernet.ts";
-import type { NeighborEntry } from "./neighbors.ts";
+import type { NeighborEntry } from "./neighbor-entry.ts";
 import type { Nic } from "./nic.ts";
 import type { PacketBuffer } from "./packet-buffer.ts";
 

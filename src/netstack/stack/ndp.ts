@@ -36,7 +36,7 @@ import {
 } from "../wire/ndp.ts";
 import type { Ipv6Interface, TentativeAddress } from "./ipv6-interface.ts";
 import { ALL_NODES, isLinkLocal, solicitedNode } from "./multicast-groups.ts";
-import type { NeighborEntry } from "./neighbors.ts";
+import type { NeighborEntry } from "./neighbor-entry.ts";
 import type { PacketBuffer } from "./packet-buffer.ts";
 
 /** RFC 4861 3.1: what came over a router has less. */

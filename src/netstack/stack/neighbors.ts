@@ -7,23 +7,14 @@ import { type Clock, MS, SECOND } from "../../base/clock.ts";
 import { KeyedHash } from "../../base/half-siphash.ts";
 import type { Limits } from "../../base/limits.ts";
 import type { Rng } from "../../base/rng.ts";
-import { Timer, type TimerQueue } from "../../base/timers.ts";
-import { IpAddr } from "../ip-addr.ts";
+import type { TimerQueue } from "../../base/timers.ts";
+import type { IpAddr } from "../ip-addr.ts";
 import { copyMac, macEquals } from "../wire/ethernet.ts";
 import type { Counters } from "./counters.ts";
+import { NeighborEntry, type NeighborResolver, NeighborState } from "./neighbor-entry.ts";
 import type { PacketBuffer } from "./packet-buffer.ts";
-import { parkedCopy } from "./packet-pool.ts";
+import { ParkedPackets } from "./parked-packets.ts";
 
-/** Bits as Linux's NUD_* so that a report needs no table. */
-export const NeighborState = {
-  Incomplete: 0x01,
-  Reachable: 0x02,
-  Stale: 0x04,
-  Delay: 0x08,
-  Probe: 0x10,
-  Failed: 0x20,
-  Permanent: 0x80,
-} as const;
 const S = NeighborState;
 
 const REACHABLE_TIME_NS = 30 * SECOND;
@@ -33,45 +24,8 @@ const MULTICAST_PROBES = 3;
 const UNICAST_PROBES = 3;
 /** A fresh answer is not overridden by a different one for this long (Linux's locktime). */
 const LOCK_NS = 1 * SECOND;
-/** Bytes waiting on all unresolved neighbours of one NIC. */
-const PARKED_BYTES_MAX = 2 * 1024 * 1024;
 /** Entries looked at to find one to evict. */
 const EVICT_SCAN = 32;
-
-export class NeighborEntry {
-  readonly addr = new IpAddr();
-  readonly mac = new Uint8Array(6);
-  state: number = S.Incomplete;
-  probes = 0;
-  /** Proven reachable since the timer was armed. */
-  confirmed = false;
-  updatedNs = 0;
-  isRouter = false;
-  /** No longer in the table: whoever cached it looks again. */
-  removed = false;
-  readonly queue: PacketBuffer[] = [];
-  readonly timer: Timer;
-  /** Next in the same hash bucket. */
-  next: NeighborEntry | null = null;
-
-  /** Whether mac says anything yet. */
-  get hasMac(): boolean {
-    return (this.state & (S.Incomplete | S.Failed)) === 0;
-  }
-
-  constructor(onTimer: (entry: NeighborEntry, nowNs: number) => void) {
-    this.timer = new Timer((nowNs) => onTimer(this, nowNs));
-  }
-}
-
-export interface NeighborResolver {
-  /** Asks for entry.addr; to its known MAC when unicast. */
-  sendProbe(entry: NeighborEntry, unicast: boolean): void;
-  /** The MAC is known now: sends a packet that waited (and gives it back). */
-  sendResolved(entry: NeighborEntry, pkt: PacketBuffer): void;
-  /** Nobody answered: the packet is dropped and its sender told. */
-  resolutionFailed(pkt: PacketBuffer): void;
-}
 
 export class NeighborTable {
   readonly #resolver: NeighborResolver;
@@ -87,7 +41,7 @@ export class NeighborTable {
   #reachableTimeNs = REACHABLE_TIME_NS;
   #retransmitNs = RETRANSMIT_NS;
   #count = 0;
-  #parkedBytes = 0;
+  readonly #parked: ParkedPackets;
   readonly #onTimer = (entry: NeighborEntry, nowNs: number): void => this.#expire(entry, nowNs);
 
   constructor(
@@ -105,6 +59,7 @@ export class NeighborTable {
     this.#hash = new KeyedHash(rng);
     this.#limits = limits;
     this.#counters = counters;
+    this.#parked = new ParkedPackets(limits, counters);
   }
 
   get size(): number {
@@ -146,7 +101,7 @@ export class NeighborTable {
     if (entry === null) return false;
     copyMac(entry.mac, 0, mac, 0);
     this.#timers.disarm(entry.timer);
-    entry.state = S.Permanent;
+    this.#become(entry, S.Permanent);
     this.#flush(entry);
     return true;
   }
@@ -166,6 +121,7 @@ export class NeighborTable {
     this.#count--;
     entry.removed = true;
     this.#timers.disarm(entry.timer);
+    this.#resolver.neighborChanged(entry);
     this.#failQueue(entry);
   }
 
@@ -192,12 +148,12 @@ export class NeighborTable {
         this.#arm(entry, DELAY_FIRST_PROBE_NS);
         return true;
       case S.Incomplete:
-        this.#park(entry, pkt);
+        this.#parked.park(entry.queue, pkt);
         return false;
       case S.Failed:
         entry.state = S.Incomplete;
         entry.probes = 1;
-        this.#park(entry, pkt);
+        this.#parked.park(entry.queue, pkt);
         this.#arm(entry, this.#retransmitNs);
         this.#resolver.sendProbe(entry, false);
         return false;
@@ -232,13 +188,14 @@ export class NeighborTable {
     if (!known && !create && entry.state === S.Failed) return;
     if (!same) {
       copyMac(entry.mac, 0, bytes, macOffset);
+      entry.isRenamed = true;
       entry.updatedNs = nowNs;
     }
     if (solicited && (entry.state & (S.Incomplete | S.Probe | S.Delay | S.Reachable)) !== 0) {
       this.#reachable(entry);
     } else if (!same) {
       this.#timers.disarm(entry.timer);
-      entry.state = S.Stale;
+      this.#become(entry, S.Stale);
     }
     if (!known) this.#flush(entry);
   }
@@ -252,7 +209,7 @@ export class NeighborTable {
     if (known && macEquals(entry.mac, 0, bytes, macOffset)) return;
     this.#setMac(entry, bytes, macOffset);
     this.#timers.disarm(entry.timer);
-    entry.state = S.Stale;
+    this.#become(entry, S.Stale);
     if (!known) this.#flush(entry);
   }
 
@@ -279,19 +236,19 @@ export class NeighborTable {
       if (solicited) this.#reachable(entry);
       else {
         this.#timers.disarm(entry.timer);
-        entry.state = S.Stale;
+        this.#become(entry, S.Stale);
       }
       this.#flush(entry);
       return retired;
     }
     const changes = macOffset >= 0 && !macEquals(entry.mac, 0, bytes, macOffset);
     if (changes && !override) {
-      if (entry.state === S.Reachable) entry.state = S.Stale;
+      if (entry.state === S.Reachable) this.#become(entry, S.Stale);
       return false;
     }
     if (changes) this.#setMac(entry, bytes, macOffset);
     if (solicited) this.#reachable(entry);
-    else if (changes) entry.state = S.Stale;
+    else if (changes) this.#become(entry, S.Stale);
     entry.isRouter = router;
     return retired;
   }
@@ -304,11 +261,20 @@ export class NeighborTable {
 
   #setMac(entry: NeighborEntry, bytes: Uint8Array, macOffset: number): void {
     copyMac(entry.mac, 0, bytes, macOffset);
+    entry.isRenamed = true;
     entry.updatedNs = this.#clock.monotonicNs();
   }
 
+  /** A state that others are told of (neigh_update_notify); waiting for an answer is none. */
+  #become(entry: NeighborEntry, state: number): void {
+    const isNew = entry.state !== state || entry.isRenamed;
+    entry.state = state;
+    entry.isRenamed = false;
+    if (isNew) this.#resolver.neighborChanged(entry);
+  }
+
   #reachable(entry: NeighborEntry): void {
-    entry.state = S.Reachable;
+    this.#become(entry, S.Reachable);
     entry.probes = 0;
     entry.confirmed = false;
     // RFC 4861 6.3.2: uniform between 0.5 and 1.5 times the base.
@@ -324,10 +290,10 @@ export class NeighborTable {
     switch (entry.state) {
       case S.Reachable:
         if (entry.confirmed) this.#reachable(entry);
-        else entry.state = S.Stale;
+        else this.#become(entry, S.Stale);
         return;
       case S.Delay:
-        entry.state = S.Probe;
+        this.#become(entry, S.Probe);
         entry.probes = 1;
         this.#arm(entry, this.#retransmitNs);
         this.#resolver.sendProbe(entry, true);
@@ -351,42 +317,27 @@ export class NeighborTable {
       this.#resolver.sendProbe(entry, unicast);
       return;
     }
-    entry.state = S.Failed;
+    this.#become(entry, S.Failed);
     entry.probes = 0;
     this.#failQueue(entry);
   }
 
-  // @rfc 4861 7.2.2a
-  #park(entry: NeighborEntry, pkt: PacketBuffer): void {
-    const bytes = pkt.length + 512;
-    if (this.#parkedBytes + bytes > PARKED_BYTES_MAX) {
-      this.#counters.dropNeighborQueueFull++;
-      return;
-    }
-    // Linux drops the oldest: the newest is what its sender still waits for.
-    if (entry.queue.length >= this.#limits.neighborQueuePackets) {
-      const oldest = entry.queue.shift() as PacketBuffer;
-      this.#parkedBytes -= oldest.length + 512;
-      this.#counters.dropNeighborQueueFull++;
-    }
-    entry.queue.push(parkedCopy(pkt));
-    this.#parkedBytes += bytes;
-  }
-
-  #takeParked(entry: NeighborEntry): PacketBuffer | undefined {
-    const pkt = entry.queue.shift();
-    if (pkt !== undefined) this.#parkedBytes -= pkt.length + 512;
-    return pkt;
-  }
-
   #flush(entry: NeighborEntry): void {
-    for (let pkt = this.#takeParked(entry); pkt !== undefined; pkt = this.#takeParked(entry)) {
+    for (
+      let pkt = this.#parked.take(entry.queue);
+      pkt !== undefined;
+      pkt = this.#parked.take(entry.queue)
+    ) {
       this.#resolver.sendResolved(entry, pkt);
     }
   }
 
   #failQueue(entry: NeighborEntry): void {
-    for (let pkt = this.#takeParked(entry); pkt !== undefined; pkt = this.#takeParked(entry)) {
+    for (
+      let pkt = this.#parked.take(entry.queue);
+      pkt !== undefined;
+      pkt = this.#parked.take(entry.queue)
+    ) {
       this.#counters.dropNeighborFailed++;
       this.#resolver.resolutionFailed(pkt);
     }

@@ -27,7 +27,8 @@ import { Igmp } from "./igmp.ts";
 import type { Ipv6Interface } from "./ipv6-interface.ts";
 import type { LinkEndpoint, LinkSink } from "./link-endpoint.ts";
 import { isAllNodes, isReportedGroup } from "./multicast-groups.ts";
-import { type NeighborEntry, type NeighborResolver, NeighborTable } from "./neighbors.ts";
+import type { NeighborEntry, NeighborResolver } from "./neighbor-entry.ts";
+import { NeighborTable } from "./neighbors.ts";
 import { GSO_NONE, type PacketBuffer } from "./packet-buffer.ts";
 import type { Path } from "./path.ts";
 import { inPrefix, maskAddr } from "./prefix.ts";
@@ -351,6 +352,9 @@ export class Nic implements LinkSink, NeighborResolver {
   }
   sendResolved(entry: NeighborEntry, pkt: PacketBuffer): void {
     this.transmit(pkt, entry.mac, entry.addr.isV4 ? ETHERTYPE_IPV4 : ETHERTYPE_IPV6);
+  }
+  neighborChanged(entry: NeighborEntry): void {
+    this.stack.observer?.onNeighbor(this, entry);
   }
   resolutionFailed(pkt: PacketBuffer): void {
     const { stack } = this;

@@ -2,7 +2,7 @@
 // needs at hand: NIC, next hop, neighbour entry, MTU. Endpoints keep theirs; the stack caches the rest.
 
 import { type Family, IpAddr } from "../ip-addr.ts";
-import type { NeighborEntry } from "./neighbors.ts";
+import type { NeighborEntry } from "./neighbor-entry.ts";
 import type { Nic } from "./nic.ts";
 import type { PathMtuCache } from "./path-mtu.ts";
 import type { RouteTables } from "./routes.ts";

@@ -6,7 +6,7 @@ import type { Limits } from "../../base/limits.ts";
 import type { IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
 import { inPrefix, maskAddr } from "./prefix.ts";
-import { type Flow, RuleAction, RuleTable } from "./rules.ts";
+import { type Flow, type Rule, RuleAction, RuleTable } from "./rules.ts";
 
 /** RT_TABLE_*. Local is not kept: an address is local when an interface has it. */
 export const TABLE_DEFAULT = 253;
@@ -75,18 +75,26 @@ export class RouteEntry {
   }
 }
 
+export interface RouteObserver {
+  onRoute(entry: RouteEntry, isThere: boolean): void;
+  onRule(rule: Rule, isThere: boolean): void;
+}
+
 export class RouteTables {
   readonly #limits: Limits;
+  readonly #observer: RouteObserver;
   readonly #tables = new Map<number, RouteEntry[]>([[TABLE_MAIN, []]]);
   #count = 0;
   readonly rules: RuleTable;
   /** Goes up with every change; a cached path with another number is looked up anew. */
   generation = 1;
 
-  constructor(limits: Limits) {
+  constructor(limits: Limits, observer: RouteObserver) {
     this.#limits = limits;
-    this.rules = new RuleTable(limits, () => {
+    this.#observer = observer;
+    this.rules = new RuleTable(limits, (rule, isThere) => {
       this.generation++;
+      if (rule !== null) observer.onRule(rule, isThere);
     });
   }
 
@@ -123,6 +131,7 @@ export class RouteTables {
     list.splice(at, 0, entry);
     this.#count++;
     this.generation++;
+    this.#observer.onRoute(entry, true);
     return entry;
   }
 
@@ -134,6 +143,7 @@ export class RouteTables {
     this.#count--;
     this.#forgetIfEmpty(entry.table, list);
     this.generation++;
+    this.#observer.onRoute(entry, false);
     return true;
   }
 
@@ -141,8 +151,10 @@ export class RouteTables {
     for (const [table, list] of this.#tables) {
       for (let i = list.length - 1; i >= 0; i--) {
         if (list[i].nicId !== nicId) continue;
-        list.splice(i, 1);
+        const [gone] = list.splice(i, 1);
         this.#count--;
+        // IPv4's go with their interface without a word (fib_flush).
+        if (!gone.dst.isV4) this.#observer.onRoute(gone, false);
       }
       this.#forgetIfEmpty(table, list);
     }

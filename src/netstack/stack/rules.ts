@@ -131,11 +131,12 @@ function defaults(family: Family): Rule[] {
 
 export class RuleTable {
   readonly #limits: Limits;
-  readonly #onChange: () => void;
+  /** Null: something of all of them. */
+  readonly #onChange: (rule: Rule | null, isThere: boolean) => void;
   readonly #rules = { 4: defaults(IPV4), 6: defaults(IPV6) };
   #isDefault = { 4: true, 6: true };
 
-  constructor(limits: Limits, onChange: () => void) {
+  constructor(limits: Limits, onChange: (rule: Rule | null, isThere: boolean) => void) {
     this.#limits = limits;
     this.#onChange = onChange;
   }
@@ -159,7 +160,7 @@ export class RuleTable {
     if (list.length >= this.#limits.routes) return NetErr.NoBuffers;
     const at = list.findIndex((r) => r.priority > rule.priority);
     list.splice(at < 0 ? list.length : at, 0, rule);
-    this.#changed(rule.family);
+    this.#changed(rule, true);
     return 0;
   }
 
@@ -168,7 +169,7 @@ export class RuleTable {
     const at = list.indexOf(rule);
     if (at < 0) return false;
     list.splice(at, 1);
-    this.#changed(rule.family);
+    this.#changed(rule, false);
     return true;
   }
 
@@ -178,15 +179,16 @@ export class RuleTable {
       if (rule.iifName !== "") rule.iif = idOf(rule.iifName);
       if (rule.oifName !== "") rule.oif = idOf(rule.oifName);
     }
-    this.#onChange();
+    this.#onChange(null, true);
   }
 
-  #changed(family: Family): void {
+  #changed(rule: Rule, isThere: boolean): void {
+    const { family } = rule;
     const now = this.#rules[family];
     const start = defaults(family);
     this.#isDefault[family] =
-      now.length === start.length && start.every((rule, i) => isSame(rule, now[i]));
-    this.#onChange();
+      now.length === start.length && start.every((r, i) => isSame(r, now[i]));
+    this.#onChange(rule, isThere);
   }
 }
 

@@ -45,6 +45,7 @@ import { LOCALHOST, LOCALHOST6, PathCache } from "./path-cache.ts";
 import { PathMtuCache } from "./path-mtu.ts";
 import { EphemeralPorts } from "./ports.ts";
 import { type RouteConfig, RouteTables } from "./routes.ts";
+import type { StackObserver } from "./stack-observer.ts";
 import type { NetworkLayer, Route, TransportProtocol } from "./transport.ts";
 
 export interface StackConfig {
@@ -109,6 +110,8 @@ export class Stack implements NetworkLayer {
   acceptsRedirects = true;
   /** Called when packets to ourselves wait and no run is under way: see runPending. */
   onPending: (() => void) | null = null;
+  /** Told of changes to interfaces, addresses, routes, rules and neighbours. */
+  observer: StackObserver | null = null;
   /** Bytes in receive queues of datagram endpoints, against limits.socketMemoryBytes. */
   socketMemoryBytes = 0;
   endpointCount = 0;
@@ -126,7 +129,10 @@ export class Stack implements NetworkLayer {
     this.limits = config.limits;
     this.timers = config.timers ?? new TimerQueue();
     const { clock, rng, limits, timers, counters } = this;
-    this.routes = new RouteTables(limits);
+    this.routes = new RouteTables(limits, {
+      onRoute: (entry, isThere) => this.observer?.onRoute(entry, isThere),
+      onRule: (rule, isThere) => this.observer?.onRule(rule, isThere),
+    });
     this.pathMtu = new PathMtuCache(clock, timers);
     this.fragments = new Ipv4Reassembler(this, clock, timers, rng, limits, counters);
     this.fragments6 = new Ipv6Reassembler(this, clock, timers, rng, limits, counters);
@@ -180,6 +186,7 @@ export class Stack implements NetworkLayer {
     const nic = new Nic(this, this.#nextNicId++, name, link, mtu, promiscuous);
     this.#nics.push(nic);
     this.routes.rules.bind((name) => this.nicByName(name)?.id ?? -1);
+    this.observer?.onLink(nic);
     return nic;
   }
 
@@ -220,6 +227,7 @@ export class Stack implements NetworkLayer {
   own(nic: Nic, owned: NicAddress, onLink: boolean): NetError | 0 {
     nic.addresses.push(owned);
     this.routes.generation++;
+    this.observer?.onAddress(nic, owned, true);
     return onLink && nic.isUp ? this.#addOnLinkRoute(nic, owned) : 0;
   }
 
@@ -241,6 +249,7 @@ export class Stack implements NetworkLayer {
     if (!addr.isV4) nic.ipv6?.release(addr);
     if (at < 0) return NetErr.AddressNotAvailable;
     const [gone] = nic.addresses.splice(at, 1);
+    this.observer?.onAddress(nic, gone, false);
     const shared = nic.addresses.some((a) => a.bits === gone.bits && a.net.equals(gone.net));
     for (const entry of this.routes.tables.flatMap((t) => [...this.routes.entriesOf(t)])) {
       if (entry.nicId !== nic.id) continue;
@@ -263,6 +272,7 @@ export class Stack implements NetworkLayer {
     if (mtu < min || mtu > max) return NetErr.InvalidArgument;
     nic.mtu = mtu;
     this.routes.generation++;
+    this.observer?.onLink(nic);
     return 0;
   }
 
@@ -271,6 +281,7 @@ export class Stack implements NetworkLayer {
     if (nic.isUp === up) return;
     nic.isUp = up;
     this.routes.generation++;
+    this.observer?.onLink(nic);
     if (!up) {
       this.routes.removeNic(nic.id);
       nic.neighbors.clear();

@@ -82,7 +82,7 @@ function create(
     case AF_NETLINK:
       if (type !== SOCK_RAW && type !== SOCK_DGRAM) return -ESOCKTNOSUPPORT;
       if (protocol !== NETLINK_ROUTE && protocol !== NETLINK_SOCK_DIAG) return -EPROTONOSUPPORT;
-      return new NetlinkSocket(table, inetStackOf(t.kernel).network, type, protocol, flags);
+      return new NetlinkSocket(inetStackOf(t.kernel), type, protocol, flags);
     case AF_PACKET:
       return createPacket(t, type, protocol, flags);
     default:

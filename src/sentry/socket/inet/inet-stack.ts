@@ -2,6 +2,7 @@
 
 import type { Endpoints } from "../../../netstack/index.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
+import { RouteNotices } from "../netlink/route-notices.ts";
 import { type SocketTable, socketTableOf } from "../socket-table.ts";
 import type { NetworkChanges, NetworkView } from "./network-view.ts";
 import { StackView } from "./stack-view.ts";
@@ -10,6 +11,7 @@ export interface InetStack {
   readonly table: SocketTable;
   readonly endpoints: Endpoints;
   readonly network: NetworkView & NetworkChanges;
+  readonly notices: RouteNotices;
 }
 
 const stacks = new WeakMap<Kernel, InetStack>();
@@ -18,7 +20,10 @@ export function inetStackOf(kernel: Kernel): InetStack {
   let stack = stacks.get(kernel);
   if (stack === undefined) {
     const table = socketTableOf(kernel);
-    stack = { table, endpoints: kernel.stack.endpoints, network: new StackView(kernel.stack) };
+    const network = new StackView(kernel.stack);
+    const notices = new RouteNotices(network);
+    kernel.stack.observer = notices;
+    stack = { table, endpoints: kernel.stack.endpoints, network, notices };
     stacks.set(kernel, stack);
   }
   return stack;

@@ -4,6 +4,7 @@ import {
   EAGAIN,
   EEXIST,
   ENETUNREACH,
+  ENOBUFS,
   EPROTONOSUPPORT,
   ESRCH,
 } from "../../../abi/errno.ts";
@@ -12,6 +13,8 @@ import {
   IFA_LOCAL,
   IFLA_IFNAME,
   IFLA_MTU,
+  NETLINK_ADD_MEMBERSHIP,
+  NETLINK_DROP_MEMBERSHIP,
   NLM_F_ACK,
   NLM_F_DUMP,
   NLM_F_REQUEST,
@@ -29,11 +32,13 @@ import {
   RTM_NEWLINK,
   RTM_NEWROUTE,
 } from "../../../abi/netlink.ts";
+import { SOL_NETLINK } from "../../../abi/socket.ts";
 import {
   SYS_bind,
   SYS_listen,
   SYS_recvfrom,
   SYS_sendto,
+  SYS_setsockopt,
   SYS_socket,
   SYS_socketpair,
 } from "../../../abi/syscall-numbers.ts";
@@ -288,5 +293,55 @@ describe("NETLINK_SOCK_DIAG", () => {
     const [a, b] = answers(k, t, fd);
     expect(u32Le(attribute(a, 16, 2) as Uint8Array, 0)).toBe(u32Le(b.body, 4));
     expect(a.body[2]).toBe(1);
+  });
+});
+
+describe("notices of NETLINK_ROUTE", () => {
+  const IPV4_IFADDR = 5;
+  const LINK = 1;
+
+  /** A second socket that listens to these groups. */
+  function listen(k: SocketFixture, t: Task, ...groups: number[]): number {
+    const fd = k.call(t, SYS_socket, 16, 3, 0) as number;
+    for (const group of groups) {
+      poke(t, OTHER, Uint8Array.of(group, 0, 0, 0));
+      expect(k.call(t, SYS_setsockopt, fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, OTHER, 4)).toBe(0);
+    }
+    return fd;
+  }
+  /** The type of the next message, or -errno. */
+  function next(k: SocketFixture, t: Task, fd: number): number {
+    const n = k.call(t, SYS_recvfrom, fd, OTHER, 8192, 0x40, 0, 0) as number;
+    return n < 0 ? n : u16Le(peek(t, OTHER, n), 4);
+  }
+
+  it("go to who joined their group, until it leaves", () => {
+    const { k, t, fd } = start();
+    const addresses = listen(k, t, IPV4_IFADDR);
+    const links = listen(k, t, LINK);
+    const { stack } = k;
+    stack.addAddress(stack.loopback, IpAddr.v4(10, 1, 1, 1), 24);
+    stack.setMtu(stack.loopback, 9000);
+    expect([next(k, t, addresses), next(k, t, addresses)]).toEqual([RTM_NEWADDR, -EAGAIN]);
+    expect([next(k, t, links), next(k, t, links)]).toEqual([RTM_NEWLINK, -EAGAIN]);
+    expect(next(k, t, fd)).toBe(-EAGAIN);
+    poke(t, OTHER, Uint8Array.of(IPV4_IFADDR, 0, 0, 0));
+    k.call(t, SYS_setsockopt, addresses, SOL_NETLINK, NETLINK_DROP_MEMBERSHIP, OTHER, 4);
+    stack.removeAddress(stack.loopback, IpAddr.v4(10, 1, 1, 1));
+    expect(next(k, t, addresses)).toBe(-EAGAIN);
+  });
+
+  it("say ENOBUFS once when they were too many for who does not read, and go on", () => {
+    const { k, t } = start();
+    const links = listen(k, t, LINK);
+    const { stack } = k;
+    for (let i = 0; i < 2000; i++) stack.setMtu(stack.loopback, 2000 + i);
+    expect(next(k, t, links)).toBe(-ENOBUFS);
+    let read = 0;
+    for (; next(k, t, links) === RTM_NEWLINK; read++);
+    expect(read).toBeGreaterThan(10);
+    expect(read).toBeLessThan(2000);
+    stack.setMtu(stack.loopback, 9000);
+    expect(next(k, t, links)).toBe(RTM_NEWLINK);
   });
 });

@@ -1,5 +1,5 @@
 // AF_NETLINK sockets of the protocols NETLINK_ROUTE and NETLINK_SOCK_DIAG (netlink(7)): requests are answered at
-// once, into the socket's own queue. Changes are not announced: the multicast groups stay silent.
+// once, into the socket's own queue. Changes are announced to the groups by route-notices.ts.
 
 import { CAP_NET_ADMIN } from "../../../abi/capability.ts";
 import {
@@ -23,6 +23,7 @@ import {
   NETLINK_GET_STRICT_CHK,
   NETLINK_NO_ENOBUFS,
   NETLINK_PKTINFO,
+  NETLINK_ROUTE,
   NETLINK_SOCK_DIAG,
   NLM_F_ACK,
   NLM_F_DUMP,
@@ -36,7 +37,7 @@ import {
   RTM_GETROUTE,
   RTM_GETRULE,
 } from "../../../abi/netlink.ts";
-import { POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from "../../../abi/poll.ts";
+import { POLLERR, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from "../../../abi/poll.ts";
 import { SOCK_DIAG_BY_FAMILY } from "../../../abi/sock-diag.ts";
 import {
   AF_NETLINK,
@@ -51,11 +52,11 @@ import { i32Le, setU16Le, setU32Le, u16Le, u32Le } from "../../../base/bytes.ts"
 import type { Task } from "../../kernel/task.ts";
 import type { Io } from "../../vfs/io.ts";
 import { interfaceIoctl } from "../inet/inet-ioctl.ts";
+import type { InetStack } from "../inet/inet-stack.ts";
 import type { NetworkChanges, NetworkView } from "../inet/network-view.ts";
 import type { ReceiveMessage, SendMessage } from "../message.ts";
 import { Socket } from "../socket.ts";
 import type { SocketAddress } from "../socket-address.ts";
-import type { SocketTable } from "../socket-table.ts";
 import { messageLength, NetlinkWriter } from "./netlink-message.ts";
 import { changeNetwork } from "./route-changes.ts";
 import {
@@ -66,40 +67,46 @@ import {
   getLink,
   getRoute,
 } from "./route-messages.ts";
+import type { NoticeListener, RouteNotices } from "./route-notices.ts";
 import { dumpRules } from "./rule-changes.ts";
 import { answerDiag } from "./sock-diag.ts";
 
 const REQUEST_BYTES_MAX = 65_536;
 const BUFFER_BYTES = 212_992;
+/** Of Linux 6; those above 32 say nothing here. */
+const RTNLGRP_MAX = 36;
 const READABLE = POLLIN | POLLRDNORM;
 
-export class NetlinkSocket extends Socket {
+export class NetlinkSocket extends Socket implements NoticeListener {
   readonly #network: NetworkView & NetworkChanges;
-  readonly #queue: Uint8Array[] = [];
+  readonly #notices: RouteNotices;
+  readonly #queue: { readonly bytes: Uint8Array; readonly group: number }[] = [];
   #queuedBytes = 0;
   portId = 0;
-  #groups = 0;
+  groups = 0;
+  /** A notice was lost for want of room, and nobody has been told. */
+  #isOverrun = false;
   /** SOL_NETLINK booleans, by option. */
   readonly #options = new Set<number>();
   sendBufferBytes = BUFFER_BYTES;
   receiveBufferBytes = BUFFER_BYTES;
 
   constructor(
-    table: SocketTable,
-    network: NetworkView & NetworkChanges,
+    stack: Pick<InetStack, "table" | "network" | "notices">,
     type: number,
     protocol: number,
     flags: number,
   ) {
-    super(table, AF_NETLINK, type, protocol, flags);
-    this.#network = network;
+    super(stack.table, AF_NETLINK, type, protocol, flags);
+    this.#network = stack.network;
+    this.#notices = stack.notices;
   }
 
   override bind(t: Task, address: SocketAddress): number {
     if (address.length < SOCKADDR_NL_BYTES || address.family !== AF_NETLINK) return -EINVAL;
     const wanted = u32Le(address.bytes, 4);
     if (this.portId !== 0 && wanted !== 0 && wanted !== this.portId) return -EINVAL;
-    this.#groups = u32Le(address.bytes, 8);
+    this.#join(u32Le(address.bytes, 8));
     if (this.portId !== 0) return 0;
     if (wanted === 0) {
       this.#autobind(t);
@@ -131,7 +138,7 @@ export class NetlinkSocket extends Socket {
     return 0;
   }
   override localName(out: SocketAddress): number {
-    formatNetlinkAddress(out, this.portId, this.#groups);
+    formatNetlinkAddress(out, this.portId, this.groups);
     return 0;
   }
   override peerName(out: SocketAddress): number {
@@ -181,12 +188,29 @@ export class NetlinkSocket extends Socket {
     } else if ((flags & NLM_F_ACK) !== 0 && !this.#isDump(type, flags)) {
       writer.error(0, request, false);
     }
-    for (const datagram of writer.datagrams) {
-      this.#queue.push(datagram);
-      this.#queuedBytes += datagram.length;
-      this.table.queuedBytes += datagram.length;
-    }
+    for (const datagram of writer.datagrams) this.#enqueue(datagram, 0);
     if (this.#queue.length > 0) this.waiters.notify(READABLE);
+  }
+
+  #enqueue(bytes: Uint8Array, group: number): void {
+    this.#queue.push({ bytes, group });
+    this.#queuedBytes += bytes.length;
+    this.table.queuedBytes += bytes.length;
+  }
+
+  #join(groups: number): void {
+    this.groups = groups;
+    if (groups !== 0 && this.protocol === NETLINK_ROUTE) this.#notices.listeners.add(this);
+    else this.#notices.listeners.delete(this);
+  }
+
+  onNotice(message: Uint8Array, group: number): void {
+    const isFull = this.#queuedBytes + message.length > this.receiveBufferBytes;
+    if (isFull || !this.table.hasRoom(message.length)) {
+      // netlink_overrun.
+      if (!this.#options.has(NETLINK_NO_ENOBUFS)) this.#isOverrun = true;
+    } else this.#enqueue(message, group);
+    this.waiters.notify(this.poll());
   }
 
   /** In requests that change something, NLM_F_DUMP's bits mean other things. */
@@ -235,28 +259,34 @@ export class NetlinkSocket extends Socket {
 
   override receive(_t: Task, io: Io, message: ReceiveMessage): number {
     if ((message.flags & MSG_OOB) !== 0) return -EOPNOTSUPP;
-    const datagram = this.#queue[0];
-    if (datagram === undefined) return -EAGAIN;
+    if (this.#isOverrun) {
+      this.#isOverrun = false;
+      return -ENOBUFS;
+    }
+    if (this.#queue.length === 0) return -EAGAIN;
+    const { bytes: datagram, group } = this.#queue[0];
     const wanted = Math.min(datagram.length, io.remaining);
     const n = wanted === 0 ? 0 : io.copyOut(datagram, 0, wanted);
     if (n < 0) return n;
-    formatNetlinkAddress(message.address, 0, 0);
+    formatNetlinkAddress(message.address, 0, group === 0 ? 0 : 1 << (group - 1));
     if (wanted < datagram.length) message.resultFlags |= MSG_TRUNC;
     if ((message.flags & MSG_PEEK) === 0) this.#shift();
     return (message.flags & MSG_TRUNC) !== 0 ? datagram.length : n;
   }
 
   #shift(): void {
-    const bytes = this.#queue.shift()?.length ?? 0;
+    const bytes = this.#queue.shift()?.bytes.length ?? 0;
     this.#queuedBytes -= bytes;
     this.table.queuedBytes -= bytes;
   }
 
   override poll(): number {
-    return POLLOUT | POLLWRNORM | (this.#queue.length > 0 ? READABLE : 0);
+    const isReadable = this.#queue.length > 0 || this.#isOverrun;
+    const error = this.#isOverrun ? POLLERR : 0;
+    return POLLOUT | POLLWRNORM | error | (isReadable ? READABLE : 0);
   }
   override ioctl(t: Task, request: number, arg: number): number {
-    if (request === FIONREAD) return t.mm.writeU32(arg, this.#queue[0]?.length ?? 0);
+    if (request === FIONREAD) return t.mm.writeU32(arg, this.#queue[0]?.bytes.length ?? 0);
     return interfaceIoctl(t, this, request, arg);
   }
 
@@ -273,7 +303,12 @@ export class NetlinkSocket extends Socket {
     switch (name) {
       case NETLINK_ADD_MEMBERSHIP:
       case NETLINK_DROP_MEMBERSHIP:
-        return v < 1 || v > 64 ? -EINVAL : 0;
+        if (v < 1 || v > RTNLGRP_MAX) return -EINVAL;
+        if (v <= 32) {
+          const bit = 1 << (v - 1);
+          this.#join(name === NETLINK_ADD_MEMBERSHIP ? this.groups | bit : this.groups & ~bit);
+        }
+        return 0;
       case NETLINK_CAP_ACK:
       case NETLINK_EXT_ACK:
       case NETLINK_GET_STRICT_CHK:
@@ -300,6 +335,7 @@ export class NetlinkSocket extends Socket {
   }
 
   override release(): void {
+    this.#join(0);
     while (this.#queue.length > 0) this.#shift();
     super.release();
   }

@@ -117,7 +117,7 @@ export function getLink(w: NetlinkWriter, network: NetworkView, request: Uint8Ar
   return 0;
 }
 
-function putLink(w: NetlinkWriter, nic: InterfaceView, flags: number): void {
+export function putLink(w: NetlinkWriter, nic: InterfaceView, flags: number): void {
   const at = w.begin(RTM_NEWLINK, flags, IFINFOMSG_BYTES);
   const ifFlags = interfaceFlags(nic);
   setU16Le(w.bytes, at + 2, hardwareType(nic));
@@ -171,14 +171,21 @@ function putStats(w: NetlinkWriter, nic: InterfaceView): void {
 export function dumpAddresses(w: NetlinkWriter, network: NetworkView, family: number): void {
   for (const nic of network.interfaces()) {
     for (const address of nic.addresses) {
-      if (wants(family, familyOf(address.addr))) putAddress(w, nic, address);
+      if (!wants(family, familyOf(address.addr))) continue;
+      putAddress(w, nic, address, RTM_NEWADDR, NLM_F_MULTI);
     }
   }
   w.done();
 }
 
-function putAddress(w: NetlinkWriter, nic: InterfaceView, a: AddressView): void {
-  const at = w.begin(RTM_NEWADDR, NLM_F_MULTI, IFADDRMSG_BYTES);
+export function putAddress(
+  w: NetlinkWriter,
+  nic: InterfaceView,
+  a: AddressView,
+  type: number,
+  flags: number,
+): void {
+  const at = w.begin(type, flags, IFADDRMSG_BYTES);
   const b = w.bytes;
   b[at] = familyOf(a.addr);
   b[at + 1] = a.prefixBits;
@@ -215,7 +222,7 @@ export function dumpRoutes(w: NetlinkWriter, network: NetworkView, family: numbe
   w.done();
 }
 
-function putRoute(
+export function putRoute(
   w: NetlinkWriter,
   network: NetworkView,
   route: RouteView,
@@ -223,9 +230,10 @@ function putRoute(
   prefixBits: number,
   flags: number,
   asked: { src: IpAddr | null; mark: number } | null = null,
+  type = RTM_NEWROUTE,
 ): void {
   const isLocal = network.interfaceByIndex(route.index)?.isLoopback ?? false;
-  const at = w.begin(RTM_NEWROUTE, flags, RTMSG_BYTES);
+  const at = w.begin(type, flags, RTMSG_BYTES);
   const b = w.bytes;
   b[at] = familyOf(dst);
   b[at + 1] = prefixBits;
@@ -289,13 +297,18 @@ export function getRoute(w: NetlinkWriter, network: NetworkView, request: Uint8A
 
 export function dumpNeighbors(w: NetlinkWriter, network: NetworkView, family: number): void {
   for (const entry of network.neighbors()) {
-    if (wants(family, familyOf(entry.addr))) putNeighbor(w, entry);
+    if (wants(family, familyOf(entry.addr))) putNeighbor(w, entry, RTM_NEWNEIGH, NLM_F_MULTI);
   }
   w.done();
 }
 
-function putNeighbor(w: NetlinkWriter, entry: NeighborView): void {
-  const at = w.begin(RTM_NEWNEIGH, NLM_F_MULTI, NDMSG_BYTES);
+export function putNeighbor(
+  w: NetlinkWriter,
+  entry: NeighborView,
+  type: number,
+  flags: number,
+): void {
+  const at = w.begin(type, flags, NDMSG_BYTES);
   const b = w.bytes;
   b[at] = familyOf(entry.addr);
   setU32Le(b, at + 4, entry.index);

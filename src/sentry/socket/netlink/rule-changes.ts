@@ -196,13 +196,25 @@ function dumpFamily(w: NetlinkWriter, network: Network, family: 4 | 6): void {
   const list = network.rules.list(family);
   for (const rule of list) {
     const isResolved = list.some((other) => other.priority === rule.target);
-    putRule(w, rule, rule.action === RuleAction.Goto && !isResolved);
+    putRule(
+      w,
+      rule,
+      rule.action === RuleAction.Goto && !isResolved,
+      nl.RTM_NEWRULE,
+      nl.NLM_F_MULTI,
+    );
   }
 }
 
 /** fib_nl_fill_rule. */
-function putRule(w: NetlinkWriter, rule: Rule, unresolved: boolean): void {
-  const at = w.begin(nl.RTM_NEWRULE, nl.NLM_F_MULTI, nl.FIB_RULE_HDR_BYTES);
+export function putRule(
+  w: NetlinkWriter,
+  rule: Rule,
+  unresolved: boolean,
+  type: number,
+  messageFlags: number,
+): void {
+  const at = w.begin(type, messageFlags, nl.FIB_RULE_HDR_BYTES);
   const b = w.bytes;
   b[at] = rule.family === IPV4 ? AF_INET : AF_INET6;
   b[at + 1] = rule.dstBits;
