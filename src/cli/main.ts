@@ -135,6 +135,7 @@ function program(early: StartedProcesses | null): Command {
       "captured, or fast: as soon as the other side has answered (default with a program)",
     )
     .option("--report <file.html>", "a page with the graphs of each connection")
+    .option("--save <name>", "write NAME.pcapng, NAME.pkt and NAME.test.ts (NAME-N of several)")
     .option("--loose", "a program may say something else than the captured one")
     .option("--port <n>", "where the program listens (default: as captured)")
     .option("--rootfs <dir>", "what the program sees as /")

@@ -21,6 +21,7 @@ import { NetcellError } from "../sandbox/errors.ts";
 import { createCapture, openCapture } from "./capture-file.ts";
 import { tell } from "./output.ts";
 import { parseCount } from "./quantities.ts";
+import { saveConversations } from "./replay-save.ts";
 
 export interface ReplayFlags {
   side: string;
@@ -85,7 +86,7 @@ export async function replay(
   const onOutcome = (outcome: ReplayOutcome): void => {
     sum[outcome.state]++;
     simulatedNs += outcome.replayNs;
-    if (flags.report !== undefined) reported.push(outcome);
+    if (flags.report !== undefined || flags.save !== undefined) reported.push(outcome);
     print(outcome, flags);
   };
   const result =
@@ -97,6 +98,7 @@ export async function replay(
   if (flags.report !== undefined) {
     writeFile(flags.report, reportPage(`Replay of ${basename(path)}`, reported));
   }
+  if (flags.save !== undefined) saveConversations(flags.save, path, reported, options);
   const seconds = Number(process.hrtime.bigint() - begin) / 1e9;
   const { frames, others, broken } = result.counts;
   if (flags.json === true) {

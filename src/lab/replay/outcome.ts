@@ -15,6 +15,8 @@ export interface ReplayOptions {
   pcap?: PcapWriter;
   /** Before anything happens: other settings than the stack's own. */
   configure?: (stack: Stack) => void;
+  /** Without timestamps, and with a card that cuts segments: as packet scripts are run. */
+  isPlain?: boolean;
   /** Keep every segment and sample, for a diff or a report; the verdict needs neither. */
   keep?: boolean;
 }

@@ -17,7 +17,7 @@ import { IcmpPeer } from "./icmp-peer.ts";
 import { newOutcome, type ReplayOptions, type ReplayOutcome, skipped } from "./outcome.ts";
 import { Pace } from "./pace.ts";
 import { BENCH_START_NS, StackBench } from "./stack-bench.ts";
-import { TcpApp } from "./tcp-app.ts";
+import { type AppCall, TcpApp } from "./tcp-app.ts";
 import { judgeTcp } from "./tcp-judge.ts";
 import { STACK_PATIENCE, TcpPeer } from "./tcp-peer.ts";
 import { type TcpSegment, type TcpTrace, traceTcp } from "./tcp-trace.ts";
@@ -40,7 +40,7 @@ export function replayTcp(
   const outcome = newOutcome(index, conversation, conversationName(conversation), side);
   if (options.keep === true) outcome.captured = trace.segments.map(wireSegment);
   if (trace.problem !== "") return skipped(outcome, trace.problem);
-  const played = play(trace, side, options, outcome);
+  const played = playTcp(trace, side, options, outcome);
   const rows = align(trace.segments.map(wireSegment), played.segments, side);
   outcome.counts.differences = countDifferences(rows, side);
   judgeTcp(trace, outcome, played);
@@ -49,7 +49,7 @@ export function replayTcp(
 }
 
 /** Whom to play: with both whole, the client. */
-function playedSide(trace: TcpTrace, wanted: "client" | "server" | "auto"): Side {
+export function playedSide(trace: TcpTrace, wanted: "client" | "server" | "auto"): Side {
   if (wanted !== "auto") return wanted === "client" ? CLIENT : SERVER;
   const [client, server] = trace.sides;
   return client.stream.missingBytes > server.stream.missingBytes ? SERVER : CLIENT;
@@ -59,9 +59,12 @@ export interface PlayedTcp {
   peer: TcpPeer;
   app: TcpApp;
   segments: WireSegment[];
+  /** Segments and the calls of the application, in order. */
+  events: (WireSegment | AppCall)[];
+  mtu: number;
 }
 
-function play(
+export function playTcp(
   trace: TcpTrace,
   side: Side,
   options: ReplayOptions,
@@ -70,6 +73,8 @@ function play(
   const { conversation } = trace;
   const other = otherSide(side);
   const segments: WireSegment[] = [];
+  const events: (WireSegment | AppCall)[] = [];
+  const mtu = mtuOf(trace, other);
   const pace = new Pace(
     options.pace ?? "captured",
     BENCH_START_NS + MS,
@@ -78,7 +83,8 @@ function play(
   const icmp = conversation.family === IPV4 ? PROTO_ICMP : PROTO_ICMPV6;
   const bench = new StackBench({
     family: conversation.family,
-    mtu: mtuOf(trace, other),
+    mtu,
+    isCard: options.isPlain === true,
     seed: options.seed ?? 1,
     pcap: options.pcap,
     onPacket: (packet, nowNs) => {
@@ -101,7 +107,11 @@ function play(
     path,
     pace,
     patience: STACK_PATIENCE,
-    record: (segment) => segments.push(segment),
+    record: (segment) => {
+      segments.push(segment);
+      if (options.isPlain === true) events.push(segment);
+    },
+    withoutTimestamps: options.isPlain === true,
     send: (tcp, like) => {
       const head = headOf(like, PROTO_TCP);
       const data = tcp.length - (tcp[12] >>> 4) * 4;
@@ -118,6 +128,7 @@ function play(
     localPort: path.otherPort,
     remote: bench.remote,
     remotePort: path.peerPort,
+    onCall: options.isPlain === true ? (call) => events.push(call) : undefined,
   });
   const info = newTcpInfo();
   const sample = (): void => {
@@ -142,7 +153,8 @@ function play(
   outcome.replayNs = bench.nowNs - BENCH_START_NS;
   app.close();
   bench.stack.close();
-  return { peer, app, segments };
+  const made = events.filter((event) => !isIdle(event));
+  return { peer, app, segments, events: made, mtu };
 }
 
 function headOf(
@@ -153,6 +165,10 @@ function headOf(
   const ttl = Math.max(1, like?.packet.ttl ?? 64);
   return { tos, ttl, flowLabel: 0, protocol };
 }
+
+/** A call that had nothing to read, or no room to write. */
+const isIdle = (event: WireSegment | AppCall): boolean =>
+  "kind" in event && event.bytes === 0 && (event.kind === "read" || event.kind === "write");
 
 /** What our side's MSS option said that it can take; jumbo frames and loopbacks included. */
 function mtuOf(trace: TcpTrace, side: Side): number {

@@ -5,7 +5,7 @@ import { ManualClock, SECOND } from "../../base/clock.ts";
 import { DEFAULT_LIMITS } from "../../base/limits.ts";
 import { SeededRng } from "../../base/rng.ts";
 import { TimerQueue } from "../../base/timers.ts";
-import { DIRECTION_IN, DIRECTION_OUT, type PcapWriter } from "../../link/index.ts";
+import { DIRECTION_IN, DIRECTION_OUT, type PcapWriter, Segmenter } from "../../link/index.ts";
 import {
   copyPacket,
   type Family,
@@ -28,6 +28,8 @@ export interface BenchConfig {
   family: Family;
   mtu: number;
   seed: number;
+  /** The link cuts large packets, as a card does; else the stack makes single segments. */
+  isCard?: boolean;
   /** What our stack sent; called inside its run: nothing may be sent from there. */
   onPacket: (packet: IpPacket, nowNs: number) => void;
   pcap?: PcapWriter;
@@ -46,6 +48,7 @@ export const BENCH_START_NS = 1000 * SECOND;
 /** With only the stack's own timers left, for this long at most. */
 const SILENCE_NS = 150 * SECOND;
 const ROUNDS_MAX = 1e8;
+const GSO_BYTES = 65_535;
 const NEVER = Number.POSITIVE_INFINITY;
 
 export class StackBench implements LinkEndpoint {
@@ -56,11 +59,12 @@ export class StackBench implements LinkEndpoint {
   readonly remote: IpAddr;
   readonly mtu: number;
   readonly mac = Uint8Array.of(2, 0x6e, 0x63, 0, 0, 1);
-  readonly checksumOffload = false;
-  readonly gsoBytesMax = 0;
+  readonly checksumOffload: boolean;
+  readonly gsoBytesMax: number;
   readonly #peerMac = Uint8Array.of(2, 0x6e, 0x63, 0, 0, 2);
   readonly #reader = new IpReader();
   readonly #whole = new PacketBuffer();
+  readonly #segmenter = new Segmenter();
   readonly #inbound = new PacketBuffer(400_000);
   readonly #c: BenchConfig;
   #sink: LinkSink | null = null;
@@ -69,6 +73,8 @@ export class StackBench implements LinkEndpoint {
   constructor(config: BenchConfig) {
     this.#c = config;
     this.mtu = config.mtu;
+    this.checksumOffload = config.isCard === true;
+    this.gsoBytesMax = config.isCard === true ? GSO_BYTES : 0;
     this.clock.advanceNs(BENCH_START_NS);
     [this.local, this.remote] = benchAddresses(config.family);
     this.stack = new Stack({
@@ -99,17 +105,18 @@ export class StackBench implements LinkEndpoint {
   close(): void {}
 
   send(pkt: PacketBuffer): boolean {
-    let sent = pkt;
-    if (pkt.fragBytes !== null) {
-      copyPacket(this.#whole, pkt);
-      sent = this.#whole;
-    }
-    const { bytes, start, end } = sent;
+    if (this.checksumOffload) return this.#segmenter.each(pkt, this.#take);
+    if (pkt.fragBytes === null) return this.#take(pkt);
+    copyPacket(this.#whole, pkt);
+    return this.#take(this.#whole);
+  }
+
+  readonly #take = ({ bytes, start, end }: PacketBuffer): boolean => {
     this.#c.pcap?.write(this.clock.realtimeNs(), bytes, start, end - start, DIRECTION_OUT);
     const packet = this.#reader.readIp(bytes, start + ETHERNET_BYTES, end);
     if (typeof packet !== "string") this.#c.onPacket(packet, this.nowNs);
     return true;
-  }
+  };
 
   /** From the peer to our stack. segmentBytes: TCP data is segments of this size that were merged; 0: it is one. */
   inject(

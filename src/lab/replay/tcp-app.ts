@@ -24,6 +24,15 @@ export interface TcpAppConfig {
   localPort: number;
   remote: IpAddr;
   remotePort: number;
+  /** Told of every call, before it is made; `bytes` is filled in after. */
+  onCall?: (call: AppCall) => void;
+}
+
+export interface AppCall {
+  kind: "connect" | "accept" | "read" | "write" | "shutdown" | "close" | "abort";
+  timeNs: number;
+  /** 0: there was nothing to be had, as if it had not been made. */
+  bytes: number;
 }
 
 const CHUNK_BYTES = 65_536;
@@ -54,6 +63,7 @@ export class TcpApp {
   #written = 0;
   #isPaused = false;
   #isClosed = false;
+  #nowNs = 0;
 
   constructor(config: TcpAppConfig) {
     this.#c = config;
@@ -63,6 +73,12 @@ export class TcpApp {
     this.#steps = tcpScript(trace, side);
     // The server is there before anyone asks.
     if (side !== CLIENT && !isRefused(trace)) this.#listen();
+  }
+
+  #call(kind: AppCall["kind"]): AppCall {
+    const call = { kind, timeNs: this.#nowNs, bytes: 0 };
+    this.#c.onCall?.(call);
+    return call;
   }
 
   get isDone(): boolean {
@@ -100,6 +116,7 @@ export class TcpApp {
     const endpoint = newTcp(stack, remote.family);
     this.#configure(endpoint);
     endpoint.bind(local, localPort);
+    this.#call("connect");
     endpoint.connect(remote, remotePort);
     this.endpoint = endpoint;
   }
@@ -111,6 +128,7 @@ export class TcpApp {
 
   /** Does what is due and possible; true when something was. */
   step(nowNs: number): boolean {
+    this.#nowNs = nowNs;
     let hasDone = this.#accept();
     hasDone = this.#drain() || hasDone;
     while (!this.isDone) {
@@ -137,6 +155,7 @@ export class TcpApp {
   #accept(): boolean {
     if (this.#listener === null || this.endpoint !== null) return false;
     this.endpoint = this.#listener.accept();
+    if (this.endpoint !== null) this.#call("accept");
     return this.endpoint !== null;
   }
 
@@ -154,14 +173,17 @@ export class TcpApp {
         this.#drain();
         return true;
       case "shutdown":
+        this.#call("shutdown");
         this.endpoint?.shutdown(false, true);
         return true;
       case "close":
         this.#isPaused = false;
         this.#drain();
+        this.#call("close");
         this.close();
         return true;
       case "reset":
+        this.#call("abort");
         this.endpoint?.abort();
         this.#isClosed = true;
         return true;
@@ -175,7 +197,9 @@ export class TcpApp {
     while (this.#written < to) {
       const length = Math.min(to - this.#written, CHUNK_BYTES);
       const flags = urgent ? WRITE_URGENT : 0;
+      const call = this.#call("write");
       const n = endpoint.write(this.#stream, this.#written, length, flags);
+      call.bytes = Math.max(0, n);
       // No room now; or an error, which the judge sees by what is missing.
       if (n <= 0) return (endpoint.readiness() & (Ready.Error | Ready.Hangup)) !== 0;
       this.#written += n;
@@ -188,7 +212,9 @@ export class TcpApp {
     if (endpoint === null || this.#isClosed || this.#isPaused) return false;
     let hasRead = false;
     for (;;) {
+      const call = this.#call("read");
       const n = endpoint.read(this.#buffer, 0, CHUNK_BYTES, false);
+      call.bytes = Math.max(0, n);
       if (n > 0) {
         this.#compare(n);
         hasRead = true;

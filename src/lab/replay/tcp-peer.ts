@@ -10,7 +10,7 @@ import { ACK, FIN, PSH, RST, SYN } from "../drill/frame.ts";
 import { CLIENT, otherSide, type Side } from "./conversation.ts";
 import type { Pace } from "./pace.ts";
 import { Stream } from "./stream.ts";
-import { readTcpOptions } from "./tcp-options.ts";
+import { OPTION_TIMESTAMPS, readTcpOptions } from "./tcp-options.ts";
 import { made, notAgreed, type PlayedPath, rewritten } from "./tcp-rewrite.ts";
 import { SynthesisedOptions } from "./tcp-synthesis.ts";
 import type { TcpSegment, TcpSideTrace, TcpTrace } from "./tcp-trace.ts";
@@ -25,6 +25,8 @@ export interface TcpPeerConfig {
   patience: Patience;
   /** The other end may say more or less than the captured one: what acknowledged all then does so now. */
   isAdaptive?: boolean;
+  /** The connection is played as if nobody had asked for timestamps. */
+  withoutTimestamps?: boolean;
   /** Sends a segment; `like` is the captured one it was made from. */
   send: (tcp: Uint8Array, like: TcpSegment | null) => void;
   /** Everything that passes, both ways. */
@@ -106,8 +108,10 @@ export class TcpPeer {
     this.#other = trace.sides[otherSide(side)];
     this.#frames = framesOf(trace, side);
     const isOpener = side === CLIENT;
-    this.#without = isOpener ? notAgreed(this.#own.syn, this.#other.syn) : notAgreed(null, null);
-    this.#made = new SynthesisedOptions(trace, side);
+    const isPlain = config.withoutTimestamps === true;
+    const kinds = isOpener ? notAgreed(this.#own.syn, this.#other.syn) : notAgreed(null, null);
+    this.#without = isPlain ? new Set([...kinds, OPTION_TIMESTAMPS]) : kinds;
+    this.#made = new SynthesisedOptions(trace, side, isPlain);
     if (!trace.hasHandshake) this.#window = 0xffff;
   }
 

@@ -22,15 +22,16 @@ export class SynthesisedOptions {
   readonly #hasTimestamps: boolean;
   readonly #hasSack: boolean;
 
-  constructor(trace: TcpTrace, side: Side) {
+  constructor(trace: TcpTrace, side: Side, withoutTimestamps: boolean) {
     const own = trace.sides[side];
     const other = trace.sides[side === 0 ? 1 : 0];
     const first = trace.segments.find(
       ({ from, options }) => from === side && options.tsVal !== null,
     );
     this.tsVal = first?.options.tsVal ?? 0;
-    this.#hasTimestamps = own.usesTimestamps && other.usesTimestamps;
-    this.#hasSack = own.usesSack || other.usesSack || this.#hasTimestamps;
+    const hasTimestamps = own.usesTimestamps && other.usesTimestamps;
+    this.#hasTimestamps = hasTimestamps && !withoutTimestamps;
+    this.#hasSack = own.usesSack || other.usesSack || hasTimestamps;
   }
 
   syn(tsEcr: number): Uint8Array {
