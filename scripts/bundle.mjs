@@ -18,6 +18,7 @@ const MAINS = {
   "start-processes": "src/sandbox/start-processes.ts",
   sentry: "src/sentry/loop/main.ts",
   gofer: "src/gofer/server/main.ts",
+  "fuzz-worker": "src/cli/fuzz-worker.ts",
 };
 const common = {
   bundle: true,
@@ -54,7 +55,8 @@ await build({
 
 mkdirSync("dist/bin", { recursive: true });
 writeFileSync("dist/bin/package.json", '{ "type": "commonjs" }\n');
-for (const name of ["sentry", "gofer"]) copyFileSync("scripts/start.cjs", `dist/bin/${name}.js`);
+for (const name of ["sentry", "gofer", "fuzz-worker"])
+  copyFileSync("scripts/start.cjs", `dist/bin/${name}.js`);
 // A shell reads the second line, JavaScript sees a string and a comment in it. With that variable set Node reads
 // and parses certificates at its start, for TLS that we have no use for. measured: 57 ms.
 const UNSET =

@@ -8,6 +8,7 @@ import { leave } from "../sandbox/leave.ts";
 import { discardProcesses, type StartedProcesses } from "../sandbox/start-processes.ts";
 import type { DecodeFlags } from "./decode.ts";
 import type { DrillFlags } from "./drill.ts";
+import type { FuzzFlags } from "./fuzz.ts";
 import { isSilent, tell } from "./output.ts";
 import type { ReplayFlags } from "./replay.ts";
 import { run } from "./run.ts";
@@ -163,6 +164,25 @@ function program(early: StartedProcesses | null): Command {
       const { replay } = await import("./replay.ts");
       // Behind the capture's name the parser leaves the separator standing.
       process.exitCode = await replay(path, argv[0] === "--" ? argv.slice(1) : argv, flags);
+    });
+  netcell
+    .command("fuzz")
+    .description(
+      "search for failures: of the parsers, the stack, two stacks, or a server in a sandbox",
+    )
+    .argument("[target]", "wire, stack or tcp")
+    .argument("[program...]", "behind --: a server to run in a sandbox")
+    .option("--seed <n>", "the same seed and corpus make the same campaign")
+    .option("--runs <n>", "cases (default: as many as --time allows)")
+    .option("--time <duration>", "how long (default: 60s)")
+    .option("--corpus <dir>", "cases that reached something new: loaded at the start, and kept")
+    .option("--workers <n>", "threads (default: 1)")
+    .option("--json", "the result as JSON")
+    .option("--repeat <file>", "run the case of a failure again, and show the exchange")
+    .option("--out <dir>", "where failures are written", ".")
+    .action(async (target: string | undefined, argv: string[], flags: FuzzFlags) => {
+      const { fuzz } = await import("./fuzz.ts");
+      process.exitCode = await fuzz(target, argv, flags);
     });
   return netcell;
 }

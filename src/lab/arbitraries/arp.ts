@@ -3,7 +3,16 @@
 import fc from "fast-check";
 import { setU16 } from "../../base/bytes.ts";
 import { around, type Mood, mostly, oneFlaw } from "./mood.ts";
-import type { Place, Station } from "./place.ts";
+import { crowd, type Place, type Station } from "./place.ts";
+
+function anySender(place: Place): fc.Arbitrary<Station> {
+  const neighbour = crowd(4).map((ip4): Station => ({ ...place.strangers[0], ip4 }));
+  return fc.oneof(
+    { withCrossShrink: true },
+    fc.constantFrom(...place.strangers, place.subject),
+    neighbour,
+  );
+}
 
 /** Bytes from the ARP header on, and who sends it to whom. */
 export function arpPacket(
@@ -13,10 +22,7 @@ export function arpPacket(
   const anyone: fc.Arbitrary<Station> = fc.constantFrom(place.subject, ...place.strangers);
   const built = fc
     .record({
-      from:
-        mood === "valid"
-          ? fc.constantFrom(...place.strangers)
-          : fc.constantFrom(...place.strangers, place.subject),
+      from: mood === "valid" ? fc.constantFrom(...place.strangers) : anySender(place),
       to: mood === "valid" ? fc.constant(place.subject) : mostly(place.subject, anyone),
       op: mood === "hostile" ? mostly(1, fc.nat(65_535)) : fc.constantFrom(1, 2),
       hardwareLength: mood === "hostile" ? mostly(6, around(6, 8)) : fc.constant(6),

@@ -74,6 +74,15 @@ function groupMac(dst: IpAddr): readonly number[] {
   return [0x33, 0x33, w >>> 24, (w >>> 16) & 255, (w >>> 8) & 255, w & 255];
 }
 
+/** Many neighbours: those of whom there may be too many. */
+export function crowd(family: 4 | 6): fc.Arbitrary<IpAddr> {
+  return fc.nat(63).map((n) => {
+    const addr = ip(family === 4 ? "10.9.0.0" : "2001:db8::9:0");
+    addr.w3 |= n;
+    return addr;
+  });
+}
+
 /** odd: groups, broadcasts, the subject's own and forbidden addresses too. */
 export function way(place: Place, family: 4 | 6, odd: boolean): fc.Arbitrary<Way> {
   const { subject, strangers } = place;
@@ -89,7 +98,7 @@ export function way(place: Place, family: 4 | 6, odd: boolean): fc.Arbitrary<Way
   const strange: fc.Arbitrary<Way> = fc
     .record({
       way: honest,
-      src: fc.option(fc.constantFrom(...odds), { freq: 2 }),
+      src: fc.option(fc.oneof(fc.constantFrom(...odds), crowd(family)), { freq: 2 }),
       dst: fc.option(fc.constantFrom(...odds), { freq: 2 }),
       srcMac: fc.option(fc.constantFrom(...ODD_MACS), { freq: 2 }),
       dstMac: fc.option(fc.constantFrom(...ODD_MACS), { freq: 2 }),

@@ -60,6 +60,8 @@ export class TcpContext {
   wrapChild: (tcb: Tcb) => TcpEndpoint;
   /** A connection's timer has fired: timers.ts, given by TcpProtocol. */
   readonly onTimer: (tcb: Tcb) => void;
+  /** How often connections changed from one state to another: [from << 4 | to]. What campaigns cover. */
+  readonly transitions = new Uint32Array(256);
 
   nowNs = 0;
   /** Modulo 2^32, as int32: compare only by difference. */

@@ -349,7 +349,8 @@ export function ownRanges(tcb: Tcb): SeqRanges {
 
 /** The one way to change the state: keeps tcpCurrEstab (RFC 4022) right. */
 export function setState(tcb: Tcb, state: number): void {
-  const { stats } = tcb.ctx;
+  const { stats, transitions } = tcb.ctx;
+  transitions[(tcb.state << 4) | state]++;
   if (tcb.state === ESTABLISHED || tcb.state === CLOSE_WAIT) stats.CurrEstab--;
   if (state === ESTABLISHED || state === CLOSE_WAIT) stats.CurrEstab++;
   tcb.state = state;
