@@ -73,6 +73,7 @@ function change(f: Uint8Array, rng: SeededRng): Uint8Array {
     case 4:
       return f.slice(0, Math.max(14, f.length - 1 - rng.below(24)));
     case 5: {
+      if (f.length >= FRAME_MAX) return f;
       const more = new Uint8Array(Math.min(FRAME_MAX, f.length + 1 + rng.below(24)));
       more.set(f);
       return more;

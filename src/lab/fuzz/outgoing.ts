@@ -180,6 +180,8 @@ export function isDamaged(b: Uint8Array): boolean {
     const isWhole = b[ETH] >>> 4 === 4 && header >= 20 && end <= b.length;
     if (!isWhole || ETH + header > end || (u16(b, ETH + 6) & 0x3fff) !== 0) return false;
     if (sum(b, ETH, ETH + header, 0) !== 0xffff) return true;
+    // A bad option is answered before anybody looks at the transport.
+    if (header > 20) return false;
     return isSumWrong(b, ETH + header, end, b[ETH + 9], words(b, ETH + 12, ETH + 20));
   }
   if (type !== IPV6 || b.length < ETH + 48 || b[ETH] >>> 4 !== 6) return false;

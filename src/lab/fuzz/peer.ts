@@ -174,6 +174,16 @@ export class Peer {
     return at;
   }
 
+  /** As look(), without judging: just enough to send segments that fit. */
+  follow(b: Uint8Array, at: number, end: number): void {
+    const seq = i32(b, at + 4);
+    const occupied = end - at - ((b[at + 12] >>> 4) << 2) + ((b[at + 13] & FIN) !== 0 ? 1 : 0);
+    if ((b[at + 13] & SYN) !== 0) this.#theirEnd = seqAdd(seq, 1);
+    else if ((b[at + 13] & RST) === 0 && seqDiff(seqAdd(seq, occupied), this.#theirEnd) > 0) {
+      this.#theirEnd = seqAdd(seq, occupied);
+    }
+  }
+
   /** A segment from the stack to this peer begins at `at`; throws BrokenLaw. */
   look(b: Uint8Array, at: number, end: number): void {
     const flags = b[at + 13];

@@ -72,7 +72,12 @@ class Run {
     this.#wire = new Wire(this.subject, watch);
     this.#laws = new Laws(this.subject, this.#wire);
     options.plant?.(this.subject);
-    this.#app = new App(this.subject.stack, this.subject.place);
+    // A SYN cookie is believed with numbers a little off and options that were never agreed upon (as Linux's are):
+    // with them on, nobody can tell from outside what a connection of a liar carries.
+    const hasCookies = (seed & 3) === 0;
+    this.subject.stack.tcp.settings.syncookies = hasCookies ? 1 : 0;
+    this.#wire.isJudge = !hasCookies;
+    this.#app = new App(this.subject.stack, this.subject.place, !hasCookies);
   }
 
   step(step: StackStep): void {

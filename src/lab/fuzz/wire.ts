@@ -23,6 +23,8 @@ export class Wire {
   readonly peers: Peer[] = [];
   frames = 0;
   bytes = 0;
+  /** What peers see is held against what they sent. */
+  isJudge = true;
   /** Frames since take(), and the longest of them. */
   sentNow = 0;
   longestNow = 0;
@@ -118,7 +120,8 @@ export class Wire {
       if (src.isV4 !== isV4) continue;
       if (!(isV4 ? src.w3 === readWord(b, ETH + 16) : sameAddress(src, b, toAddress))) continue;
       if (u16(b, at + 2) === peer.sport && u16(b, at) === peer.dport) {
-        peer.look(b, at, end);
+        if (this.isJudge) peer.look(b, at, end);
+        else peer.follow(b, at, end);
         return;
       }
     }

@@ -1,0 +1,160 @@
+// Goal: campaigns find what is planted and nothing where nothing is, a case runs the same every time, and what is
+// found becomes small. The whole table of planted faults is in test/long/fuzz.test.ts; here are those found at once.
+
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { arbitraries } from "../index.ts";
+import { Campaign } from "./campaign.ts";
+import { caseFromJson, caseToJson } from "./case-file.ts";
+import { drillScript, type SeenFrame } from "./drill-script.ts";
+import { shrink } from "./shrink.ts";
+import type { StackStep } from "./stack-steps.ts";
+import { StackTarget } from "./stack-target.ts";
+import { Subject } from "./subject.ts";
+import type { Target } from "./target.ts";
+import { TcpTarget } from "./tcp-target.ts";
+import { PLANTED } from "./testing-faults.ts";
+import { WireTarget } from "./wire-target.ts";
+
+function search(target: Target<unknown>, cases: number): Campaign<unknown> {
+  const campaign = new Campaign(target, { seed: 1 });
+  for (let i = 0; i < cases; i++) {
+    const found = campaign.next();
+    if (found !== null) throw new Error(caseToJson(target.name, found.case, found.failure));
+  }
+  return campaign;
+}
+
+const honestSyn: StackStep = {
+  ...{ do: "segment", peer: 0, flags: 2, seq: 0, ack: 0 },
+  ...{ length: 0, window: 65_535, urgent: 0, options: 0 },
+};
+
+describe("campaigns", () => {
+  it.each([
+    ["stack", new StackTarget() as unknown as Target<unknown>, 40],
+    ["tcp", new TcpTarget() as unknown as Target<unknown>, 15],
+    ["wire", new WireTarget() as unknown as Target<unknown>, 15],
+  ])(
+    "%s: finds nothing in a stack without a planted fault, and keeps what is new",
+    (_n, target, n) => {
+      const campaign = search(target, n);
+      expect(campaign.coverage.count).toBeGreaterThan(100);
+      expect(campaign.corpus.length).toBeGreaterThan(3);
+    },
+  );
+
+  it("the same seed makes the same campaign, and the same case the same frames", () => {
+    const run = (): unknown[] => {
+      const campaign = search(new StackTarget() as unknown as Target<unknown>, 10);
+      return [campaign.frames, campaign.coverage.count, campaign.corpus];
+    };
+    expect(run()).toEqual(run());
+    const target = new StackTarget();
+    const steps = fc.sample(target.steps, { seed: 4, numRuns: 60 });
+    const frames = (): string[] => {
+      const seen: string[] = [];
+      target.run(8, steps, (now, b, n) => seen.push(`${now} ${b.subarray(0, n).join()}`));
+      return seen;
+    };
+    expect(frames()).toEqual(frames());
+  });
+
+  it.each(["short frames", "one header checksum", "bytes held", "each acknowledgment doubles"])(
+    "finds a planted fault and makes it small: %s",
+    (what) => {
+      const fault = PLANTED.find((p) => p.what.startsWith(what));
+      if (fault === undefined) throw new Error(`no fault ${what}`);
+      const campaign = new Campaign(fault.target, { seed: 1 });
+      let found = campaign.next();
+      for (let i = 0; i < 200 && found === null; i++) found = campaign.next();
+      if (found === null) throw new Error("not found");
+      const small = shrink(fault.target, found.case, found.failure, 400);
+      expect(small.failure.law).toBe(found.failure.law);
+      expect(small.case.steps.length).toBeLessThanOrEqual(10);
+    },
+  );
+});
+
+describe("case files", () => {
+  it("bring a case back as it was", () => {
+    const steps = fc.sample(new StackTarget().steps, { seed: 2, numRuns: 50 });
+    const file = caseFromJson(caseToJson("stack", { seed: 5, steps }));
+    expect(file).toEqual({ target: "stack", case: { seed: 5, steps } });
+  });
+
+  it("say what is wrong with a text that is none", () => {
+    expect(caseFromJson("{")).toBe("it is no JSON");
+    expect(caseFromJson("null")).toContain("does not say");
+    expect(caseFromJson('{"what":"netcell fuzz case","target":"stack"}')).toContain("missing");
+  });
+
+  it("a handshake is said as a packet script", () => {
+    const frames: SeenFrame[] = [];
+    new StackTarget().run(1, [honestSyn], (nowNs, b, n, isOut) =>
+      frames.push({ nowNs, bytes: b.slice(0, n), isOut }),
+    );
+    const first = frames.findIndex((f) => f.isOut && f.bytes[23] === 6) + 1;
+    const script = drillScript(frames.slice(0, first), "nothing");
+    expect(script).toContain("+4.000 < S 0:0(0) win 65535");
+    expect(script).toContain("> S. 0:0(0) ack 1 win 64240");
+  });
+});
+
+describe("properties of the whole stack", () => {
+  /** What a stack that was given these frames sent. */
+  function answers(frames: readonly Uint8Array[], prepare?: (s: Subject) => void): string[] {
+    const subject = new Subject({ seed: 3 });
+    prepare?.(subject);
+    const sent: string[] = [];
+    subject.link.onSend = (b, n) => sent.push(b.subarray(0, n).join());
+    for (const frame of frames) subject.inject(frame);
+    return sent;
+  }
+
+  it("fragments give the datagram in any order, and twice", () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom<(4 | 6)[]>(4, 6).chain((f) => arbitraries.fragments(f, { twice: true })),
+        ({ whole, frames }) => {
+          const subject = new Subject({ seed: 1, limits: undefined });
+          const before = subject.stack.counters.udpNoPorts;
+          subject.inject(whole);
+          const one = subject.stack.counters.udpNoPorts - before;
+          expect(one).toBe(1);
+          for (const frame of frames) subject.inject(frame);
+          expect(subject.stack.counters.udpNoPorts - before).toBeGreaterThanOrEqual(2);
+          expect(subject.stack.counters.dropUdpChecksum).toBe(0);
+        },
+      ),
+      { numRuns: 60, seed: 3 },
+    );
+  });
+
+  it("what lies behind a frame changes nothing", () => {
+    fc.assert(
+      fc.property(fc.array(arbitraries.frame(), { maxLength: 12 }), (frames) => {
+        const padded = frames.map((f) => {
+          // Only what an honest length says is inside may count: ARP and IP have their own.
+          const more = new Uint8Array(f.length + 8).fill(0x5a);
+          more.set(f);
+          return more;
+        });
+        const isIp = frames.every((f) => f.length > 60);
+        fc.pre(isIp);
+        expect(answers(frames)).toEqual(answers(frames));
+        expect(() => answers(padded)).not.toThrow();
+      }),
+      { numRuns: 40, seed: 5 },
+    );
+  });
+
+  it("idle is idle: without frames and calls no timer stays", () => {
+    const subject = new Subject({ seed: 1 });
+    subject.advance(3_600e9);
+    const { events } = subject;
+    subject.advance(3_600e9);
+    expect(subject.events).toBe(events);
+    expect(subject.stack.nextDeadlineNs()).toBe(Number.POSITIVE_INFINITY);
+  });
+});
