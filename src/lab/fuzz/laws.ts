@@ -134,11 +134,14 @@ export class Laws {
   }
 
   /** Nothing is above its limit. */
-  quotas(): void {
+  quotas(features: number[]): void {
     const { stack, nic, limits } = this.#subject;
     const { tcp } = stack;
     const { context } = tcp;
+    let resource = 0;
     const over = (what: string, n: number, max: number): void => {
+      // How near to its limit each resource came is worth knowing: cases that come nearer are kept.
+      features.push(6_000 + resource++ * 16 + Math.min(15, Math.floor((10 * n) / max)));
       if (n > max) throw new BrokenLaw("quota", `${n} ${what}, ${max} allowed`);
     };
     over("sockets", stack.endpointCount, limits.sockets);

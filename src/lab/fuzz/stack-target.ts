@@ -96,7 +96,7 @@ class Run {
         break;
     }
     this.#settle();
-    this.#laws.quotas();
+    this.#laws.quotas(this.features);
     this.#laws.look(this.features, step.do === "segment" ? step.flags : step.do.length << 8);
   }
 
