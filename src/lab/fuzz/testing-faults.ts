@@ -293,7 +293,7 @@ export const PLANTED: readonly PlantedFault[] = [
       const real = context.onTimer;
       context.onTimer = (tcb) => {
         real(tcb);
-        if (tcb.state === LAST_ACK) stack.timers.arm(tcb.timer, stack.clock.monotonicNs());
+        if (tcb.state === LAST_ACK) stack.timers.arm(tcb, stack.clock.monotonicNs());
       };
     }),
   },
