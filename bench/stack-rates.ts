@@ -6,7 +6,7 @@ export const SLICE_MS = 40;
 export const SHORT_SLICE_MS = 10;
 export const SLICES = 40;
 /** Of CPU time: by the clock's, a busy machine would begin to measure before the compiler is through. */
-const WARM_UP_MS = 800;
+const WARM_UP_MS = 2_000;
 
 /** What is measured: does a bit, answers with how much. */
 export type Work = () => number;

@@ -455,6 +455,7 @@ export class Stack implements NetworkLayer {
   runPending(): void {
     if (this.#depth > 0) return;
     this.#depth++;
+    const { context } = this.tcp;
     for (let i = 0; i < PENDING_MAX && this.#queue.count > 0; i++) {
       const nic = this.#queue.headNic as Nic;
       const pkt = this.#queue.shift() as PacketBuffer;
@@ -462,12 +463,13 @@ export class Stack implements NetworkLayer {
       nic.counters.rxBytes += pkt.length;
       pkt.nicId = nic.id;
       pkt.linkBroadcast = false;
-      pkt.timeNs = this.clock.monotonicNs();
+      context.arrivalNs = pkt.timeNs = this.clock.monotonicNs();
       if (this.taps.count > 0) this.#showLoopback(nic, pkt, false);
       if (pkt.bytes[pkt.l3] >>> 4 === 6) this.ipv6.input(nic, pkt, true);
       else this.ipv4.input(nic, pkt, true);
       this.freePacket(pkt);
     }
+    context.arrivalNs = 0;
     this.#depth--;
   }
 
