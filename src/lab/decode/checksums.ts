@@ -5,6 +5,8 @@ import type { Dissection } from "./dissection.ts";
 
 export interface Addresses {
   src: IpAddr;
+  /** As the header has it. */
+  next: IpAddr;
   /** The final one, where a routing header or a source route says that. */
   dst: IpAddr;
 }

@@ -2,7 +2,7 @@
 // past the end throws TRUNCATED, which the layer that is being decoded turns into its mark ([|tcp]); nothing
 // else is thrown, and nothing leaves FrameDecoder.
 
-import { u16, u32 } from "../../base/bytes.ts";
+import { i32, u16, u32 } from "../../base/bytes.ts";
 import { type Family, IPV4, IPV6, IpAddr } from "../../netstack/index.ts";
 
 /** The one exception of decoding: thrown without a stack, caught by decode.ts. */
@@ -64,10 +64,7 @@ export class Dissection {
 
   address(at: number, family: Family): string {
     this.need(at, family === IPV4 ? 4 : 16);
-    if (family === IPV4) {
-      const b = this.bytes;
-      return `${b[at]}.${b[at + 1]}.${b[at + 2]}.${b[at + 3]}`;
-    }
+    if (family === IPV4) return ipv4Text(i32(this.bytes, at));
     return scratch.read(this.bytes, at, IPV6).toString();
   }
   ipv4(at: number): string {
@@ -98,6 +95,20 @@ export class Dissection {
     for (let i = 0; i < count; i++) text += printableByte(this.bytes[at + i]);
     return text;
   }
+}
+
+/** Texts of addresses seen last: a capture has few, and one is made of seven pieces. */
+const ADDRESSES = 1024;
+const addressWords = new Int32Array(ADDRESSES);
+const addressTexts: string[] = new Array(ADDRESSES).fill("0.0.0.0");
+
+function ipv4Text(word: number): string {
+  const slot = (word ^ (word >>> 10) ^ (word >>> 20)) & (ADDRESSES - 1);
+  if (addressWords[slot] === word) return addressTexts[slot];
+  addressWords[slot] = word;
+  const text = `${word >>> 24}.${(word >>> 16) & 255}.${(word >>> 8) & 255}.${word & 255}`;
+  addressTexts[slot] = text;
+  return text;
 }
 
 const HEX = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, "0"));

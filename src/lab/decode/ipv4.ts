@@ -100,14 +100,19 @@ function context(
   fragment: number,
   o: IpOptions,
 ) {
-  const final = headerBytes > HEADER ? finalDestination(d, at, headerBytes) : at + 16;
+  const next = new IpAddr().setV4(i32(d.bytes, at + 16));
+  const isDirect = headerBytes <= HEADER;
+  const final = isDirect
+    ? next
+    : new IpAddr().setV4(i32(d.bytes, finalDestination(d, at, headerBytes)));
   return {
     family: IPV4,
     src,
     dst,
     addresses: {
       src: new IpAddr().setV4(i32(d.bytes, at + 12)),
-      dst: new IpAddr().setV4(i32(d.bytes, final)),
+      next,
+      dst: final,
     },
     showsAddresses: true,
     isFragment: (fragment & 0x2000) !== 0,

@@ -66,6 +66,7 @@ export function decodeIpv6(
     dst,
     addresses: {
       src: new IpAddr().read(d.bytes, at + 8, IPV6),
+      next: new IpAddr().read(d.bytes, at + 24, IPV6),
       dst: new IpAddr().read(d.bytes, at + 24, IPV6),
     },
     showsAddresses: true,

@@ -34,6 +34,7 @@ export interface LinkPayload {
   headed: boolean;
 }
 
+const NO_TAGS: readonly number[] = [];
 const found: LinkPayload = { type: 0, at: 0, length: 0, headed: false };
 
 function payload(type: number, at: number, length: number, headed = false): LinkPayload {
@@ -90,7 +91,7 @@ function ethernet(d: Dissection, at: number, length: number, shown: boolean): Li
   let o = at + 12;
   let type = u16(d.bytes, o);
   o += 2;
-  const tags: number[] = [];
+  let tags = NO_TAGS;
   if (shown) d.text += `${d.mac(at + 6)} > ${d.mac(at)}, `;
   let isLengthShown = false;
   while (VLAN_TYPES.has(type)) {
@@ -99,7 +100,7 @@ function ethernet(d: Dissection, at: number, length: number, shown: boolean): Li
       return payload(0, o, length);
     }
     const tag = d.u16(o);
-    tags.push(tag);
+    tags = [...tags, tag];
     if (shown) {
       d.text += typeText(type);
       d.text += isLengthShown ? ", " : `, length ${length}: `;

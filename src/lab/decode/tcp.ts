@@ -72,7 +72,15 @@ export function decodeTcp(d: Dissection, at: number, length: number, c: TcpConte
   const { sequences } = c;
   if (!c.isAbsolute && (flags & FLAG_ACK) !== 0) {
     const isSyn = (flags & FLAG_SYN) !== 0;
-    sequences.relate(c.family, c.src, c.dst, sport, dport, sequence, acknowledgment, isSyn);
+    sequences.relate(
+      c.addresses.src,
+      c.addresses.next,
+      sport,
+      dport,
+      sequence,
+      acknowledgment,
+      isSyn,
+    );
   } else sequences.absolute();
   if (headerBytes > length) {
     d.text += ` [bad hdr length ${headerBytes} - too long, > ${length}] (invalid)`;
@@ -102,9 +110,9 @@ export function decodeTcp(d: Dissection, at: number, length: number, c: TcpConte
     });
   }
   const start = (sequence - sequences.sequenceBase) >>> 0;
-  if (d.verbosity > 1 || data > 0 || (flags & (FLAG_SYN | FLAG_FIN | FLAG_RST)) !== 0) {
+  if (data > 0) d.text += `, seq ${start}:${(start + data) >>> 0}`;
+  else if (d.verbosity > 1 || (flags & (FLAG_SYN | FLAG_FIN | FLAG_RST)) !== 0) {
     d.text += `, seq ${start}`;
-    if (data > 0) d.text += `:${(start + data) >>> 0}`;
   }
   if ((flags & FLAG_ACK) !== 0) {
     d.text += `, ack ${(acknowledgment - sequences.acknowledgmentBase) >>> 0}`;
