@@ -58,7 +58,8 @@ function optionsOf(flags: ReplayFlags): ReplayOptions {
   const options: ReplayOptions = {
     side: choice("--side", flags.side, ["client", "server", "auto"] as const),
     pace: choice("--pace", flags.pace ?? "captured", ["captured", "fast"] as const),
-    keep: true,
+    keep: flags.diff === true || flags.report !== undefined,
+    samples: flags.report !== undefined,
   };
   if (flags.seed !== undefined) options.seed = parseCount("--seed", flags.seed);
   return options;

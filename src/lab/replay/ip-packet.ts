@@ -135,6 +135,28 @@ export class IpReader {
   }
 }
 
+/**
+ * Copies go into large pieces, one behind the other: every buffer of its own would get a view of its own for its
+ * checksum (measured: half of the time that reading a large capture took).
+ */
+const PIECE_BYTES = 256 * 1024;
+let piece = new Uint8Array(PIECE_BYTES);
+let pieceUsed = 0;
+
+function kept(b: Uint8Array, from: number, end: number): Uint8Array {
+  const length = end - from;
+  if (length > PIECE_BYTES / 4) return b.slice(from, end);
+  if (pieceUsed + length > PIECE_BYTES) {
+    piece = new Uint8Array(PIECE_BYTES);
+    pieceUsed = 0;
+  }
+  const copy = piece.subarray(pieceUsed, pieceUsed + length);
+  copy.set(b.subarray(from, end));
+  // The next one begins at a word, which checksums like.
+  pieceUsed += (length + 7) & ~7;
+  return copy;
+}
+
 function packetOf(b: Uint8Array, from: number, end: number, length: number): IpPacket {
   return {
     src: new IpAddr(),
@@ -142,7 +164,7 @@ function packetOf(b: Uint8Array, from: number, end: number, length: number): IpP
     tos: 0,
     ttl: 0,
     protocol: 0,
-    bytes: b.slice(from, end),
+    bytes: kept(b, from, end),
     length,
     cuts: null,
     isDamaged: false,

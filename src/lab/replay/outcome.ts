@@ -17,8 +17,10 @@ export interface ReplayOptions {
   configure?: (stack: Stack) => void;
   /** Without timestamps, and with a card that cuts segments: as packet scripts are run. */
   isPlain?: boolean;
-  /** Keep every segment and sample, for a diff or a report; the verdict needs neither. */
+  /** Keep every segment, for a diff; of what failed they are kept anyway. */
   keep?: boolean;
+  /** Take samples of the congestion state, for a report. */
+  samples?: boolean;
 }
 
 /** Our stack's congestion state when it sent or was acknowledged. */

@@ -38,13 +38,16 @@ export function replayTcp(
   const trace = traceTcp(conversation);
   const side = playedSide(trace, options.side ?? "auto");
   const outcome = newOutcome(index, conversation, conversationName(conversation), side);
-  if (options.keep === true) outcome.captured = trace.segments.map(wireSegment);
   if (trace.problem !== "") return skipped(outcome, trace.problem);
   const played = playTcp(trace, side, options, outcome);
-  const rows = align(trace.segments.map(wireSegment), played.segments, side);
+  const captured = trace.segments.map(wireSegment);
+  const rows = align(captured, played.segments, side);
   outcome.counts.differences = countDifferences(rows, side);
   judgeTcp(trace, outcome, played);
-  if (options.keep === true) outcome.replayed = played.segments;
+  if (options.keep === true || outcome.state === "failed") {
+    outcome.captured = captured;
+    outcome.replayed = played.segments;
+  }
   return outcome;
 }
 
@@ -133,7 +136,7 @@ export function playTcp(
   const info = newTcpInfo();
   const sample = (): void => {
     const { endpoint } = app;
-    if (options.keep !== true || endpoint === null || outcome.samples.length > 100_000) return;
+    if (options.samples !== true || endpoint === null || outcome.samples.length > 100_000) return;
     endpoint.info(info);
     outcome.samples.push({
       timeNs: bench.nowNs,

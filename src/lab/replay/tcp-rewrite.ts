@@ -49,12 +49,21 @@ export function notAgreed(syn: TcpSegment | null, answer: TcpSegment | null): Re
   return kinds;
 }
 
-/** From the transport's header on. */
+/** Segments are sent at once and then done with: they share these bytes. */
+let scratch = new Uint8Array(128 * 1024);
+
+function room(length: number): Uint8Array {
+  if (scratch.length < length) scratch = new Uint8Array(2 * length);
+  return scratch.subarray(0, length);
+}
+
+/** From the transport's header on; valid until the next one is made. */
 export function rewritten(segment: TcpSegment, path: PlayedPath, n: Numbers): Uint8Array {
   const { packet, headerBytes } = segment;
-  const out = new Uint8Array(headerBytes + n.length);
+  const out = room(headerBytes + n.length);
   const held = Math.min(packet.bytes.length, out.length);
   out.set(held === packet.bytes.length ? packet.bytes : packet.bytes.subarray(0, held));
+  out.fill(0, held);
   setU16(out, 0, path.peerPort);
   setU16(out, 2, path.otherPort);
   setU32(out, 4, n.seq);
