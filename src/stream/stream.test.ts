@@ -4,7 +4,7 @@ import { connect as connectHttp2, createServer as createHttp2 } from "node:http2
 import { connect as connectTls, TLSSocket } from "node:tls";
 import { describe, expect, it } from "vitest";
 import { MS, SECOND } from "../base/clock.ts";
-import { World } from "../lab/index.ts";
+import { Recording, World } from "../lab/index.ts";
 import type { Stack } from "../netstack/index.ts";
 import { connectSocket, drive, listenSocket, type StackSocket } from "./index.ts";
 
@@ -12,7 +12,8 @@ const SERVER = "10.0.0.2";
 const PORT = 80;
 
 class Bench {
-  readonly world = new World({ seed: 3 });
+  readonly recording = new Recording();
+  readonly world = new World({ seed: 3, recording: this.recording });
   readonly client: Stack = this.world.stack();
   readonly server: Stack = this.world.stack();
   readonly cable = this.world.join(this.client, this.server, {
@@ -160,6 +161,30 @@ describe("what is built on net.Socket", () => {
     });
     expect(await bench.drive(again)).toBe("GET /again 0 10.0.0.1");
     app.close();
+  });
+
+  it("the same frames from the same seed, whatever Node's event loop does", async () => {
+    const run = async (): Promise<Uint8Array> => {
+      const bench = new Bench();
+      const app = createHttp((_req, res) => {
+        res.sendDate = false;
+        res.end("x".repeat(30_000));
+      });
+      listenSocket(bench.server, { port: PORT }, (socket) => app.emit("connection", socket));
+      const asked = [1, 2, 3].map(
+        (n) =>
+          new Promise<string>((go) => {
+            const createConnection = (): StackSocket => bench.connect();
+            get({ createConnection, path: `/${n}`, host: "a.test" }, (res) => go(textOf(res)));
+          }),
+      );
+      await bench.drive(Promise.all(asked));
+      app.close();
+      return bench.recording.toBytes();
+    };
+    const [one, two] = [await run(), await run()];
+    expect(one.length).toBeGreaterThan(90_000);
+    expect(Buffer.compare(one, two)).toBe(0);
   });
 
   it("node:tls, here with a pre-shared key", async () => {

@@ -33,6 +33,13 @@ const ENDLESS = 1e12;
 /** No buffer is so short that a burst of two does not fit. */
 const QUEUE_FRAMES_MIN = 4;
 
+const FIRST_PORT = 5001;
+
+function queueFrames(rttMs: number, buffer: number): number {
+  const bdpFrames = (GOODPUT_LINE_BITS_PER_SECOND * (rttMs / 1000)) / (8 * FRAME_BYTES);
+  return Math.max(QUEUE_FRAMES_MIN, Math.round(bdpFrames * buffer));
+}
+
 /** "cubic loss=1% rtt=50ms buffer=1" */
 export function cellName({ congestion, loss, rttMs, buffer }: GoodputCell): string {
   return `${congestion} loss=${+(loss * 100).toFixed(3)}% rtt=${rttMs}ms buffer=${buffer}`;
@@ -45,13 +52,12 @@ export function goodput(
 ): Goodput {
   const world = new World({ seed, stopwatch });
   const [a, b] = [world.stack(), world.stack()];
-  const bdpFrames = (GOODPUT_LINE_BITS_PER_SECOND * (cell.rttMs / 1000)) / (8 * FRAME_BYTES);
   world.join(a, b, {
     conditions: {
       loss: cell.loss,
       delayNs: (cell.rttMs / 2) * MS,
       rateBitsPerSecond: GOODPUT_LINE_BITS_PER_SECOND,
-      queueFrames: Math.max(QUEUE_FRAMES_MIN, Math.round(bdpFrames * cell.buffer)),
+      queueFrames: queueFrames(cell.rttMs, cell.buffer),
     },
     backConditions: { loss: 0, rateBitsPerSecond: 0 },
   });
@@ -70,4 +76,44 @@ export function goodput(
   const { speed } = world;
   world.close();
   return { bitsPerSecond, share: bitsPerSecond / GOODPUT_LINE_BITS_PER_SECOND, speed };
+}
+
+/**
+ * What flows with these congestion controls get of one bottleneck of `buffer` bandwidth-delay products, each begun
+ * half a second after the one before: shares of the line over the last half of the run.
+ */
+export function shareLine(
+  congestion: readonly string[],
+  { rttMs, buffer }: Pick<GoodputCell, "rttMs" | "buffer">,
+  seed: number,
+  seconds: number,
+): number[] {
+  const world = new World({ seed });
+  const [a, b] = [world.stack(), world.stack()];
+  world.join(a, b, {
+    conditions: {
+      delayNs: (rttMs / 2) * MS,
+      rateBitsPerSecond: GOODPUT_LINE_BITS_PER_SECOND,
+      queueFrames: queueFrames(rttMs, buffer),
+    },
+    backConditions: { rateBitsPerSecond: 0 },
+  });
+  const sinks = congestion.map((name, i) => {
+    const { from, to } = openConnection(world, a, b, IpAddr.v4(10, 0, 0, 2), {
+      port: FIRST_PORT + i,
+      configure: (endpoint) => {
+        endpoint.options.congestion = name;
+      },
+    });
+    new StreamSource(from, ENDLESS);
+    const sink = new StreamSink(to);
+    world.run(SECOND / 2);
+    return sink;
+  });
+  world.run((seconds / 2) * SECOND);
+  const begin = sinks.map(({ read }) => read);
+  world.run((seconds / 2) * SECOND);
+  world.close();
+  const most = (GOODPUT_LINE_BITS_PER_SECOND / 8) * (seconds / 2);
+  return sinks.map(({ read }, i) => (read - begin[i]) / most);
 }

@@ -62,8 +62,6 @@ export class Impairment {
   conditions: Conditions;
   /** A cut line: what is sent is lost, what is under way arrives. */
   isDown = false;
-  /** Sees every frame before anything else; false: it is lost. For experiments ("drop the third FIN"). */
-  filter: ((pkt: PacketBuffer) => boolean) | null = null;
 
   readonly #clock: Clock;
   readonly #timers: TimerQueue;
@@ -101,10 +99,6 @@ export class Impairment {
     counters.sent++;
     if (this.isDown) {
       counters.droppedDown++;
-      return true;
-    }
-    if (this.filter !== null && !this.filter(pkt)) {
-      counters.lost++;
       return true;
     }
     if (this.#isLost(c)) {

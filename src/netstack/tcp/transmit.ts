@@ -62,15 +62,18 @@ function writeCounters(tcb: Tcb, b: Uint8Array, start: number, fields: number): 
   return padOptions(b, start, at);
 }
 
-/** Pacing: the next data waits as long as this much takes at the pacing rate. */
+/**
+ * Pacing (tcp_update_skb_after_send): the next data waits as long as this much takes at the pacing rate, behind what
+ * waits already: the segments of a burst that no device cuts leave at one moment.
+ */
 function paceAfter(tcb: Tcb, length: number): void {
   const rate = tcb.loss.pacingRate;
   if (rate === Number.POSITIVE_INFINITY || tcb.dataSegsOut < 10) return;
-  const now = tcb.ctx.nowNs;
+  const from = Math.max(tcb.nextSendNs, tcb.ctx.nowNs);
   const ns = (length * 1_000_000_000) / rate;
   // Time by which the last departure was late counts for this one, up to half.
-  const late = tcb.nextSendNs > 0 && now > tcb.nextSendNs ? now - tcb.nextSendNs : 0;
-  tcb.nextSendNs = now + Math.ceil(ns - Math.min(ns / 2, late));
+  const late = tcb.nextSendNs > 0 ? from - tcb.nextSendNs : 0;
+  tcb.nextSendNs = from + Math.ceil(ns - Math.min(ns / 2, late));
 }
 
 /** RFC 9293 3.4: an ACK must carry SND.NXT, but never beyond a window that was taken back. */
