@@ -189,6 +189,8 @@ export interface TcpEndpoint extends Endpoint {
   readonly keepIdleNs: number;
   readonly keepIntervalNs: number;
   readonly keepCount: number;
+  /** As options.receiveBufferBytes, grown with the reader's pace. */
+  readonly receiveBufferBytes: number;
   /** What the received and not yet read, and the unacknowledged, occupy (SO_MEMINFO). */
   readonly receiveMemoryBytes: number;
   readonly sendMemoryBytes: number;

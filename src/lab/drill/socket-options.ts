@@ -77,7 +77,8 @@ const SOCKET: Readonly<Record<number, Setting>> = {
       s.endpoint.options.receiveBufferLocked = true;
       return 0;
     },
-    get: (s) => 2 * s.endpoint.options.receiveBufferBytes,
+    get: (s) =>
+      s.tcp === null ? 2 * s.endpoint.options.receiveBufferBytes : 2 * s.tcp.receiveBufferBytes,
   },
   9: flag("keepAlive"),
   10: flag("oobInline"),

@@ -24,7 +24,7 @@ import { Notices } from "./notices.ts";
 import { finish, flushEvents } from "./on-segment.ts";
 import { isReusable } from "./on-time-wait.ts";
 import { defaultOptions, keepCount, keepIdleNs, keepIntervalNs } from "./options.ts";
-import { isWritable, sendMemory } from "./send-memory.ts";
+import { expandSendBuffer, isWritable, sendMemory } from "./send-memory.ts";
 import {
   CLOSE_WAIT,
   CLOSED,
@@ -97,6 +97,7 @@ export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
     const options = { ...tcb.options, md5Keys };
     const child = new Endpoint(tcb.ctx, family, options, tcb.local, tcb.remote);
     tcb.options = child.options;
+    expandSendBuffer(tcb);
     child.#adopt(tcb);
     child.localPort = tcb.localPort;
     child.#isConnectReported = true;
@@ -582,6 +583,12 @@ export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
     return keepCount(this.options, this.#ctx.settings);
   }
 
+  get receiveBufferBytes(): number {
+    const tcb = this.#tcb;
+    return tcb === null || tcb.state === CLOSED
+      ? this.options.receiveBufferBytes
+      : tcb.rcv.bufferBytes;
+  }
   get receiveMemoryBytes(): number {
     const tcb = this.#tcb;
     if (tcb === null) return 0;

@@ -75,8 +75,8 @@ export function startTransfer(tcb: Tcb): void {
   useMetrics(tcb);
   beginProbing(tcb);
   tcb.congestion.begin?.(tcb);
-  // tcp_init_buffer_space
-  expandSendBuffer(tcb);
+  // tcp_init_buffer_space. A child shares its listener's options until it has an endpoint.
+  if (tcb.owner !== null) expandSendBuffer(tcb);
   tcb.events |= Ready.Write;
   armKeepalive(tcb);
 }

@@ -345,7 +345,7 @@ export class StreamSocket extends InetSocket {
     this.endpoint.optionsChanged();
   }
   get receiveBufferBytes(): number {
-    return 2 * this.endpoint.options.receiveBufferBytes;
+    return 2 * this.endpoint.receiveBufferBytes;
   }
   set receiveBufferBytes(bytes: number) {
     this.endpoint.options.receiveBufferBytes = bytes >>> 1;
