@@ -45,7 +45,7 @@ describe("the matchers", () => {
     expect(() => expect(sim).toContainSegment({ flags: "SYN" }, 2)).toThrow(/1 among \d+ frames/);
     expect(() => expect(sim).not.toContainSegment({ flags: "SYN" })).toThrow(/wanted none/);
     expect(() => expect(to).toHaveReceived("x")).toThrow(/0 bytes were received where 1/);
-    from.close();
+    from.shutdown(false, true);
     sim.run(1e9);
     expect(() => expect(from).toBeEstablished()).toThrow(/FIN-WAIT-2/);
     expect(() => expect(new World()).toContainSegment()).toThrow(/without a recording/);
