@@ -78,6 +78,9 @@ export class Gateway {
     const { clock, rng, router } = options;
     // The outside is limited by connections; what one guest may hold here is not small.
     this.stack = new Stack({ clock, rng, limits: { ...DEFAULT_LIMITS } });
+    // There is one guest, and each of its packets that is refused is to be refused at once.
+    this.stack.icmp.limit.hostIntervalNs = 0;
+    this.stack.icmp6.limit.hostIntervalNs = 0;
     const own = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
     const ownAddresses = own.map((a) => a.address);
     const router6 = options.router6?.addr ?? null;

@@ -159,7 +159,7 @@ describe("ICMPv6", () => {
       w.pair.pump();
     }
     expect(w.b.counters.icmp6OutDestUnreachs).toBeLessThanOrEqual(51);
-    expect(w.b.counters.icmp6OutRateLimited).toBeGreaterThan(400);
+    expect(w.b.counters.icmp6OutRateLimitHost).toBeGreaterThan(400);
   });
 
   // @rfc 4443 2.4e

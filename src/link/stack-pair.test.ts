@@ -275,7 +275,7 @@ describe("UDP between two stacks", () => {
     for (let i = 0; i < 200; i++) client.send(pattern(1), 0, 1, B, 9);
     w.run();
     expect(w.b.counters.icmpOutDestUnreachs).toBeLessThanOrEqual(52);
-    expect(w.b.counters.icmpOutRateLimited).toBeGreaterThan(140);
+    expect(w.b.counters.icmpOutRateLimitHost).toBeGreaterThan(140);
   });
 
   it("bounds the receive queue and counts what it drops", () => {

@@ -325,7 +325,9 @@ describe("floods", () => {
     const { counters } = small.victim;
     expect(counters.icmpOutDestUnreachs).toBeLessThanOrEqual(50);
     expect(counters.icmp6OutDestUnreachs).toBeLessThanOrEqual(50);
-    expect(counters.icmpOutRateLimited + counters.icmp6OutRateLimited).toBeGreaterThan(9_800);
+    expect(counters.icmpOutRateLimitGlobal + counters.icmp6OutRateLimitGlobal).toBeGreaterThan(
+      9_800,
+    );
     small.run(2 * SECOND);
     const before = counters.icmpOutDestUnreachs;
     small.inject(datagram([1], { src: PEER }));

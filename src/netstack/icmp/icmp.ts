@@ -32,6 +32,7 @@ import {
   icmpType,
   isIcmpError,
   setIcmpChecksum,
+  UNREACHABLE_FRAG_NEEDED,
   UNREACHABLE_HOST,
   UNREACHABLE_PORT,
   writeIcmp,
@@ -49,7 +50,7 @@ import {
 import { icmpKind } from "./icmp-kind.ts";
 import { PingTable } from "./ping-endpoint.ts";
 import { dispatchIcmpError, newIcmpError, setCarrier, setNoCarrier } from "./quoted.ts";
-import { RateLimit } from "./rate-limit.ts";
+import { ALLOWED, LIMITED_FOR_HOST, LIMITED_GLOBALLY, RateLimit } from "./rate-limit.ts";
 
 /** RFC 1812 4.3.2.3: as much of the packet as fits in 576 bytes. */
 const ERROR_BYTES_MAX = 576 - 20 - ICMP_HEADER;
@@ -63,11 +64,16 @@ export interface IcmpForwarder {
   onEcho(pkt: PacketBuffer): boolean;
 }
 
+/** Unreachable, source quench, time exceeded, parameter problem. */
+const DEFAULT_RATEMASK = 0x1818;
+
 export class IcmpProtocol implements TransportProtocol {
   readonly protocol = PROTO_ICMP;
   readonly pings: PingTable;
   readonly #stack: Stack;
-  readonly #limit: RateLimit;
+  readonly limit: RateLimit;
+  /** net.ipv4.icmp_ratemask: a bit for each type that is limited to each destination. */
+  ratemask = DEFAULT_RATEMASK;
   #forwarder: IcmpForwarder | null = null;
   readonly #error = newIcmpError();
   readonly #gateway = new IpAddr();
@@ -77,7 +83,7 @@ export class IcmpProtocol implements TransportProtocol {
     this.#stack = stack;
     this.pings = new PingTable(stack);
     this.redirects = new Redirects(stack);
-    this.#limit = new RateLimit(stack.clock, stack.rng, stack.limits.icmpErrorsPerSecond);
+    this.limit = new RateLimit(stack.clock, stack.rng, stack.limits.icmpErrorsPerSecond);
   }
 
   setForwarder(forwarder: IcmpForwarder | null): void {
@@ -284,10 +290,7 @@ export class IcmpProtocol implements TransportProtocol {
     if (!pkt.src.isV4 || pkt.linkBroadcast || pkt.src.isUnspecified || pkt.src.isMulticast) return;
     if (ipv4FragOffset(b, o) !== 0) return;
     if (pkt.protocol === PROTO_ICMP && (pkt.end <= pkt.l4 || isIcmpError(b[pkt.l4]))) return;
-    if (!this.#limit.take()) {
-      stack.counters.icmpOutRateLimited++;
-      return;
-    }
+    if (!this.#mayTell(pkt, type, code)) return;
     const nic = stack.nicById(pkt.nicId);
     // In our own name: a foreign destination (gateway) is not ours to speak for.
     const from = stack.isLocalAddress(pkt.dst) ? pkt.dst : (nic?.sourceFor(pkt.src) ?? null);
@@ -310,6 +313,18 @@ export class IcmpProtocol implements TransportProtocol {
     else if (type === ICMP_REDIRECT) stack.counters.icmpOutRedirects++;
     else stack.counters.icmpOutParmProbs++;
     stack.sendPacket(route, error, false);
+  }
+
+  /** icmpv4_xrlim_allow: news of the path's MTU, and what stays in this machine, are free but for the burst of all. */
+  #mayTell(pkt: PacketBuffer, type: number, code: number): boolean {
+    const { loopback, counters } = this.#stack;
+    const isPathMtu = type === ICMP_UNREACHABLE && code === UNREACHABLE_FRAG_NEEDED;
+    const isMasked = ((this.ratemask >>> type) & 1) !== 0;
+    const perHost = isMasked && !isPathMtu && pkt.nicId !== loopback.id;
+    const verdict = this.limit.take(pkt.src, perHost);
+    if (verdict === LIMITED_GLOBALLY) counters.icmpOutRateLimitGlobal++;
+    else if (verdict === LIMITED_FOR_HOST) counters.icmpOutRateLimitHost++;
+    return verdict === ALLOWED;
   }
 
   sendPortUnreachable(pkt: PacketBuffer): void {

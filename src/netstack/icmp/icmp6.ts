@@ -51,7 +51,7 @@ import type { IcmpForwarder } from "./icmp.ts";
 import { icmp6Kind } from "./icmp-kind.ts";
 import { PingTable } from "./ping-endpoint.ts";
 import { dispatchIcmpError, newIcmpError, setCarrier, setNoCarrier } from "./quoted.ts";
-import { RateLimit } from "./rate-limit.ts";
+import { ALLOWED, LIMITED_FOR_HOST, LIMITED_GLOBALLY, RateLimit } from "./rate-limit.ts";
 
 /** As much of the packet as fits in IPv6's minimum MTU. */
 const QUOTED_MAX = IPV6_MIN_MTU - IPV6_HEADER - ICMP_HEADER;
@@ -61,14 +61,14 @@ export class Icmp6Protocol implements TransportProtocol {
   readonly protocol = PROTO_ICMPV6;
   readonly pings: PingTable;
   readonly #stack: Stack;
-  readonly #limit: RateLimit;
+  readonly limit: RateLimit;
   readonly #error = newIcmpError();
   #forwarder: IcmpForwarder | null = null;
 
   constructor(stack: Stack) {
     this.#stack = stack;
     this.pings = new PingTable(stack);
-    this.#limit = new RateLimit(stack.clock, stack.rng, stack.limits.icmpErrorsPerSecond);
+    this.limit = new RateLimit(stack.clock, stack.rng, stack.limits.icmpErrorsPerSecond);
   }
 
   setForwarder(forwarder: IcmpForwarder | null): void {
@@ -248,10 +248,7 @@ export class Icmp6Protocol implements TransportProtocol {
     if (pkt.src.isV4 || pkt.src.isUnspecified || pkt.src.isMulticast) return;
     if (pkt.linkBroadcast && !evenMulticast) return;
     if (this.#isAboutError(pkt)) return;
-    if (!this.#limit.take()) {
-      stack.counters.icmp6OutRateLimited++;
-      return;
-    }
+    if (!this.#mayTell(pkt, type)) return;
     const nic = stack.nicById(pkt.nicId);
     const local = !pkt.dst.isMulticast && stack.isLocalAddress(pkt.dst);
     // In our own name: a foreign destination (gateway) is not ours to speak for.
@@ -287,6 +284,16 @@ export class Icmp6Protocol implements TransportProtocol {
       (error.protocol === PROTO_ICMPV6 && isIcmp6Error(b[error.l4])) ||
       (error.protocol === PROTO_ICMPV6 && b[error.l4] === NDP_REDIRECT)
     );
+  }
+
+  /** icmpv6_xrlim_allow: packet too big, and what stays in this machine, are free but for the burst of all. */
+  #mayTell(pkt: PacketBuffer, type: number): boolean {
+    const { loopback, counters } = this.#stack;
+    const perHost = type !== ICMP6_PACKET_TOO_BIG && pkt.nicId !== loopback.id;
+    const verdict = this.limit.take(pkt.src, perHost);
+    if (verdict === LIMITED_GLOBALLY) counters.icmp6OutRateLimitGlobal++;
+    else if (verdict === LIMITED_FOR_HOST) counters.icmp6OutRateLimitHost++;
+    return verdict === ALLOWED;
   }
 
   sendPortUnreachable(pkt: PacketBuffer): void {

@@ -65,7 +65,8 @@ export class Counters {
   icmpInEchoReps = 0;
   icmpOutMsgs = 0;
   icmpOutErrors = 0;
-  icmpOutRateLimited = 0;
+  icmpOutRateLimitGlobal = 0;
+  icmpOutRateLimitHost = 0;
   icmpOutDestUnreachs = 0;
   icmpOutTimeExcds = 0;
   icmpOutParmProbs = 0;
@@ -90,7 +91,8 @@ export class Counters {
   icmp6InGroupMembQueries = 0;
   icmp6OutMsgs = 0;
   icmp6OutErrors = 0;
-  icmp6OutRateLimited = 0;
+  icmp6OutRateLimitGlobal = 0;
+  icmp6OutRateLimitHost = 0;
   icmp6OutDestUnreachs = 0;
   icmp6OutPktTooBigs = 0;
   icmp6OutTimeExcds = 0;

@@ -4,6 +4,7 @@
 
 import { EINVAL, EPERM } from "../../../abi/errno.ts";
 import type { ByteString } from "../../../base/bytes.ts";
+import { MS } from "../../../base/clock.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { PID_MAX } from "../../kernel/pid-table.ts";
 import type { Task } from "../../kernel/task.ts";
@@ -187,6 +188,39 @@ function fileValues(tree: SysctlTree, kernel: Kernel): void {
   tree.value("user/max_user_namespaces", 0);
 }
 
+/** ICMP's limits: Linux's milliseconds are our nanoseconds. */
+function icmpValues(tree: SysctlTree, kernel: Kernel): void {
+  const file = (path: string, read: () => number, write: (n: number) => void): void => {
+    tree.custom(
+      path,
+      () => String(read()),
+      (t, text) => {
+        const n = /^\s*[0-9]+\s*$/.test(text) ? Number(text) : Number.NaN;
+        if (!(n <= 0x7fff_ffff)) return -EINVAL;
+        if (!t.creds.hasCapability(CAP_NET_ADMIN)) return -EPERM;
+        write(n);
+        return text.length;
+      },
+    );
+  };
+  const limitOf = (family: 4 | 6) => (family === 4 ? kernel.stack.icmp : kernel.stack.icmp6).limit;
+  for (const [path, family] of [
+    ["net/ipv4/icmp_ratelimit", 4],
+    ["net/ipv6/icmp/ratelimit", 6],
+  ] as const) {
+    const write = (ms: number): void => {
+      limitOf(family).hostIntervalNs = ms * MS;
+    };
+    file(path, () => limitOf(family).hostIntervalNs / MS, write);
+  }
+  const setMask = (mask: number): void => {
+    kernel.stack.icmp.ratemask = mask;
+  };
+  file("net/ipv4/icmp_ratemask", () => kernel.stack.icmp.ratemask, setMask);
+  tree.value("net/ipv4/icmp_msgs_per_sec", kernel.limits.icmpErrorsPerSecond);
+  tree.value("net/ipv4/icmp_msgs_burst", 50);
+}
+
 /** One switch for each family: an interface has none of its own. */
 function forwardingValues(tree: SysctlTree, kernel: Kernel): void {
   const file = (path: string, family: 4 | 6): void => {
@@ -224,6 +258,7 @@ function networkValues(tree: SysctlTree, kernel: Kernel): void {
   tree.value("net/ipv4/ip_local_port_range", "32768\t60999");
   tree.value("net/ipv4/ip_local_reserved_ports", "");
   forwardingValues(tree, kernel);
+  icmpValues(tree, kernel);
   tree.value("net/ipv4/ip_default_ttl", 64);
   tree.value("net/ipv4/ip_nonlocal_bind", 0);
   tree.value("net/ipv4/ip_unprivileged_port_start", 1024);
