@@ -18,6 +18,7 @@ export { type PacketScript, packetScript } from "./replay/packet-script.ts";
 export { PROGRAM_NETWORK, ProgramPeer, type ProgramPeerConfig } from "./replay/program-peer.ts";
 export { type CaptureReplay, replayCapture, replayConversation } from "./replay/replay.ts";
 export { reportPage } from "./replay/report.ts";
+export { type TcpTrace, traceTcp } from "./replay/tcp-trace.ts";
 export { segmentText, type WireSegment } from "./replay/wire-segment.ts";
 export { Cable, type CableConfig, CableEnd, type Flaps } from "./sim/cable.ts";
 export { newTcp, openConnection, type TransferConfig } from "./sim/conversation.ts";
