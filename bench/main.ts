@@ -1,6 +1,7 @@
 // npm run bench [-- NAME...] [--json]: native and netcell side by side; the stack
-// alone (`stack`, `stack: connect`). Reports; judges nothing.
+// alone (`stack`, `stack: connect`); the packet scripts (`drill`). Reports; judges nothing.
 
+import { drill } from "./drill.ts";
 import { printTable, type Row, workplace } from "./harness.ts";
 import { network } from "./network.ts";
 import { stack } from "./stack.ts";
@@ -13,7 +14,8 @@ const only = (name: string): boolean => names.length === 0 || names.some((n) => 
 const rows: Row[] = [];
 if (names.length === 0 || names.some((n) => n.startsWith("stack")))
   rows.push(...(await stack(only)));
-if (names.length === 0 || names.some((n) => !n.startsWith("stack"))) await besideNative();
+if (only("drill")) rows.push(...(await drill()));
+if (names.length === 0 || names.some((n) => !/^(stack|drill)/.test(n))) await besideNative();
 
 async function besideNative(): Promise<void> {
   const place = workplace();
