@@ -107,8 +107,12 @@ export class Forwarding {
     if (found === null || out === null || out.isLoopback) return NetErr.NetworkUnreachable;
     const nextHop = found.gateway ?? dst;
     return new Path(out, src, dst, nextHop, stack.routes, stack.pathMtu, {
-      ...{ loopback: false, broadcast: out.isBroadcastAddress(dst), mark: 0, table: found.table },
-      ...{ mtu: found.mtu, advmss: found.advmss },
+      loopback: false,
+      broadcast: out.isBroadcastAddress(dst),
+      mark: 0,
+      table: found.table,
+      mtu: found.mtu,
+      advmss: found.advmss,
     });
   }
 
