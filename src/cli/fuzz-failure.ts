@@ -79,7 +79,7 @@ export function writeFailure(
   };
 }
 
-function writeCapture(path: string, frames: readonly Seen[]): void {
+export function writeCapture(path: string, frames: readonly Seen[]): void {
   const fd = openSync(path, "w");
   const sink = {
     write: (bytes: Uint8Array, offset: number, length: number): void => {

@@ -23,6 +23,7 @@ export interface FuzzFlags {
   repeat?: string;
   out: string;
   level: string;
+  port?: string;
 }
 
 const DEFAULT_MS = 60_000;
@@ -246,7 +247,7 @@ function textOf(report: Report): string {
 }
 
 /** Runs a case file again and shows the exchange. */
-function repeat(path: string, json: boolean): number {
+async function repeat(path: string, json: boolean): Promise<number> {
   let text: string;
   try {
     text = readFileSync(path, "utf8");
@@ -255,6 +256,10 @@ function repeat(path: string, json: boolean): number {
   }
   const file = caseFromJson(text);
   if (typeof file === "string") throw usage(`${path}: ${file}.`);
+  if (file.target === "program") {
+    const { repeatProgram } = await import("./fuzz-program.ts");
+    return repeatProgram(text, path, json);
+  }
   const target = targetOf(file.target);
   if (target === null) throw usage(`${path}: there is no target "${file.target}".`);
   const { failure, frames } = watched(target, file.case);
@@ -278,7 +283,10 @@ export async function fuzz(
     flags.seed === undefined
       ? Math.floor(Math.random() * 2 ** 31)
       : whole("--seed", flags.seed, 0, 2 ** 31 - 1);
-  if (program.length > 0) throw usage("a program cannot be fuzzed yet.");
+  if (program.length > 0) {
+    const { fuzzProgram } = await import("./fuzz-program.ts");
+    return fuzzProgram(program, flags, seed);
+  }
   if (name === undefined || targetOf(name) === null) {
     throw usage("fuzz takes wire, stack or tcp, or -- and a program.");
   }

@@ -180,9 +180,14 @@ function program(early: StartedProcesses | null): Command {
     .option("--json", "the result as JSON")
     .option("--repeat <file>", "run the case of a failure again, and show the exchange")
     .option("--out <dir>", "where failures are written", ".")
+    .option("--level <what>", "of a program: socket, or packet (raw frames besides)", "socket")
+    .option("--port <n>", "of a program: where it listens (default: 80)")
     .action(async (target: string | undefined, argv: string[], flags: FuzzFlags) => {
       const { fuzz } = await import("./fuzz.ts");
-      process.exitCode = await fuzz(target, argv, flags);
+      // Commander drops the --: what stands behind it is a program, whatever it is called.
+      const isProgram = process.argv.includes("--") && target !== undefined;
+      const program = isProgram ? [target, ...argv] : argv;
+      process.exitCode = await fuzz(isProgram ? undefined : target, program, flags);
     });
   return netcell;
 }

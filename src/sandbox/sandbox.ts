@@ -234,7 +234,7 @@ export class Sandbox implements AsyncDisposable, ProcessHost {
       this.#end(new NetcellError("ERR_HOST", message.message));
       return;
     }
-    if (message.type === "pong") {
+    if (message.type === "pong" || message.type === "quiet") {
       this.#pings.get(message.id)?.(true);
       return;
     }
@@ -268,6 +268,19 @@ export class Sandbox implements AsyncDisposable, ProcessHost {
     });
     this.#control.send({ type: "ping", id }).catch(() => {});
     return answer.finally(() => this.#pings.delete(id));
+  }
+
+  /**
+   * Resolves when every task is blocked and everything that reached the sandbox before has been seen to; timers may
+   * still be armed. What it has sent by then is on its way. Rejects with ERR_CLOSED.
+   */
+  async quiescent(): Promise<void> {
+    if (this.#failure !== null) throw this.#failure;
+    const id = this.#nextId++;
+    const answer = new Promise<boolean>((resolve) => this.#pings.set(id, resolve));
+    await this.#control.send({ type: "quiescent", id });
+    const isQuiet = await answer.finally(() => this.#pings.delete(id));
+    if (!isQuiet) throw this.#failure ?? new NetcellError("ERR_CLOSED", "the sandbox is closed.");
   }
 
   signalProcess(id: number, signal: number): void {

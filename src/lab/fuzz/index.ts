@@ -4,9 +4,16 @@
 export { Campaign, type Case, type Found } from "./campaign.ts";
 export { type CaseFile, caseFromJson, caseToJson } from "./case-file.ts";
 export { drillScript } from "./drill-script.ts";
+export {
+  featureOf,
+  ProgramInputs,
+  type ProgramStep,
+  programPlace,
+  smallerCases,
+} from "./program-steps.ts";
 export { type Shrunk, shrink } from "./shrink.ts";
 export { StackTarget, type StackTargetOptions } from "./stack-target.ts";
-export type { Failure, Target, Verdict, Watch } from "./target.ts";
+export { Coverage, type Failure, type Target, type Verdict, type Watch } from "./target.ts";
 export { TcpTarget, type TcpTargetOptions } from "./tcp-target.ts";
 export { WireTarget } from "./wire-target.ts";
 

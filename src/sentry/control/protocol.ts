@@ -94,7 +94,9 @@ export type ToSentry =
   | { type: "signal"; id: number; signal: number }
   | { type: "resize"; id: number; rows: number; columns: number }
   /** Answered by pong: the loop still goes round. */
-  | { type: "ping"; id: number };
+  | { type: "ping"; id: number }
+  /** Answered by quiet: every task is blocked, and nothing that has arrived is left to be seen to. */
+  | { type: "quiescent"; id: number };
 
 export type FromSentry =
   | { type: "ready"; pid: number }
@@ -109,6 +111,7 @@ export type FromSentry =
       coreDumped: boolean;
     }
   | { type: "pong"; id: number }
+  | { type: "quiet"; id: number }
   /** No program can be run here, and it is nobody's mistake inside. */
   | { type: "unusable"; message: string }
   | { type: "fatal"; message: string };

@@ -49,6 +49,7 @@ export class Loop implements HostPoller {
   spinsPaid = 0;
 
   readonly #patienceNs: number;
+  readonly #idleCalls: (() => void)[] = [];
 
   /** patienceNs: how long virtual time waits for the host before it jumps, though never longer than the jump. */
   constructor(platform: SystrapPlatform, clock: LoopClock, patienceNs = 0) {
@@ -94,9 +95,23 @@ export class Loop implements HostPoller {
         if (this.#dispatch(0) > 0) continue;
       }
       if (didWork || didTimers) continue;
+      if (this.#idleCalls.length > 0 && this.#tellIdle()) continue;
       if (this.#advanceVirtualTime(driver)) continue;
       this.#wait(driver, now);
     }
+  }
+
+  /** Calls once, as soon as no program runs and no descriptor has anything to say; timers may be armed. */
+  whenIdle(call: () => void): void {
+    this.#idleCalls.push(call);
+  }
+
+  /** True when something is to be done first, or was told. */
+  #tellIdle(): boolean {
+    if (this.#platform.runningCount > 0) return false;
+    if (this.#dispatch(0) > 0) return true;
+    for (const call of this.#idleCalls.splice(0)) call();
+    return true;
   }
 
   /** Traps and woken tasks, up to a bound. True if there were any. */

@@ -257,6 +257,11 @@ export class SentryProcess implements KernelDriver {
       case "ping":
         this.#control.send({ type: "pong", id: message.id });
         break;
+      case "quiescent": {
+        const { id } = message;
+        this.#loop.whenIdle(() => this.#control.send({ type: "quiet", id }));
+        break;
+      }
     }
   }
 

@@ -1,0 +1,177 @@
+// What a server in a sandbox is given by `netcell fuzz -- PROGRAM`: connections, and on them bytes made from those
+// of the corpus, cut anywhere; at the level of packets also raw frames. Pure: who sends it is the command line.
+
+import fc from "fast-check";
+import type { SeededRng } from "../../base/rng.ts";
+import { IpAddr } from "../../netstack/index.ts";
+import { frame } from "../arbitraries/ethernet.ts";
+import { DEFAULT_PLACE, type Place } from "../arbitraries/place.ts";
+import type { Case } from "./campaign.ts";
+
+export type ProgramStep =
+  | { do: "connect" }
+  | { do: "send"; bytes: Uint8Array }
+  /** Our side of the stream ends. */
+  | { do: "end" }
+  | { do: "frame"; bytes: Uint8Array };
+
+const PIECES_MAX = 6;
+const BYTES_MAX = 64 * 1024;
+const POOL = 200;
+const TOKENS = ["\r\n", "\n", "\0", " ", "%s%n", "../", "A".repeat(300), "-1", "4294967296"];
+
+const latin = (text: string): Uint8Array => Uint8Array.from(text, (c) => c.charCodeAt(0));
+
+/** With no corpus: lines of a few protocols that servers speak. */
+const SEEDS = [
+  "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody",
+  "HELO a\r\nMAIL FROM:<a>\r\nQUIT\r\n",
+  "PING\r\n",
+  "*2\r\n$3\r\nGET\r\n$1\r\na\r\n",
+].map(latin);
+
+/** Pieces of the inputs between separators: the words of whatever they speak. */
+function wordsOf(inputs: readonly Uint8Array[]): Uint8Array[] {
+  const words = TOKENS.map(latin);
+  for (const input of inputs) {
+    let start = 0;
+    for (let i = 0; i <= input.length && words.length < 4_096; i++) {
+      const isBreak = i === input.length || [10, 13, 32, 44, 58, 0].includes(input[i]);
+      if (!isBreak) continue;
+      if (i > start) words.push(input.subarray(start, i));
+      start = i + 1;
+    }
+  }
+  return words;
+}
+
+export class ProgramInputs {
+  readonly #inputs: Uint8Array[];
+  #words: Uint8Array[];
+  readonly #frames: Uint8Array[];
+  readonly #rng: SeededRng;
+
+  /** frames: raw ones too, from the stations of this place. */
+  constructor(corpus: readonly Uint8Array[], rng: SeededRng, seed: number, frames: Place | null) {
+    this.#inputs = corpus.length > 0 ? [...corpus] : SEEDS;
+    this.#words = wordsOf(this.#inputs);
+    this.#rng = rng;
+    this.#frames =
+      frames === null ? [] : fc.sample(frame({ place: frames }), { seed, numRuns: POOL });
+  }
+
+  /** An input that made the server say something new. */
+  keep(bytes: Uint8Array): void {
+    this.#inputs.push(bytes);
+    this.#words = wordsOf(this.#inputs);
+  }
+
+  /** One connection with what is sent over it. */
+  next(): Case<ProgramStep> {
+    const rng = this.#rng;
+    const bytes = this.#changed(this.#inputs[rng.below(this.#inputs.length)]);
+    const steps: ProgramStep[] = [{ do: "connect" }];
+    let at = 0;
+    for (let n = rng.below(PIECES_MAX); n > 0 && at < bytes.length - 1; n--) {
+      const end = at + 1 + rng.below(bytes.length - at - 1);
+      steps.push({ do: "send", bytes: bytes.slice(at, end) });
+      at = end;
+    }
+    steps.push({ do: "send", bytes: bytes.slice(at) });
+    if (rng.below(2) === 0) steps.push({ do: "end" });
+    for (let n = this.#frames.length > 0 ? rng.below(20) : 0; n > 0; n--) {
+      const one = this.#frames[rng.below(this.#frames.length)];
+      steps.splice(rng.below(steps.length + 1), 0, { do: "frame", bytes: one });
+    }
+    return { seed: 0, steps };
+  }
+
+  #changed(input: Uint8Array): Uint8Array {
+    let b = input.slice();
+    for (let n = this.#rng.below(5); n > 0; n--) b = this.#change(b).slice(0, BYTES_MAX);
+    return b;
+  }
+
+  #change(b: Uint8Array): Uint8Array<ArrayBuffer> {
+    const rng = this.#rng;
+    const at = rng.below(b.length + 1);
+    const out = b.slice();
+    switch (rng.below(6)) {
+      case 0:
+        if (at < b.length) out[at] ^= 1 << rng.below(8);
+        return out;
+      case 1:
+        if (at < b.length) out[at] = rng.below(256);
+        return out;
+      case 2:
+        return joined(b.subarray(0, at), b.subarray(Math.min(b.length, at + 1 + rng.below(8))));
+      case 3:
+        return joined(b, b.subarray(at));
+      case 4: {
+        const other = this.#inputs[rng.below(this.#inputs.length)];
+        return joined(b.subarray(0, at), other.subarray(rng.below(other.length + 1)));
+      }
+      default: {
+        const word = this.#words[rng.below(this.#words.length)];
+        return joined(b.subarray(0, at), word, b.subarray(at));
+      }
+    }
+  }
+}
+
+function joined(...parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const out = new Uint8Array(parts.reduce((n, part) => n + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
+
+/** Fewer steps, then fewer bytes: what a search for the smallest case tries, the boldest first. */
+export function* smallerCases(steps: readonly ProgramStep[]): Iterable<ProgramStep[]> {
+  for (
+    let size = Math.ceil(steps.length / 2);
+    size >= 1;
+    size = size === 1 ? 0 : Math.ceil(size / 2)
+  ) {
+    for (let at = 0; at < steps.length; at += size) {
+      if (steps.length > size) yield [...steps.slice(0, at), ...steps.slice(at + size)];
+    }
+  }
+  for (const [i, step] of steps.entries()) {
+    if (step.do !== "send") continue;
+    const n = step.bytes.length;
+    for (let size = n >> 1; size >= 1; size >>= 1) {
+      for (let at = 0; at < n; at += size) {
+        const bytes = joined(step.bytes.subarray(0, at), step.bytes.subarray(at + size));
+        yield steps.map((other, k) => (k === i ? { do: "send", bytes } : other));
+      }
+    }
+  }
+}
+
+/** Where such a server stands: raw frames go to it from stations beside ours. */
+export function programPlace(guest: IpAddr, mac: readonly number[], port: number): Place {
+  const [first] = DEFAULT_PLACE.strangers;
+  const station = (n: number) => ({
+    ...first,
+    mac: [2, 0, 0, 0, 1, n],
+    ip4: IpAddr.v4(10, 0, 2, n),
+  });
+  return {
+    subject: { mac, ip4: guest, ip6: DEFAULT_PLACE.subject.ip6 },
+    strangers: [station(40), station(41)],
+    ports: [port, 7, 5001],
+  };
+}
+
+/** The kind of an answer: its first words and how long it was, as a feature. */
+export function featureOf(answer: Uint8Array): number {
+  let hash = 0x811c9dc5 ^ (32 - Math.clz32(answer.length));
+  for (let i = 0; i < Math.min(24, answer.length) && answer[i] !== 10; i++) {
+    hash = Math.imul(hash ^ answer[i], 0x01000193);
+  }
+  return hash >>> 16;
+}

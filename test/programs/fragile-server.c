@@ -1,0 +1,59 @@
+/* A line server on port 8080 with a planted bug: a size of more than 99 kills it. Answers every line, so that a
+ * fuzzer can tell what it reached. */
+
+#include <arpa/inet.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static int handle(int fd, const char *line) {
+  char answer[64];
+  if (strncmp(line, "SET ", 4) == 0) {
+    long n = atol(line + 4);
+    if (n > 99) raise(SIGSEGV);
+    snprintf(answer, sizeof answer, "SIZE %ld\n", n > 99 ? 100 : n > 9 ? 10 : n);
+  } else if (strncmp(line, "NAME ", 5) == 0) {
+    snprintf(answer, sizeof answer, "HELLO %.1s\n", line + 5);
+  } else if (strcmp(line, "QUIT") == 0) {
+    return 0;
+  } else {
+    snprintf(answer, sizeof answer, "WHAT %zu\n", strlen(line) & 7);
+  }
+  return write(fd, answer, strlen(answer)) > 0;
+}
+
+static void serve(int fd) {
+  char buffer[1024];
+  size_t have = 0;
+  for (;;) {
+    ssize_t n = read(fd, buffer + have, sizeof buffer - 1 - have);
+    if (n <= 0) return;
+    have += n;
+    buffer[have] = 0;
+    for (char *end; (end = strchr(buffer, '\n')) != NULL;) {
+      *end = 0;
+      if (!handle(fd, buffer)) return;
+      have -= end + 1 - buffer;
+      memmove(buffer, end + 1, have + 1);
+    }
+    if (have == sizeof buffer - 1) return;
+  }
+}
+
+int main(void) {
+  int one = 1;
+  int listener = socket(AF_INET, SOCK_STREAM, 0);
+  struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(8080)};
+  signal(SIGPIPE, SIG_IGN);
+  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  if (bind(listener, (struct sockaddr *)&any, sizeof any) != 0 || listen(listener, 8) != 0) return 1;
+  for (;;) {
+    int fd = accept(listener, NULL, NULL);
+    if (fd < 0) continue;
+    serve(fd);
+    close(fd);
+  }
+}
