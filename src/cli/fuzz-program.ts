@@ -10,6 +10,8 @@ import {
   caseFromJson,
   caseToJson,
   featureOf,
+  GUEST,
+  GUEST_MAC,
   ProgramInputs,
   type ProgramStep,
   programPlace,
@@ -18,7 +20,7 @@ import {
 import { NetcellError } from "../sandbox/errors.ts";
 import { bounds, type FuzzFlags } from "./fuzz.ts";
 import { exchange, type Seen, writeCapture } from "./fuzz-failure.ts";
-import { type Crash, FuzzedServer, GUEST, GUEST_MAC } from "./fuzz-server.ts";
+import { type Crash, FuzzedServer } from "./fuzz-server.ts";
 import { parseCount } from "./quantities.ts";
 
 const TARGET = "program";
@@ -192,7 +194,8 @@ async function watchedRun(
 ): Promise<{ crash: Crash | null; frames: Seen[] }> {
   const server = await started(argv, port);
   const frames: Seen[] = [];
-  server.link.onFrame = (bytes, isOut) => frames.push({ nowNs: frames.length * 1e6, bytes, isOut });
+  server.client.link.onFrame = (bytes, isOut) =>
+    frames.push({ nowNs: frames.length * 1e6, bytes, isOut });
   try {
     return { crash: await play(server, steps, []), frames };
   } finally {

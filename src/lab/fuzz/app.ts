@@ -27,6 +27,8 @@ export const peerByte = (position: number): number => {
 export const appByte = (position: number): number => (position * 17 + (position >>> 8) + 3) & 255;
 
 const GREETING_BYTES = 3_000;
+/** It has heard enough and closes first, as servers do. */
+const ENOUGH_BYTES = 1_000;
 const WRITE_MAX = 64_000;
 const SOCKETS_MAX = 32;
 
@@ -152,6 +154,10 @@ export class App {
       }
       c.read += n;
       c.owed += n;
+      if (c.read >= ENOUGH_BYTES) {
+        this.#end(c);
+        return;
+      }
     }
   }
 

@@ -4,6 +4,7 @@
 export { Campaign, type Case, type Found } from "./campaign.ts";
 export { type CaseFile, caseFromJson, caseToJson } from "./case-file.ts";
 export { drillScript } from "./drill-script.ts";
+export { GUEST, GUEST_MAC, PROGRAM_MTU, ProgramClient } from "./program-client.ts";
 export {
   featureOf,
   ProgramInputs,

@@ -1,0 +1,146 @@
+// The far end of a fuzzed server's link: a stack of ours whose clock stands, and one connection at a time. Whoever
+// holds it says when frames have come (runPending) and when to go on. Not the judge of the server: src/cli.
+
+import { ManualClock } from "../../base/clock.ts";
+import { DEFAULT_LIMITS } from "../../base/limits.ts";
+import { SeededRng } from "../../base/rng.ts";
+import {
+  copyPacket,
+  IpAddr,
+  type LinkEndpoint,
+  type LinkSink,
+  PacketBuffer,
+  Ready,
+  Stack,
+  type TcpEndpoint,
+} from "../../netstack/index.ts";
+
+export const PROGRAM_MTU = 1_500;
+const US = IpAddr.v4(10, 0, 2, 2);
+/** Where a sandbox stands on a link of its own. */
+export const GUEST = IpAddr.v4(10, 0, 2, 15);
+export const GUEST_MAC = [2, 0x6e, 0x63, 0, 0, 0x0f] as const;
+const ANSWER_MAX = 64 * 1024;
+
+/** Sees frames both ways: for the capture of a failure, and to know that something went by. */
+class Tapped implements LinkEndpoint {
+  readonly below: LinkEndpoint;
+  passed = 0;
+  onFrame: (bytes: Uint8Array, isOut: boolean) => void = () => {};
+
+  constructor(below: LinkEndpoint) {
+    this.below = below;
+  }
+  get mtu(): number {
+    return PROGRAM_MTU;
+  }
+  get mac(): Uint8Array {
+    return this.below.mac;
+  }
+  get checksumOffload(): boolean {
+    return false;
+  }
+  get gsoBytesMax(): number {
+    return 0;
+  }
+  attach(sink: LinkSink): void {
+    this.below.attach({
+      deliver: (pkt) => {
+        this.passed++;
+        this.onFrame(pkt.bytes.slice(pkt.start, pkt.end), true);
+        sink.deliver(pkt);
+      },
+    });
+  }
+  send(pkt: PacketBuffer): boolean {
+    this.passed++;
+    const copy = new PacketBuffer(pkt.length + 256);
+    copyPacket(copy, pkt);
+    this.onFrame(copy.bytes.slice(copy.start, copy.end), false);
+    return this.below.send(pkt);
+  }
+  close(): void {
+    this.below.close();
+  }
+}
+
+export class ProgramClient {
+  readonly link: Tapped;
+  readonly #stack: Stack;
+  readonly #port: number;
+  readonly #buffer = new Uint8Array(ANSWER_MAX);
+  #connection: TcpEndpoint | null = null;
+
+  constructor(link: LinkEndpoint, port: number) {
+    this.#port = port;
+    this.link = new Tapped(link);
+    const clock = new ManualClock();
+    clock.advanceNs(1e9);
+    this.#stack = new Stack({ clock, rng: new SeededRng(1), limits: DEFAULT_LIMITS });
+    this.#stack.attach(this.link, { name: "eth0", addresses: [{ addr: US, prefixBits: 24 }] });
+  }
+
+  runPending(): void {
+    this.#stack.runPending();
+  }
+
+  get isConnected(): boolean {
+    return this.#connection !== null && this.#connection.state === 1;
+  }
+
+  connect(): void {
+    this.disconnect();
+    const endpoint = this.#stack.endpoints.tcp(4);
+    if (typeof endpoint === "number") throw new Error("no endpoint left");
+    endpoint.options.noDelay = true;
+    endpoint.connect(GUEST, this.#port);
+    this.#connection = endpoint;
+    this.runPending();
+  }
+
+  disconnect(): void {
+    if (this.#connection === null) return;
+    this.#connection.abort();
+    this.#connection.close();
+    this.#connection = null;
+    this.runPending();
+  }
+
+  end(): void {
+    this.#connection?.shutdown(false, true);
+    this.runPending();
+  }
+
+  /** Bytes taken of those from `at` on; -1: there is nobody to take any more. */
+  write(bytes: Uint8Array, at: number): number {
+    const end = this.#connection;
+    if (end === null || (end.readiness() & (Ready.Error | Ready.Hangup)) !== 0) return -1;
+    const n = end.write(bytes, at, bytes.length - at, 0);
+    this.runPending();
+    return Math.max(0, n);
+  }
+
+  sendFrame(bytes: Uint8Array): void {
+    if (bytes.length < 14) return;
+    const pkt = new PacketBuffer(bytes.length + 256);
+    pkt.bytes.set(bytes, pkt.start);
+    pkt.end = pkt.start + bytes.length;
+    this.link.send(pkt);
+  }
+
+  /** What has come is appended to `answers`. */
+  receive(answers: Uint8Array[]): void {
+    const end = this.#connection;
+    if (end === null) return;
+    for (;;) {
+      const n = end.read(this.#buffer, 0, this.#buffer.length, false);
+      if (n <= 0) break;
+      answers.push(this.#buffer.slice(0, n));
+    }
+    this.runPending();
+  }
+
+  close(): void {
+    this.#stack.close();
+  }
+}
