@@ -39,12 +39,11 @@ function conversationsOf(file: string): Conversation[] {
 }
 
 function tshark(file: string, argv: readonly string[]): string {
-  const options = {
+  return execFileSync(which("tshark") ?? "", ["-n", "-r", file, ...argv], {
     encoding: "utf8",
     maxBuffer: 1 << 30,
     stdio: ["ignore", "pipe", "ignore"],
-  } as const;
-  return execFileSync(which("tshark") ?? "", ["-n", "-r", file, ...argv], options);
+  });
 }
 
 /** tshark's number of the stream that each frame belongs to. */
