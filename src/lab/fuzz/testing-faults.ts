@@ -160,7 +160,6 @@ export const PLANTED: readonly PlantedFault[] = [
       },
     }),
   },
-  { layer: "neighbours", what: "their number has no limit", target: raise("neighborEntries") },
   {
     layer: "IPv4",
     what: "packets with an odd protocol are dropped without a count",
