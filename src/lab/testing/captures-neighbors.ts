@@ -264,7 +264,7 @@ export const NEIGHBOR_CAPTURES: readonly MadeCapture[] = [
   {
     file: "port-unreachables.pcap",
     about:
-      "SAD DNS (CVE-2020-25705): a scan of a hundred closed UDP ports gets no more errors than the jittered bucket has.",
+      "SAD DNS (CVE-2020-25705): a scan of a hundred closed UDP ports gets the few errors that one destination may have.",
     make(tape) {
       tape.hello(stranger(1));
       const scan = Array.from({ length: 100 }, (_, i) => datagram([1], { dport: 1000 + i }));
