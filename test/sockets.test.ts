@@ -1,6 +1,9 @@
 // What root's network tools see and do inside a sandbox: packet sockets, error queues, sock_diag, rtnetlink.
 
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
+import { ECONNREFUSED, EINVAL, EISCONN, EOPNOTSUPP } from "../src/abi/errno.ts";
 import { cell } from "./support/cell.ts";
 import { describeWith } from "./support/needs.ts";
 
@@ -30,5 +33,28 @@ describeWith(["ping", "ss", "ip"], "tools of iproute2 and iputils inside", () =>
     );
     expect(run.stdout).toContain("192.0.2.0/24 via 10.9.9.2 dev eth0 metric 7");
     expect(run.stderr).toContain("RTNETLINK answers: File exists");
+  });
+});
+
+describeWith(["python3"], "Fast Open by a program", () => {
+  it("answers in every case as Linux does", async () => {
+    const program = fileURLToPath(new URL("programs/fast-open.py", import.meta.url));
+    const run = await cell(["python3", program], ["--net", "none"], { cwd: dirname(program) });
+    expect(run.stderr).toBe("");
+    // The output of the same program on the host's kernel (6.18), in a network namespace.
+    expect(run.stdout.split("\n")).toEqual([
+      "queue 5",
+      "without a cookie 5 b'ok' no data in SYN",
+      "with one 5 b'ok' data in SYN",
+      "by connect 0 b'ok' data in SYN",
+      "without waiting 3 b'ok' data in SYN",
+      `once more ${EISCONN}`,
+      "more than a SYN holds 100000 b'ok' data in SYN",
+      "[5, 5, 50000, 3, 100000]",
+      `nobody there ${ECONNREFUSED}`,
+      `nowhere ${EINVAL}`,
+      `switched off ${EOPNOTSUPP}`,
+      "",
+    ]);
   });
 });

@@ -11,7 +11,6 @@ import {
   EISCONN,
   ENOBUFS,
   ENOTCONN,
-  EOPNOTSUPP,
   EPIPE,
 } from "../../../abi/errno.ts";
 import { FIONREAD } from "../../../abi/ioctl.ts";
@@ -27,9 +26,9 @@ import {
 import { SIGPIPE } from "../../../abi/signal.ts";
 import {
   AF_UNSPEC,
+  MSG_DONTWAIT,
   MSG_EOR,
   MSG_ERRQUEUE,
-  MSG_FASTOPEN,
   MSG_MORE,
   MSG_NOSIGNAL,
   MSG_OOB,
@@ -63,6 +62,7 @@ import type { ReceiveMessage, SendMessage } from "../message.ts";
 import type { Socket } from "../socket.ts";
 import type { SocketAddress } from "../socket-address.ts";
 import { receiveError } from "./error-queue-io.ts";
+import { FastOpen } from "./fast-open.ts";
 import { parsed } from "./inet-address.ts";
 import { interfaceIoctl } from "./inet-ioctl.ts";
 import { InetSocket, scratchAddr } from "./inet-socket.ts";
@@ -84,11 +84,13 @@ export class StreamSocket extends InetSocket {
   #state = UNCONNECTED;
   /** TCP_INQ: say with each receive how much more there is. */
   reportsInq = false;
+  readonly fastOpen: FastOpen;
 
   constructor(stack: InetStack, family: number, protocol: number, flags: number, e: TcpEndpoint) {
     super(stack.table, stack.network, family, SOCK_STREAM, protocol, flags);
     this.#stack = stack;
     this.endpoint = e;
+    this.fastOpen = new FastOpen(e);
     this.watch(e);
   }
 
@@ -103,6 +105,7 @@ export class StreamSocket extends InetSocket {
   override poll(): number {
     let mask = super.poll();
     const e = this.endpoint;
+    if (this.fastOpen.isDeferred) return POLLOUT | POLLWRNORM;
     if (e.state === TCP_CLOSE) mask |= POLLHUP | POLLOUT | POLLWRNORM;
     if (this.receiveLowat > 1 && (mask & (POLLIN | POLLRDHUP)) === POLLIN) {
       if (e.state !== TCP_LISTEN && e.readableBytes < this.receiveLowat) {
@@ -116,10 +119,11 @@ export class StreamSocket extends InetSocket {
     if (address.length >= 2 && address.family === AF_UNSPEC) return this.#disconnect();
     const state = this.endpoint.state;
     if (state === TCP_LISTEN) return -EISCONN;
-    if (this.#state === CONNECTED) return -EISCONN;
+    if (this.#state === CONNECTED || this.fastOpen.isDeferred) return -EISCONN;
     if (this.#state === CONNECTING) return this.#connectOutcome();
     const refused = this.parseDestination(address, false);
     if (refused !== 0) return refused;
+    if (this.fastOpen.defers(scratchAddr, parsed.port)) return 0;
     const result = this.endpoint.connect(scratchAddr, parsed.port);
     if (result !== 0 && result !== NetErr.InProgress) return resultOf(result);
     this.#state = CONNECTING;
@@ -142,6 +146,7 @@ export class StreamSocket extends InetSocket {
   #disconnect(): number {
     this.endpoint.abort();
     this.endpoint.takeError();
+    this.fastOpen.isDeferred = false;
     this.#state = UNCONNECTED;
     this.waiters.notify(POLL_ALL);
     return 0;
@@ -192,15 +197,33 @@ export class StreamSocket extends InetSocket {
     return this.#readBytes(io, false);
   }
   override write(t: Task, io: Io): number {
-    return this.#writeBytes(t, io, 0);
+    return this.#writeBytes(t, io, 0, null);
   }
 
   override send(t: Task, io: Io, message: SendMessage): number {
-    if ((message.flags & MSG_FASTOPEN) !== 0) return -EOPNOTSUPP;
-    return this.#writeBytes(t, io, message.flags);
+    return this.#writeBytes(t, io, message.flags, message.address);
   }
 
-  #writeBytes(t: Task, io: Io, flags: number): number {
+  /** The call that connects: bytes that went with the SYN, -errno, or 0 when it is an ordinary write by now. */
+  #openWith(t: Task, io: Io, flags: number, address: SocketAddress | null): number {
+    const { fastOpen } = this;
+    if (fastOpen.isOpenedBy(t)) return fastOpen.goOn();
+    if (!fastOpen.isDeferred) {
+      const refusal = fastOpen.refusal(t, address, this.#state !== UNCONNECTED);
+      if (refusal !== 0) return refusal;
+      const misread = address === null ? -EINVAL : this.parseDestination(address, false);
+      if (misread !== 0) return misread;
+      fastOpen.aim(scratchAddr, parsed.port);
+    }
+    this.#state = CONNECTING;
+    return fastOpen.open(t, io, !this.isNonBlocking && (flags & MSG_DONTWAIT) === 0);
+  }
+
+  #writeBytes(t: Task, io: Io, flags: number, address: SocketAddress | null): number {
+    if (this.fastOpen.concerns(flags)) {
+      const opened = this.#openWith(t, io, flags, address);
+      if (opened !== 0) return opened;
+    }
     const e = this.endpoint;
     let last = 0;
     if ((flags & MSG_MORE) !== 0) last |= WRITE_MORE;
@@ -261,6 +284,7 @@ export class StreamSocket extends InetSocket {
   /** With nothing to read: end of stream, an error, or "would block". */
   #readNothing(): number {
     if (this.endpoint.state === TCP_LISTEN) return -ENOTCONN;
+    if (this.fastOpen.isDeferred) return -EAGAIN;
     return resultOf(this.endpoint.read(oneByte, 0, 1, false));
   }
 

@@ -1,6 +1,6 @@
 // setsockopt and getsockopt at level SOL_TCP (tcp(7)).
 
-import { EINVAL, ENOENT, ENOMEM, ENOPROTOOPT } from "../../../abi/errno.ts";
+import { EINVAL, ENOENT, ENOMEM, ENOPROTOOPT, EOPNOTSUPP } from "../../../abi/errno.ts";
 import { AF_INET } from "../../../abi/socket.ts";
 import {
   TCP_CC_INFO,
@@ -8,6 +8,10 @@ import {
   TCP_CONGESTION,
   TCP_CORK,
   TCP_DEFER_ACCEPT,
+  TCP_FASTOPEN,
+  TCP_FASTOPEN_CONNECT,
+  TCP_FASTOPEN_KEY,
+  TCP_FASTOPEN_NO_COOKIE,
   TCP_INFO,
   TCP_INQ,
   TCP_IS_MPTCP,
@@ -58,6 +62,7 @@ import {
 } from "../../../netstack/index.ts";
 import type { Task } from "../../kernel/task.ts";
 import { resultOf } from "../errno-of.ts";
+import { isClientEnabled } from "./fast-open.ts";
 import type { StreamSocket } from "./stream-socket.ts";
 import { encodeTcpInfo, TCP_INFO_BYTES } from "./tcp-info.ts";
 
@@ -67,19 +72,22 @@ const MSS_MAX = 32_767;
 const MAX_TCP_KEEPIDLE = 32_767;
 const MAX_TCP_KEEPCNT = 127;
 const TCP_FIN_TIMEOUT_S = 60;
+const FASTOPEN_KEY_BYTES = 16;
 
 const info = newTcpInfo();
 
 export function setTcpOption(
-  _t: Task,
+  t: Task,
   s: StreamSocket,
   name: number,
   value: Uint8Array,
   length: number,
 ): number {
+  if (name === TCP_FASTOPEN_KEY) return setFastOpenKey(s, value, length);
   if (name === TCP_CONGESTION) return setCongestion(s, value, length);
   if (name === TCP_MD5SIG || name === TCP_MD5SIG_EXT) return setMd5(s, name, value, length);
   if (length < 4) return -EINVAL;
+  if (name === TCP_FASTOPEN_CONNECT && !isClientEnabled(t)) return -EOPNOTSUPP;
   const result = setInteger(s, name, i32Le(value, 0));
   if (result === 0) s.endpoint.optionsChanged();
   return result;
@@ -118,6 +126,25 @@ function setMd5(s: StreamSocket, name: number, value: Uint8Array, length: number
   const key = value.slice(TCP_MD5SIG_KEY, TCP_MD5SIG_KEY + keyLength);
   const result = s.endpoint.setMd5Key(peer, prefixBits, keyLength === 0 ? null : key);
   return result === NetErr.NoBuffers ? -ENOMEM : resultOf(result);
+}
+
+const isUnopened = (s: StreamSocket): boolean =>
+  s.endpoint.state === TCP_CLOSE || s.endpoint.state === TCP_LISTEN;
+
+/** One key, or a new one and the one before (TCP_FASTOPEN_KEY_LENGTH, tcp_fastopen_reset_cipher). */
+function setFastOpenKey(s: StreamSocket, value: Uint8Array, length: number): number {
+  if (length !== FASTOPEN_KEY_BYTES && length !== 2 * FASTOPEN_KEY_BYTES) return -EINVAL;
+  const words = new Int32Array(length / 4);
+  for (let i = 0; i < words.length; i++) words[i] = i32Le(value, 4 * i);
+  s.endpoint.options.fastOpenKey = words;
+  s.endpoint.optionsChanged();
+  return 0;
+}
+
+function putFastOpenKey(s: StreamSocket, out: Uint8Array, maxLength: number): number {
+  const words = s.endpoint.options.fastOpenKey ?? [];
+  for (let i = 0; i < words.length; i++) setU32Le(out, 4 * i, words[i]);
+  return Math.min(maxLength, 4 * words.length);
 }
 
 function setInteger(s: StreamSocket, name: number, value: number): number {
@@ -178,8 +205,20 @@ function setInteger(s: StreamSocket, name: number, value: number): number {
       if (value !== 0 && value !== 1) return -EINVAL;
       s.reportsInq = value === 1;
       return 0;
+    case TCP_FASTOPEN:
+      if (value < 0 || !isUnopened(s)) return -EINVAL;
+      o.fastOpenQueue = value;
+      return 0;
+    case TCP_FASTOPEN_CONNECT:
+      if ((value !== 0 && value !== 1) || s.endpoint.state !== TCP_CLOSE) return -EINVAL;
+      o.fastOpenConnect = value === 1;
+      return 0;
+    case TCP_FASTOPEN_NO_COOKIE:
+      if ((value !== 0 && value !== 1) || !isUnopened(s)) return -EINVAL;
+      o.fastOpenNoCookie = value === 1;
+      return 0;
     default:
-      // TCP_REPAIR, FASTOPEN, ULP, SAVE_SYN...: not here.
+      // TCP_REPAIR, ULP, SAVE_SYN...: not here.
       return -ENOPROTOOPT;
   }
 }
@@ -201,6 +240,8 @@ export function getTcpOption(
       return Math.min(maxLength, CONGESTION_NAME_BYTES);
     case TCP_CC_INFO:
       return putCongestionInfo(out, s.endpoint.congestionInfo());
+    case TCP_FASTOPEN_KEY:
+      return putFastOpenKey(s, out, maxLength);
     case TCP_ULP:
       return 0;
   }
@@ -266,6 +307,12 @@ function getInteger(s: StreamSocket, name: number): number | undefined {
       return o.notsentLowatBytes;
     case TCP_INQ:
       return Number(s.reportsInq);
+    case TCP_FASTOPEN:
+      return o.fastOpenQueue;
+    case TCP_FASTOPEN_CONNECT:
+      return Number(o.fastOpenConnect);
+    case TCP_FASTOPEN_NO_COOKIE:
+      return Number(o.fastOpenNoCookie);
     case TCP_IS_MPTCP:
       return 0;
     default:
