@@ -1,8 +1,11 @@
-// The user calls SEND, RECEIVE and CLOSE on a TCB (RFC 9293 3.10.2-3.10.4) with Linux's answers.
+// The user calls OPEN (where to), SEND, RECEIVE, CLOSE and poll on a TCB (RFC 9293 3.10.1-3.10.4) with Linux's
+// answers.
 
 import { seqAdd, seqDiff, seqLt } from "../../base/seqnum.ts";
 import { WRITE_EOR, WRITE_MORE, WRITE_URGENT, WRITE_ZEROCOPY } from "../endpoints.ts";
+import { type Family, IPV4, IPV6, IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
+import { Ready } from "../readiness.ts";
 import { sendAck } from "./ack-policy.ts";
 import { CHRONO_BUSY, chronoStart } from "./chrono.ts";
 import { isEarlyChild } from "./fastopen.ts";
@@ -25,7 +28,7 @@ import {
   SYN_SENT,
   TIME_WAIT,
 } from "./state.ts";
-import { setState, type Tcb, URGENT_NONE } from "./tcb.ts";
+import { setState, type Tcb, URGENT_NONE, URGENT_PENDING, URGENT_READY } from "./tcb.ts";
 import { abortTcb, closeTcb } from "./transitions.ts";
 import { tuneReceiveBuffer, wantsWindowUpdate } from "./window.ts";
 
@@ -267,4 +270,32 @@ export function closeUser(tcb: Tcb): void {
   tcb.receiveShutdown = true;
   closeWrite(tcb);
   if (tcb.state === FIN_WAIT_2) limitFinWait2(tcb, true);
+}
+
+/** Where a connect() to addr goes, or why it cannot. */
+export function destinationOf(family: Family, v6Only: boolean, addr: IpAddr): IpAddr | NetError {
+  if (family === IPV4 && !addr.isV4) return NetErr.InvalidArgument;
+  if (family === IPV6 && addr.isV4 && v6Only) return NetErr.NetworkUnreachable;
+  if (addr.isMulticast || addr.isLimitedBroadcast) return NetErr.NetworkUnreachable;
+  if (!addr.isUnspecified) return addr;
+  // Connecting to "any" reaches ourselves, as on Linux.
+  if (addr.isV4) return IpAddr.v4(127, 0, 0, 1);
+  const loopback = new IpAddr();
+  loopback.w3 = 1;
+  return loopback;
+}
+
+/** tcp_poll of a connection; state: the endpoint's. */
+export function readinessOf(tcb: Tcb, state: number, isReadable: boolean): number {
+  let mask = tcb.error !== 0 ? Ready.Error : 0;
+  const isReadClosed = tcb.rcv.finReceived || tcb.receiveShutdown || state === CLOSED;
+  if (isReadClosed) mask |= Ready.Read | Ready.ReadClosed;
+  if (state === CLOSED || (isReadClosed && tcb.sendShutdown)) mask |= Ready.Hangup;
+  if (state === SYN_SENT || (state === SYN_RECEIVED && !isEarlyChild(tcb))) return mask;
+  if (isReadable) mask |= Ready.Read;
+  if (tcb.sendShutdown || state === CLOSED || isWritable(tcb)) mask |= Ready.Write;
+  else tcb.isWriteBlocked = true;
+  const urgent = tcb.rcv.urgentState;
+  if (urgent === URGENT_READY || urgent === URGENT_PENDING) mask |= Ready.Urgent;
+  return mask;
 }

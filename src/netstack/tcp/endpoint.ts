@@ -10,30 +10,30 @@ import { type ErrorEntry, ErrorQueue, errorAfterTake } from "../stack/error-queu
 import type { PortOwner, PortProbe } from "../stack/ports.ts";
 import type { Route } from "../stack/transport.ts";
 import type { TcpInfo } from "../tcp-info.ts";
-import { closeUser, closeWrite, discardUser, loadSynData, readUser, writeUser } from "./calls.ts";
+import {
+  closeUser,
+  closeWrite,
+  destinationOf,
+  discardUser,
+  loadSynData,
+  readinessOf,
+  readUser,
+  writeUser,
+} from "./calls.ts";
 import type { BbrInfo } from "./congestion/bbr.ts";
-import { makeCongestionControl } from "./congestion/congestion.ts";
 import type { TcpContext } from "./context.ts";
-import { isClientEnabled, isEarlyChild, maySendSynData, prepareClient } from "./fastopen.ts";
+import { isClientEnabled, maySendSynData, prepareClient } from "./fastopen.ts";
 import { installActive, keptAddr, newTcb, startActive } from "./handshake.ts";
 import { emptyInfo, fillInfo } from "./info.ts";
 import { Listener } from "./listener.ts";
 import { Md5Keys } from "./md5-signature.ts";
-import { syncMss } from "./mss.ts";
 import { Notices } from "./notices.ts";
 import { finish, flushEvents } from "./on-segment.ts";
 import { isReusable } from "./on-time-wait.ts";
+import { applyOptions, setMd5Key, setQuickAck, setWindowClamp } from "./option-calls.ts";
 import { defaultOptions, keepCount, keepIdleNs, keepIntervalNs } from "./options.ts";
-import { expandSendBuffer, isWritable, sendMemory } from "./send-memory.ts";
-import {
-  CLOSE_WAIT,
-  CLOSED,
-  ESTABLISHED,
-  LISTEN,
-  SYN_RECEIVED,
-  SYN_SENT,
-  TIME_WAIT,
-} from "./state.ts";
+import { expandSendBuffer, sendMemory } from "./send-memory.ts";
+import { CLOSED, LISTEN, SYN_RECEIVED, SYN_SENT, TIME_WAIT } from "./state.ts";
 import {
   type Tcb,
   type TcbOwner,
@@ -43,10 +43,7 @@ import {
   URGENT_READY,
 } from "./tcb.ts";
 import type { TimeWait } from "./time-wait.ts";
-import { abortTcb, armKeepalive } from "./transitions.ts";
-
-/** SOCK_MIN_RCVBUF / 2. */
-const WINDOW_CLAMP_MIN = 1_152;
+import { abortTcb } from "./transitions.ts";
 
 const ANY_V4 = IpAddr.v4(0, 0, 0, 0);
 const ANY_V6 = new IpAddr();
@@ -125,20 +122,8 @@ export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
     if (this.#listener !== null) return this.#listener.queueLength > 0 ? Ready.Read : 0;
     const tcb = this.#tcb;
     if (tcb === null) return Ready.Write | Ready.Hangup;
-    let mask = 0;
-    const state = this.state;
-    if (tcb.error !== 0) mask |= Ready.Error;
-    if (this.#errors !== null && this.#errors.count > 0) mask |= Ready.ErrorQueue;
-    const isReadClosed = tcb.rcv.finReceived || tcb.receiveShutdown || state === CLOSED;
-    if (isReadClosed) mask |= Ready.Read | Ready.ReadClosed;
-    if (state === CLOSED || (isReadClosed && tcb.sendShutdown)) mask |= Ready.Hangup;
-    if (state === SYN_SENT || (state === SYN_RECEIVED && !isEarlyChild(tcb))) return mask;
-    if (this.readableBytes > 0) mask |= Ready.Read;
-    if (tcb.sendShutdown || state === CLOSED || isWritable(tcb)) mask |= Ready.Write;
-    else tcb.isWriteBlocked = true;
-    const urgent = tcb.rcv.urgentState;
-    if (urgent === URGENT_READY || urgent === URGENT_PENDING) mask |= Ready.Urgent;
-    return mask;
+    const mask = readinessOf(tcb, this.state, this.readableBytes > 0);
+    return this.#errors !== null && this.#errors.count > 0 ? mask | Ready.ErrorQueue : mask;
   }
 
   onTcbEvents(mask: number): void {
@@ -252,7 +237,7 @@ export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
       const again = this.#connectAgain(old);
       if (again !== null) return again;
     }
-    const remote = this.#destination(addr);
+    const remote = destinationOf(this.family, this.options.v6Only, addr);
     if (typeof remote === "number") return remote;
     const ctx = this.#ctx;
     ctx.enter();
@@ -291,19 +276,6 @@ export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
     return 0;
   }
 
-  #destination(addr: IpAddr): IpAddr | NetError {
-    if (this.family === IPV4 ? !addr.isV4 : addr.isV4 && this.options.v6Only) {
-      return this.family === IPV4 ? NetErr.InvalidArgument : NetErr.NetworkUnreachable;
-    }
-    if (addr.isMulticast || addr.isLimitedBroadcast) return NetErr.NetworkUnreachable;
-    if (!addr.isUnspecified) return addr;
-    // Connecting to "any" reaches ourselves, as on Linux.
-    if (addr.isV4) return IpAddr.v4(127, 0, 0, 1);
-    const loopback = new IpAddr();
-    loopback.w3 = 1;
-    return loopback;
-  }
-
   #ensurePort(): NetError | 0 {
     const { ports } = this.#ctx;
     if (this.localPort !== 0) {
@@ -330,6 +302,7 @@ export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
   #isTupleFree(port: number): boolean {
     const ctx = this.#ctx;
     const ports = (port << 16) | this.remotePort;
+    this.#predecessor = null;
     if (ctx.demux.find(this.localAddr, this.remoteAddr, ports) !== null) return false;
     const tw = ctx.timeWaits.find(this.localAddr, this.remoteAddr, ports);
     if (tw === null) return true;
@@ -506,71 +479,27 @@ export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
     const tcb = this.#tcb;
     if (tcb === null || tcb.state === CLOSED) return;
     this.#ctx.enter();
-    if (this.options.receiveBufferLocked) {
-      tcb.rcv.bufferBytes = Math.min(
-        this.options.receiveBufferBytes,
-        this.#ctx.limits.socketBufferBytesMax,
-      );
-    }
-    this.#changeCongestionControl(tcb);
-    if (this.options.keepAlive !== (tcb.keepNs !== Number.POSITIVE_INFINITY)) armKeepalive(tcb);
-    // TCP_NODELAY lets go what waits, a cork notwithstanding; what follows is corked again.
-    tcb.isPushForced = this.options.noDelay;
-    finish(tcb);
-    tcb.isPushForced = false;
+    applyOptions(tcb);
   }
-
-  /** __tcp_sock_set_quickack. */
   setQuickAck(value: number): void {
     this.options.quickAck = value !== 0;
-    const tcb = this.#tcb;
-    if (tcb === null) return;
-    tcb.isPingPong = value === 0;
-    const { state } = this;
-    if (value === 0 || !tcb.isAckPending || (state !== ESTABLISHED && state !== CLOSE_WAIT)) return;
+    if (this.#tcb === null) return;
     this.#ctx.enter();
-    tcb.isAckNow = true;
-    finish(tcb);
-    tcb.isPingPong = (value & 1) === 0;
+    setQuickAck(this.#tcb, value);
   }
   get isQuickAck(): boolean {
     return this.#tcb === null ? this.options.quickAck : !this.#tcb.isPingPong;
   }
 
-  /** tcp_set_window_clamp. */
   setWindowClamp(bytes: number): NetError | 0 {
-    const { options } = this;
-    if (bytes === 0) {
-      if (this.state !== CLOSED) return NetErr.InvalidArgument;
-      options.windowClampBytes = 0;
-      return 0;
-    }
-    const before = options.windowClampBytes || Number.POSITIVE_INFINITY;
-    options.windowClampBytes = Math.max(bytes, WINDOW_CLAMP_MIN);
-    const clamp = options.windowClampBytes;
-    if (this.#tcb === null || clamp === before) return 0;
-    const { rcv } = this.#tcb;
-    if (clamp < before) rcv.ssthresh = Math.min(rcv.ssthresh, clamp);
-    else rcv.ssthresh = Math.max(rcv.ssthresh, Math.min(rcv.wnd, clamp));
-    return 0;
+    return setWindowClamp(this.#tcb, this.options, this.state, bytes);
   }
-  setMd5Key(peer: IpAddr, prefixBits: number, key: Uint8Array | null): NetError | 0 {
-    const { options } = this;
-    const tcb = this.#tcb;
-    let result: NetError | 0 = 0;
-    if (key === null) {
-      if (!options.md5Keys?.remove(peer, prefixBits)) return NetErr.NotFound;
-      if (options.md5Keys.count === 0) options.md5Keys = null;
-    } else {
-      options.md5Keys ??= new Md5Keys();
-      result = options.md5Keys.set(peer, prefixBits, key);
-    }
-    if (tcb?.route && tcb.state !== CLOSED) syncMss(tcb);
-    return result;
-  }
-
   get windowClamp(): number {
     return this.options.windowClampBytes || (this.#tcb?.rcv.bufferBytes ?? 0);
+  }
+
+  setMd5Key(peer: IpAddr, prefixBits: number, key: Uint8Array | null): NetError | 0 {
+    return setMd5Key(this.#tcb, this.options, peer, prefixBits, key);
   }
 
   get keepIdleNs(): number {
@@ -605,16 +534,6 @@ export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
   congestionInfo(): BbrInfo | null {
     const tcb = this.#tcb;
     return tcb?.congestion.info?.(tcb) ?? null;
-  }
-
-  /** TCP_CONGESTION on a connection: the new algorithm begins with the window as it is. */
-  #changeCongestionControl(tcb: Tcb): void {
-    const { congestion } = this.options;
-    if (congestion === "" || congestion === tcb.congestion.name) return;
-    const made = makeCongestionControl(congestion);
-    if (made === null) return;
-    tcb.congestion = made;
-    if (tcb.state !== SYN_SENT && tcb.state !== SYN_RECEIVED) made.begin?.(tcb);
   }
 
   info(out: TcpInfo): void {

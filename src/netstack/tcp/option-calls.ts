@@ -1,0 +1,92 @@
+// Socket options that change a connection that is there already (tcp(7); Linux's do_tcp_setsockopt): what the
+// endpoint does with its Tcb when its options were set. Which values are allowed is the caller's business.
+
+import type { TcpEndpointOptions } from "../endpoints.ts";
+import type { IpAddr } from "../ip-addr.ts";
+import { NetErr, type NetError } from "../net-error.ts";
+import { makeCongestionControl } from "./congestion/congestion.ts";
+import { Md5Keys } from "./md5-signature.ts";
+import { syncMss } from "./mss.ts";
+import { finish } from "./on-segment.ts";
+import { CLOSE_WAIT, CLOSED, ESTABLISHED, SYN_RECEIVED, SYN_SENT } from "./state.ts";
+import type { Tcb } from "./tcb.ts";
+import { armKeepalive } from "./transitions.ts";
+
+/** SOCK_MIN_RCVBUF / 2. */
+const WINDOW_CLAMP_MIN = 1_152;
+
+/** Takes over the endpoint's options. Precondition: entered, not CLOSED. */
+export function applyOptions(tcb: Tcb): void {
+  const { options } = tcb;
+  if (options.receiveBufferLocked) {
+    const { socketBufferBytesMax } = tcb.ctx.limits;
+    tcb.rcv.bufferBytes = Math.min(options.receiveBufferBytes, socketBufferBytesMax);
+  }
+  changeCongestionControl(tcb, options.congestion);
+  if (options.keepAlive !== (tcb.keepNs !== Number.POSITIVE_INFINITY)) armKeepalive(tcb);
+  // TCP_NODELAY lets go what waits, a cork notwithstanding; what follows is corked again.
+  tcb.isPushForced = options.noDelay;
+  finish(tcb);
+  tcb.isPushForced = false;
+}
+
+/** TCP_CONGESTION on a connection: the new algorithm begins with the window as it is. */
+function changeCongestionControl(tcb: Tcb, name: string): void {
+  if (name === "" || name === tcb.congestion.name) return;
+  const made = makeCongestionControl(name);
+  if (made === null) return;
+  tcb.congestion = made;
+  if (tcb.state !== SYN_SENT && tcb.state !== SYN_RECEIVED) made.begin?.(tcb);
+}
+
+/** __tcp_sock_set_quickack. Precondition: entered. */
+export function setQuickAck(tcb: Tcb, value: number): void {
+  tcb.isPingPong = value === 0;
+  const isOpen = tcb.state === ESTABLISHED || tcb.state === CLOSE_WAIT;
+  if (value === 0 || !tcb.isAckPending || !isOpen) return;
+  tcb.isAckNow = true;
+  finish(tcb);
+  tcb.isPingPong = (value & 1) === 0;
+}
+
+/** tcp_set_window_clamp. state: the endpoint's. */
+export function setWindowClamp(
+  tcb: Tcb | null,
+  options: TcpEndpointOptions,
+  state: number,
+  bytes: number,
+): NetError | 0 {
+  if (bytes === 0) {
+    if (state !== CLOSED) return NetErr.InvalidArgument;
+    options.windowClampBytes = 0;
+    return 0;
+  }
+  const before = options.windowClampBytes || Number.POSITIVE_INFINITY;
+  const clamp = Math.max(bytes, WINDOW_CLAMP_MIN);
+  options.windowClampBytes = clamp;
+  if (tcb === null || clamp === before) return 0;
+  const { rcv } = tcb;
+  if (clamp < before) rcv.ssthresh = Math.min(rcv.ssthresh, clamp);
+  else rcv.ssthresh = Math.max(rcv.ssthresh, Math.min(rcv.wnd, clamp));
+  return 0;
+}
+
+/** TCP_MD5SIG. key null: takes it away. */
+export function setMd5Key(
+  tcb: Tcb | null,
+  options: TcpEndpointOptions,
+  peer: IpAddr,
+  prefixBits: number,
+  key: Uint8Array | null,
+): NetError | 0 {
+  let result: NetError | 0 = 0;
+  if (key === null) {
+    if (!options.md5Keys?.remove(peer, prefixBits)) return NetErr.NotFound;
+    if (options.md5Keys.count === 0) options.md5Keys = null;
+  } else {
+    options.md5Keys ??= new Md5Keys();
+    result = options.md5Keys.set(peer, prefixBits, key);
+  }
+  if (tcb?.route && tcb.state !== CLOSED) syncMss(tcb);
+  return result;
+}
