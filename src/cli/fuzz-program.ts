@@ -203,6 +203,10 @@ async function watchedRun(
   }
 }
 
+/** What the program said last, as lines of a report. */
+const indented = (text: string): string =>
+  text === "" ? "" : `${text.replace(/^/gm, "    | ")}\n`;
+
 export async function fuzzProgram(
   argv: readonly string[],
   flags: FuzzFlags,
@@ -221,7 +225,7 @@ export async function fuzzProgram(
     const { steps, crash } = found;
     mkdirSync(flags.out, { recursive: true });
     const base = join(flags.out, `program-${crash.law}-${seed}`);
-    const failure = { ...crash, step: steps.length };
+    const failure = { law: crash.law, message: crash.message, step: steps.length };
     const file = JSON.parse(caseToJson(TARGET, { seed, steps }, failure)) as object;
     const port = flags.port ?? "80";
     writeFileSync(`${base}.json`, `${JSON.stringify({ ...file, argv, port })}\n`);
@@ -243,7 +247,8 @@ export async function fuzzProgram(
     );
     if (found !== null) {
       const { law, message, files, repeat } = report.failure as Record<string, string>;
-      process.stdout.write(`found: ${law}: ${message}\n  ${files}\n  repeat: ${repeat}\n`);
+      const said = indented(found.crash.stderr);
+      process.stdout.write(`found: ${law}: ${message}\n${said}  ${files}\n  repeat: ${repeat}\n`);
     }
   }
   return found === null ? 0 : 1;
@@ -262,7 +267,7 @@ export async function repeatProgram(text: string, path: string, json: boolean): 
   if (json) process.stdout.write(`${JSON.stringify({ failure: crash, frames: frames.length })}\n`);
   else {
     const what = crash === null ? "nothing happens to it" : `${crash.law}: ${crash.message}`;
-    process.stdout.write(`${exchange(frames)}${what}\n`);
+    process.stdout.write(`${exchange(frames)}${what}\n${indented(crash?.stderr ?? "")}`);
   }
   return crash === null ? 0 : 1;
 }

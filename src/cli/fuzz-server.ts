@@ -8,6 +8,7 @@ import { Sandbox } from "../sandbox/sandbox.ts";
 
 const ROUNDS_MAX = 1_000;
 const STDERR_MAX = 64 * 1024;
+const STDERR_LINES_SHOWN = 12;
 /** A program that is never idle for so long hangs. */
 const HANG_MS = 10_000;
 const SANITIZER = /ERROR: \w*Sanitizer|runtime error: |SUMMARY: \w*Sanitizer|\*\*\* stack smashing/;
@@ -15,6 +16,8 @@ const SANITIZER = /ERROR: \w*Sanitizer|runtime error: |SUMMARY: \w*Sanitizer|\*\
 export interface Crash {
   law: string;
   message: string;
+  /** The last lines that the program wrote to its stderr. */
+  stderr: string;
 }
 
 export class FuzzedServer {
@@ -91,7 +94,7 @@ export class FuzzedServer {
       );
       const outcome = await Promise.race([quiet, patience]).finally(() => clearTimeout(timer));
       if (outcome === "hang") {
-        return { law: "hang", message: `it is not idle after ${HANG_MS / 1000} seconds` };
+        return this.#crashOf("hang", `it is not idle after ${HANG_MS / 1000} seconds`);
       }
       // What it sent before it said so is in the link's socket: read by the next two turns.
       for (let turn = 0; turn < 2; turn++) await new Promise(setImmediate);
@@ -99,20 +102,24 @@ export class FuzzedServer {
       if (crash !== null) return crash;
       if (this.client.link.passed === passed) return null;
     }
-    return { law: "hang", message: `it still sends after ${ROUNDS_MAX} rounds` };
+    return this.#crashOf("hang", `it still sends after ${ROUNDS_MAX} rounds`);
   }
 
   #crash(): Crash | null {
     const found = SANITIZER.exec(this.#stderr);
     if (found !== null) {
       const line = this.#stderr.slice(found.index).split("\n", 1)[0];
-      return { law: "sanitizer", message: line };
+      return this.#crashOf("sanitizer", line);
     }
-    if (this.#isGone !== "") return { law: "sandbox", message: this.#isGone };
+    if (this.#isGone !== "") return this.#crashOf("sandbox", this.#isGone);
     if (this.#exit === null) return null;
     const { signal, exitCode } = this.#exit;
-    if (signal !== null) return { law: "signal", message: `it was killed by signal ${signal}` };
-    return { law: "exit", message: `it ended with status ${exitCode}` };
+    if (signal !== null) return this.#crashOf("signal", `it was killed by signal ${signal}`);
+    return this.#crashOf("exit", `it ended with status ${exitCode}`);
+  }
+  #crashOf(law: string, message: string): Crash {
+    const lines = this.#stderr.trimEnd().split("\n");
+    return { law, message, stderr: lines.slice(-STDERR_LINES_SHOWN).join("\n") };
   }
 
   /** One step; null, or what has become of the program. Answers are appended to `answers`. */

@@ -129,7 +129,6 @@ function program(early: StartedProcesses | null): Command {
     )
     .argument("<capture>", "a file, or - for standard input")
     .argument("[program...]", "behind --: the other side, in a sandbox")
-    .passThroughOptions()
     .option("--side <side>", "whom to play: client, server or auto", "auto")
     .option(
       "--pace <pace>",
