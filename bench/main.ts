@@ -4,12 +4,19 @@
 import { drill } from "./drill.ts";
 import { printTable, type Row, workplace } from "./harness.ts";
 import { network } from "./network.ts";
-import { stack } from "./stack.ts";
+import { stack, stackRow } from "./stack.ts";
 import { idle, micro, startUp } from "./system.ts";
 
 const names = process.argv.slice(2).filter((arg) => !arg.startsWith("--"));
 const asJson = process.argv.includes("--json");
 const only = (name: string): boolean => names.length === 0 || names.some((n) => name.includes(n));
+
+const own = await stackRow(process.argv);
+if (own !== null) {
+  process.stdout.write(JSON.stringify(own));
+  // The other stack of `stack` has timers that nothing ends.
+  process.exit();
+}
 
 const rows: Row[] = [];
 if (names.length === 0 || names.some((n) => n.startsWith("stack")))
@@ -31,5 +38,3 @@ async function besideNative(): Promise<void> {
 
 if (asJson) process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
 else printTable(rows);
-// The other stack of `stack` has timers that nothing ends.
-process.exit();
