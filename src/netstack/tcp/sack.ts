@@ -6,7 +6,7 @@ import { $ack, F_DATA_SACKED, F_DSACK, F_DSACK_TLP, F_ORIG_SACK_ACKED } from "./
 import { noteReordering, rackAdvance } from "./rack.ts";
 import { rateOnDelivered } from "./rate.ts";
 import type { Segment } from "./segment.ts";
-import { EVER_RETRANS, RETRANS, SACKED, type SentRecord } from "./sent-list.ts";
+import { EVER_RETRANS, endOfRun, RETRANS, SACKED, type SentRecord } from "./sent-list.ts";
 import { CA_LOSS, SENT_RECORDS_MAX } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
 
@@ -82,7 +82,7 @@ function onDsack(tcb: Tcb, start: number, end: number): void {
 /** A DSACK of what is not acknowledged yet: record by record. */
 function dsackRecords(tcb: Tcb, start: number, end: number): void {
   const { loss, sent } = tcb;
-  for (let r = sent.head; r !== null && seqLt(r.seq, end); r = r.next) {
+  for (let r = sent.seek(start); r !== null && seqLt(r.seq, end); r = r.next) {
     if (seqLe(r.end, start) || (r.flags & EVER_RETRANS) === 0) continue;
     if (loss.undoRetrans > 0 && seqGt(r.end, loss.undoMarker)) {
       loss.undoRetrans = Math.max(0, loss.undoRetrans - r.segs);
@@ -93,11 +93,10 @@ function dsackRecords(tcb: Tcb, start: number, end: number): void {
 }
 
 function tagBlock(tcb: Tcb, start: number, end: number): void {
-  const sent = tcb.sent;
-  const hint = sent.sackHint;
-  let record: SentRecord | null = hint !== null && seqLe(hint.seq, start) ? hint : sent.head;
-  while (record !== null && seqLe(record.end, start)) record = record.next;
+  const { sent } = tcb;
+  let record = sent.seek(start);
   for (; record !== null && seqLt(record.seq, end); record = record.next) {
+    if ((record.flags & SACKED) !== 0) record = endOfRun(record);
     sent.sackHint = record;
     if ((record.flags & SACKED) !== 0) continue;
     if (!isolate(tcb, record, start, end)) continue;

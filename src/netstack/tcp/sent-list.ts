@@ -2,7 +2,8 @@
 // record may stand for many segments when the link segments for us). The scoreboard of RFC 6675 lives
 // in the records' flags and in the four counters, which count segments as Linux's TCP_INFO does.
 
-import { seqDiff } from "../../base/seqnum.ts";
+import { seqDiff, seqLe } from "../../base/seqnum.ts";
+import { SentIndex } from "./sent-index.ts";
 
 /** Flags of a record. */
 export const SACKED = 1;
@@ -31,6 +32,8 @@ export class SentRecord {
   older: SentRecord | null = null;
   newer: SentRecord | null = null;
   isInTimeOrder = false;
+  /** SACKED: a later record up to which all are SACKED as well (see endOfRun), or null. */
+  runTo: SentRecord | null = null;
   /** Delivery rate: what the connection's counters said when it was sent. */
   txDelivered = 0;
   txDeliveredUs = 0;
@@ -52,10 +55,14 @@ export class SentRecordPool {
   }
   give(record: SentRecord): void {
     record.prev = null;
+    record.runTo = null;
     record.next = this.#free;
     this.#free = record;
   }
 }
+
+/** So many records are looked at one by one before an index is made. */
+const SCAN_MAX = 64;
 
 // @rfc 6675 4
 export class SentList {
@@ -79,6 +86,7 @@ export class SentList {
   /** Retransmissions that were taken for lost again. */
   lostRetransmissions = 0;
   readonly #pool: SentRecordPool;
+  #index: SentIndex | null = null;
 
   constructor(pool: SentRecordPool) {
     this.#pool = pool;
@@ -135,9 +143,7 @@ export class SentList {
     if (this.tail === null) this.head = null;
     else this.tail.next = null;
     if (this.retransmitHint === record) this.retransmitHint = null;
-    if (this.sackHint === record) this.sackHint = null;
-    this.recordCount--;
-    this.#pool.give(record);
+    this.#forget(record);
   }
 
   /** Takes a wholly acknowledged head out. */
@@ -149,9 +155,40 @@ export class SentList {
     if (this.head === null) this.tail = null;
     else this.head.prev = null;
     if (this.retransmitHint === record) this.retransmitHint = this.head;
+    this.#forget(record);
+  }
+
+  #forget(record: SentRecord): void {
     if (this.sackHint === record) this.sackHint = null;
+    if (this.#index !== null) {
+      this.#index.forget(record);
+      if (this.head === null || this.#index.isEmpty) this.#index = null;
+    }
     this.recordCount--;
     this.#pool.give(record);
+  }
+
+  /** The first record that ends behind `seq`: near the hint or the head by a walk, else by the index. */
+  seek(seq: number): SentRecord | null {
+    const hint = this.sackHint;
+    let record = hint !== null && seqLe(hint.seq, seq) ? hint : this.head;
+    for (let n = 0; record !== null && seqLe(record.end, seq); n++) {
+      if (n === SCAN_MAX) return this.#seekFar(seq);
+      record = record.next;
+    }
+    return record;
+  }
+
+  #seekFar(seq: number): SentRecord | null {
+    this.#index ??= new SentIndex(this.head);
+    let record = this.#index.at(seq) ?? this.head;
+    let n = 0;
+    for (; record !== null && seqLe(record.end, seq); n++) {
+      record = ((record.flags & SACKED) !== 0 ? endOfRun(record) : record).next;
+    }
+    // Much was appended or cut up here since the index was made, which pays for making it anew.
+    if (n > SCAN_MAX) this.#index = null;
+    return record;
   }
 
   /** The head is acknowledged up to `seq`; returns the whole segments that this covers. */
@@ -266,7 +303,7 @@ export class SentList {
     this.clearRetransmitted(record);
     record.sentUs = sentUs;
     this.#unlinkTime(record);
-    if ((record.flags & LOST) === 0) this.#linkOldest(record);
+    if ((record.flags & LOST) === 0) this.#linkByTime(record, this.oldest);
   }
 
   /** The peer threw away what it had SACKed (RFC 2018 8). */
@@ -274,6 +311,7 @@ export class SentList {
     for (let r = this.head; r !== null; r = r.next) {
       if ((r.flags & SACKED) === 0) continue;
       r.flags &= ~SACKED;
+      r.runTo = null;
       this.sackedOut -= r.segs;
     }
     this.sackedOut = 0;
@@ -281,17 +319,26 @@ export class SentList {
 
   /** The losses turn out to have been none. */
   unmarkLost(): void {
+    const back: SentRecord[] = [];
     for (let r = this.head; r !== null; r = r.next) {
       if ((r.flags & LOST) === 0) continue;
       r.flags &= ~LOST;
-      if (!r.isInTimeOrder) this.#linkOldest(r);
+      if (!r.isInTimeOrder) back.push(r);
+    }
+    // A peer chooses how many and in which order: sorted once, each takes its place from the one before.
+    back.sort((a, b) => seqDiff(a.sentUs, b.sentUs));
+    let before: SentRecord | null = null;
+    for (const r of back) {
+      this.#linkByTime(r, before ?? this.oldest);
+      before = r;
     }
     this.lostOut = 0;
     this.retransmitHint = null;
   }
 
-  #linkOldest(record: SentRecord): void {
-    let at = this.oldest;
+  /** Behind `from` (null: nothing is there yet) and all that were not sent later. */
+  #linkByTime(record: SentRecord, from: SentRecord | null): void {
+    let at = from;
     while (at !== null && seqDiff(at.sentUs, record.sentUs) <= 0) at = at.newer;
     if (at === null) {
       this.#linkNewest(record);
@@ -322,6 +369,26 @@ export class SentList {
     if ((record.flags & LOST) !== 0) this.lostOut += segs;
     if ((record.flags & RETRANS) !== 0) this.retransOut += segs;
   }
+}
+
+/**
+ * The last of the SACKED records that follow each other from `record`, itself SACKED, on. What was found is
+ * noted (as union-find compresses its paths), so a peer that names the same blocks again and again makes us
+ * walk them once.
+ */
+export function endOfRun(record: SentRecord): SentRecord {
+  let last = record;
+  for (;;) {
+    const further: SentRecord | null = last.runTo ?? last.next;
+    if (further === null || (further.flags & SACKED) === 0) break;
+    last = further;
+  }
+  for (let r = record; r !== last; ) {
+    const further = (r.runTo ?? r.next) as SentRecord;
+    r.runTo = last;
+    r = further;
+  }
+  return last;
 }
 
 export const segmentsOf = (bytes: number, mss: number): number =>
