@@ -24,6 +24,7 @@ import { SynCookies } from "./syn-cookie.ts";
 import type { Tcb } from "./tcb.ts";
 import { TcpPorts } from "./tcp-ports.ts";
 import { TimeWaitTable } from "./time-wait.ts";
+import { TupleHash } from "./tuple-table.ts";
 
 export interface TcpResources {
   readonly clock: Clock;
@@ -97,11 +98,10 @@ export class TcpContext {
     this.secrets = new Secrets(resources.rng);
     this.cookies = new SynCookies(resources.rng);
     this.listeners = new ListenerTable(resources.rng);
-    this.demux = new Demux(resources.rng);
+    const hash = new TupleHash(resources.rng);
+    this.demux = new Demux(hash);
     this.ports = new TcpPorts(resources.rng);
-    this.timeWaits = new TimeWaitTable(resources.rng, resources.timers, (tw) =>
-      this.ports.remove(tw),
-    );
+    this.timeWaits = new TimeWaitTable(hash, resources.timers, (tw) => this.ports.remove(tw));
     this.wrapChild = wrapChild;
     this.onTimer = onTimer;
   }

@@ -30,8 +30,8 @@ import {
   OUT_OF_ORDER_RANGES_MAX,
   SSTHRESH_INFINITE,
 } from "./state.ts";
-
 import type { PortHolder, PortSharing } from "./tcp-ports.ts";
+import type { TupleEntry } from "./tuple-table.ts";
 
 const NEVER = Number.POSITIVE_INFINITY;
 
@@ -118,7 +118,7 @@ export const URGENT_READY = 2;
 export const URGENT_READ = 3;
 
 /** Its own one timer, over a few deadlines, re-armed lazily (see timers.ts). */
-export class Tcb extends Deadline implements PortHolder {
+export class Tcb extends Deadline implements PortHolder, TupleEntry {
   // What every segment of a connection touches comes first, by when it is touched: of 100,000 connections each
   // is somewhere in memory, and eight of these are one line of the cache.
   readonly ctx: TcpContext;
@@ -127,8 +127,8 @@ export class Tcb extends Deadline implements PortHolder {
   readonly local: IpAddr;
   readonly remote: IpAddr;
   ports = 0;
+  /** Of the Demux; 0: not in it. */
   hash = 0;
-  hashNext: Tcb | null = null;
   options: TcpEndpointOptions;
   /** Whom readiness is told; null for an orphan and for a child not yet accepted. */
   owner: TcbOwner | null = null;
@@ -224,7 +224,6 @@ export class Tcb extends Deadline implements PortHolder {
   reordering: number;
 
   // Whose it is.
-  isHashed = false;
   /** Neighbours in the list of the local port. */
   portPrev: PortHolder | null = null;
   portNext: PortHolder | null = null;
@@ -321,6 +320,10 @@ export class Tcb extends Deadline implements PortHolder {
     this.ctx.onTimer(this);
   }
 
+  /** Segments find it. */
+  get isHashed(): boolean {
+    return this.hash !== 0;
+  }
   get sharing(): PortSharing {
     return this.options;
   }

@@ -2,16 +2,15 @@
 // stragglers with, 0.3 kB - and the table of them, bounded, all ended by one timer. An orphan in FIN-WAIT-2 waits here,
 // too. Answers as Linux's tcp_timewait_state_process; what they mean for a new connection is RFC 6191's.
 
-import { KeyedHash } from "../../base/half-siphash.ts";
-import type { Rng } from "../../base/rng.ts";
 import { seqAdd } from "../../base/seqnum.ts";
 import { Timer, type TimerQueue } from "../../base/timers.ts";
 import { IpAddr } from "../ip-addr.ts";
 import { TIME_WAIT_NS } from "./state.ts";
 import type { PortHolder, PortSharing } from "./tcp-ports.ts";
+import { type TupleEntry, type TupleHash, TupleTable } from "./tuple-table.ts";
 
 const NEVER = Number.NEGATIVE_INFINITY;
-const FIRST_BUCKETS = 64;
+const FIRST_PLACES = 128;
 /** Entries kept for the next one. */
 const SPARE_MAX = 256;
 
@@ -24,7 +23,7 @@ const SHARING: readonly PortSharing[] = [0, 1, 2, 3].map((bits) => ({
 export const sharingOf = (from: PortSharing): PortSharing =>
   SHARING[(from.reuseAddress ? 1 : 0) | (from.reusePort ? 2 : 0)];
 
-export class TimeWait implements PortHolder {
+export class TimeWait implements PortHolder, TupleEntry {
   /** Shared with others. */
   local: IpAddr = NO_ADDR;
   remote: IpAddr = NO_ADDR;
@@ -48,7 +47,7 @@ export class TimeWait implements PortHolder {
   sharing: PortSharing = SHARING[0];
   endNs = 0;
   hash = 0;
-  hashNext: TimeWait | null = null;
+  /** In its order of ends; among the spare ones `newer` chains. */
   older: TimeWait | null = null;
   newer: TimeWait | null = null;
   readonly owner = null;
@@ -94,28 +93,24 @@ class EndOrder {
 
 /** The table. Those of TIME-WAIT last equally long; those of FIN-WAIT-2 as their owners wished. */
 export class TimeWaitTable {
-  #count = 0;
+  readonly #table: TupleTable<TimeWait>;
   readonly #order = new EndOrder();
   readonly #finWait2 = new EndOrder();
-  /** Chains by hash, as the Demux's. */
-  #buckets: (TimeWait | null)[] = new Array(FIRST_BUCKETS).fill(null);
-  /** Chained by hashNext. */
   #spare: TimeWait | null = null;
   #spareCount = 0;
-  readonly #hash: KeyedHash;
   readonly #timers: TimerQueue;
   readonly #timer: Timer;
   readonly #onEnd: (tw: TimeWait) => void;
 
-  constructor(rng: Rng, timers: TimerQueue, onEnd: (tw: TimeWait) => void) {
-    this.#hash = new KeyedHash(rng);
+  constructor(hash: TupleHash, timers: TimerQueue, onEnd: (tw: TimeWait) => void) {
+    this.#table = new TupleTable(hash, FIRST_PLACES);
     this.#timers = timers;
     this.#timer = new Timer((nowNs) => this.#expire(nowNs));
     this.#onEnd = onEnd;
   }
 
   get count(): number {
-    return this.#count;
+    return this.#table.count;
   }
 
   *all(): IterableIterator<TimeWait> {
@@ -124,39 +119,22 @@ export class TimeWaitTable {
   }
 
   find(local: IpAddr, remote: IpAddr, ports: number): TimeWait | null {
-    if (this.#count === 0) return null;
-    let tw = this.#buckets[this.#hashOf(local, remote, ports) & (this.#buckets.length - 1)];
-    while (tw !== null && !matches(tw, local, remote, ports)) tw = tw.hashNext;
-    return tw;
+    return this.#table.find(local, remote, ports);
   }
 
   /** Precondition: addresses and ports are set, and no other has them. */
   add(tw: TimeWait, nowNs: number, lastsNs = TIME_WAIT_NS): void {
-    if (this.#count >= this.#buckets.length) this.#grow();
-    tw.hash = this.#hashOf(tw.local, tw.remote, tw.ports);
-    this.#chain(tw);
-    this.#count++;
+    this.#table.add(tw);
     this.#append(tw, nowNs + lastsNs);
-  }
-
-  #chain(tw: TimeWait): void {
-    const i = tw.hash & (this.#buckets.length - 1);
-    tw.hashNext = this.#buckets[i];
-    this.#buckets[i] = tw;
-  }
-
-  #grow(): void {
-    this.#buckets = new Array(this.#buckets.length * 2).fill(null);
-    for (const tw of this.all()) this.#chain(tw);
   }
 
   /** An entry to fill and add(): one given back, or a new one. */
   take(): TimeWait {
     const tw = this.#spare;
     if (tw === null) return new TimeWait();
-    this.#spare = tw.hashNext;
+    this.#spare = tw.newer;
     this.#spareCount--;
-    tw.hashNext = null;
+    tw.newer = null;
     tw.lastAckNs = NEVER;
     return tw;
   }
@@ -164,7 +142,7 @@ export class TimeWaitTable {
   /** Removed, and nobody looks at it any more. */
   give(tw: TimeWait): void {
     if (this.#spareCount >= SPARE_MAX) return;
-    tw.hashNext = this.#spare;
+    tw.newer = this.#spare;
     this.#spare = tw;
     this.#spareCount++;
   }
@@ -182,18 +160,9 @@ export class TimeWaitTable {
 
   remove(tw: TimeWait): void {
     this.#orderOf(tw).remove(tw);
-    this.#count--;
-    const i = tw.hash & (this.#buckets.length - 1);
-    let at = this.#buckets[i] as TimeWait;
-    if (at === tw) {
-      this.#buckets[i] = tw.hashNext;
-    } else {
-      while (at.hashNext !== tw) at = at.hashNext as TimeWait;
-      at.hashNext = tw.hashNext;
-    }
-    tw.hashNext = null;
+    this.#table.remove(tw);
     this.#onEnd(tw);
-    if (this.#count === 0) this.#timers.disarm(this.#timer);
+    if (this.count === 0) this.#timers.disarm(this.#timer);
   }
 
   #append(tw: TimeWait, endNs: number): void {
@@ -215,7 +184,7 @@ export class TimeWaitTable {
       this.#order.oldest?.endNs ?? Number.POSITIVE_INFINITY,
       this.#finWait2.oldest?.endNs ?? Number.POSITIVE_INFINITY,
     );
-    if (this.#count > 0) this.#arm(next);
+    if (this.count > 0) this.#arm(next);
   }
 
   #expireOf(order: EndOrder, nowNs: number): void {
@@ -224,13 +193,4 @@ export class TimeWaitTable {
       this.give(tw);
     }
   }
-
-  #hashOf(local: IpAddr, remote: IpAddr, ports: number): number {
-    if (remote.isV4) return this.#hash.three(local.w3, remote.w3, ports) | 0;
-    const h = this.#hash.begin().add(local.w3).add(remote.w3).add(ports);
-    return h.add(remote.w0).add(remote.w1).add(remote.w2).end() | 0;
-  }
 }
-
-const matches = (tw: TimeWait, local: IpAddr, remote: IpAddr, ports: number): boolean =>
-  tw.ports === ports && tw.remote.equals(remote) && tw.local.equals(local);
