@@ -4,7 +4,7 @@
 import { FrameDecoder } from "../lab/index.ts";
 import type { CapturedFrame } from "../link/index.ts";
 import { NetcellError } from "../sandbox/errors.ts";
-import { openCapture } from "./capture-file.ts";
+import { brokenText, openCapture } from "./capture-file.ts";
 import { tell } from "./output.ts";
 
 export interface DecodeFlags {
@@ -33,11 +33,11 @@ function timeText(frame: CapturedFrame, form: string): string {
   return `${clock}.${fraction} `;
 }
 
-export function decode(path: string, flags: DecodeFlags): number {
+export async function decode(path: string, flags: DecodeFlags): Promise<number> {
   if (!["local", "epoch", "none"].includes(flags.time)) {
     throw new NetcellError("ERR_USAGE", `--time takes local, epoch or none, not ${flags.time}.`);
   }
-  const capture = openCapture(path);
+  const capture = await openCapture(path);
   const { reader } = capture;
   const decoder = new FrameDecoder({
     verbosity: Math.min(flags.verbose, VERBOSITY_MAX),
@@ -59,9 +59,9 @@ export function decode(path: string, flags: DecodeFlags): number {
   }
   process.stdout.write(output);
   capture.close();
-  const { problem } = reader;
-  if (problem === null) return 0;
-  tell(`${path}: at byte ${problem.offset}: ${problem.message}; ${number} frames were read.`);
+  const broken = brokenText(path, capture, reader.problem, number);
+  if (broken === "") return 0;
+  tell(broken);
   return 1;
 }
 

@@ -127,7 +127,7 @@ function program(early: StartedProcesses | null): Command {
     .description(
       "play one side of the conversations in a capture (pcap or pcapng) against the stack, or against a program",
     )
-    .argument("<capture>", "a file, or - for standard input")
+    .argument("<capture>", "a file (.gz too), or - for standard input")
     .argument("[program...]", "behind --: the other side, in a sandbox")
     .option("--side <side>", "whom to play: client, server or auto", "auto")
     .option(
@@ -157,7 +157,7 @@ function program(early: StartedProcesses | null): Command {
     .action(async (path: string, argv: string[], flags: ReplayFlags & DecodeFlags) => {
       if (flags.decode === true) {
         const { decode } = await import("./decode.ts");
-        process.exitCode = decode(path, flags);
+        process.exitCode = await decode(path, flags);
         return;
       }
       const { replay } = await import("./replay.ts");

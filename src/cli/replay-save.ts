@@ -8,31 +8,28 @@ import { NetcellError } from "../sandbox/errors.ts";
 import { openCapture } from "./capture-file.ts";
 import { tell } from "./output.ts";
 
-export function saveConversations(
+export async function saveConversations(
   name: string,
   capturePath: string,
   outcomes: readonly ReplayOutcome[],
   options: ReplayOptions,
-): void {
-  if (capturePath === "-") {
-    throw new NetcellError("ERR_USAGE", "--save reads the capture twice: give it as a file.");
-  }
+): Promise<void> {
   const played = outcomes.filter(({ state }) => state !== "skipped");
   if (played.length === 0) throw new NetcellError("ERR_USAGE", "there is nothing to save.");
   for (const outcome of played) {
     const own = played.length === 1 ? name : `${name}-${outcome.index}`;
-    save(own, capturePath, outcome, options);
+    await save(own, capturePath, outcome, options);
   }
 }
 
-function save(
+async function save(
   name: string,
   capturePath: string,
   outcome: ReplayOutcome,
   options: ReplayOptions,
-): void {
+): Promise<void> {
   const side = outcome.side === 0 ? "client" : "server";
-  const capture = openCapture(capturePath);
+  const capture = await openCapture(capturePath);
   write(`${name}.pcapng`, cutCapture(capture.reader, outcome.conversation));
   capture.close();
   const isTcp = outcome.conversation.kind === "tcp";

@@ -18,7 +18,7 @@ import {
 } from "../lab/index.ts";
 import type { CaptureReader } from "../link/index.ts";
 import { NetcellError } from "../sandbox/errors.ts";
-import { createCapture, openCapture } from "./capture-file.ts";
+import { brokenText, createCapture, openCapture } from "./capture-file.ts";
 import { tell } from "./output.ts";
 import { parseCount } from "./quantities.ts";
 import { saveConversations } from "./replay-save.ts";
@@ -77,7 +77,10 @@ export async function replay(
 ): Promise<number> {
   const options = optionsOf(flags);
   const only = onlyOf(flags);
-  const capture = openCapture(path);
+  if (flags.save !== undefined && path === "-") {
+    throw new NetcellError("ERR_USAGE", "--save reads the capture twice: give it as a file.");
+  }
+  const capture = await openCapture(path);
   const recording = flags.pcap === undefined ? null : createCapture(flags.pcap);
   if (recording !== null) options.pcap = recording.writer;
   const sum = { passed: 0, failed: 0, skipped: 0 };
@@ -99,7 +102,7 @@ export async function replay(
   if (flags.report !== undefined) {
     writeFile(flags.report, reportPage(`Replay of ${basename(path)}`, reported));
   }
-  if (flags.save !== undefined) saveConversations(flags.save, path, reported, options);
+  if (flags.save !== undefined) await saveConversations(flags.save, path, reported, options);
   const seconds = Number(process.hrtime.bigint() - begin) / 1e9;
   const { frames, others, broken } = result.counts;
   if (flags.json === true) {
@@ -109,11 +112,9 @@ export async function replay(
     const time = `${(simulatedNs / 1e9).toFixed(1)} s simulated in ${seconds.toFixed(1)} s`;
     process.stdout.write(`${passed} passed, ${failed} failed, ${skipped} skipped; ${time}\n`);
   }
-  const { problem } = result;
-  if (problem !== null) {
-    tell(`${path}: at byte ${problem.offset}: ${problem.message}; ${frames} frames were read.`);
-  }
-  return sum.failed > 0 || problem !== null ? 1 : 0;
+  const brokenWhere = brokenText(path, capture, result.problem, frames);
+  if (brokenWhere !== "") tell(brokenWhere);
+  return sum.failed > 0 || brokenWhere !== "" ? 1 : 0;
 }
 
 /** All connections of the capture, one after the other, with one run of the program. */

@@ -3,11 +3,12 @@
 // whole; and the stack does as captured in nearly all of them.
 
 import { execFileSync } from "node:child_process";
-import { closeSync, openSync, readdirSync, readSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { type Conversation, Extractor, replayConversation, traceTcp } from "../../src/lab/index.ts";
-import { CaptureReader } from "../../src/link/index.ts";
+import { CaptureReader, sourceOf } from "../../src/link/index.ts";
 import { which } from "../support/needs.ts";
 
 const FOLDER = process.env.NETCELL_ZEEK_TRACES;
@@ -21,20 +22,17 @@ function captures(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) return captures(path);
-    return /\.(pcap|pcapng|trace|cap)$/.test(entry.name) ? [path] : [];
+    return /\.(pcap|pcapng|trace|cap)(\.gz)?$/.test(entry.name) ? [path] : [];
   });
 }
 
 function conversationsOf(file: string): Conversation[] {
-  const fd = openSync(file, "r");
   const found: Conversation[] = [];
   const extractor = new Extractor((conversation) => found.push(conversation));
-  const reader = new CaptureReader({
-    read: (into, at, length) => readSync(fd, into, at, length, null),
-  });
+  const bytes = readFileSync(file);
+  const reader = new CaptureReader(sourceOf(file.endsWith(".gz") ? gunzipSync(bytes) : bytes));
   for (let frame = reader.next(); frame !== null; frame = reader.next()) extractor.add(frame);
   extractor.finish();
-  closeSync(fd);
   return found;
 }
 
