@@ -1,5 +1,5 @@
 // Reads capture files of any kind that tcpdump, Wireshark and dumpcap write, frame by frame, from a source
-// that may be larger than memory. Never throws: a broken file gives what could be read, then a problem with
+// that may be larger than memory; captures that somebody put one behind the other as well. Never throws: a broken file gives what could be read, then a problem with
 // the offset where the fault begins.
 
 import { type ByteSource, ByteWindow } from "./byte-window.ts";
@@ -8,11 +8,16 @@ import { ClassicReader, isClassicCapture } from "./classic-reader.ts";
 import { isPcapng, PcapngReader } from "./pcapng-reader.ts";
 import type { CaptureInterface, CaptureNote } from "./pcapng-section.ts";
 
+/** Of a classic file; a section header block is not shorter. */
+const CAPTURE_HEADER_MIN = 24;
+
 export class CaptureReader {
   readonly #window: ByteWindow;
-  readonly #reader: FrameReader | null;
+  #reader: FrameReader | null;
   readonly #frame = new CapturedFrame();
   readonly #problem: CaptureProblem | null = null;
+  /** Where the last capture behind another one began. */
+  #begunAt = 0;
   readonly format: "pcap" | "pcapng" | "unknown";
 
   constructor(source: ByteSource) {
@@ -34,7 +39,27 @@ export class CaptureReader {
 
   /** The next frame, the same object each time; null at the end or at a fault. */
   next(): CapturedFrame | null {
-    return this.#reader?.next(this.#frame) ? this.#frame : null;
+    for (;;) {
+      if (this.#reader === null) return null;
+      if (this.#reader.next(this.#frame)) return this.#frame;
+      if (this.#reader.problem === null || !this.#beginsAnew()) return null;
+    }
+  }
+
+  /** Where one reader cannot go on, another capture may begin. */
+  #beginsAnew(): boolean {
+    const w = this.#window;
+    // At a file's very beginning that has been tried.
+    if (w.fileOffset === 0 || !w.need(CAPTURE_HEADER_MIN)) return false;
+    if (isPcapng(w.bytes, w.at)) {
+      if (this.#reader instanceof PcapngReader) return false;
+      this.#reader = new PcapngReader(w);
+    } else if (isClassicCapture(w.bytes, w.at)) {
+      if (w.fileOffset === this.#begunAt) return false;
+      this.#begunAt = w.fileOffset;
+      this.#reader = new ClassicReader(w);
+    } else return false;
+    return true;
   }
 
   /** Where reading had to stop, once next() gave null; null when the file was whole. */

@@ -125,6 +125,21 @@ describe("a capture that we wrote", () => {
   });
 });
 
+it("reads on where another capture begins, of whatever kind", () => {
+  const frames = (seconds: number): Frame[] => [
+    { seconds, nanoseconds: 5000, data: "00112233", direction: 0, comment: "" },
+  ];
+  const formats = ["us", "ns", "pcapng"] as const;
+  for (const first of formats) {
+    for (const second of formats) {
+      const both = [...write(first, frames(1)), ...write(second, frames(2)), ...[7, 7]];
+      const { frames: found, reader } = readAll(sourceOf(Uint8Array.from(both)));
+      expect(found, `${first} ${second}`).toEqual([...frames(1), ...frames(2)]);
+      expect(reader.problem).toMatchObject({ offset: both.length - 2 });
+    }
+  }
+});
+
 it("refuses what is no capture with one sentence", () => {
   for (const [bytes, message] of [
     [[], "the file is empty"],

@@ -15,6 +15,9 @@ const MAGIC_US = 0xa1b2c3d4;
 const MAGIC_NS = 0xa1b23c4d;
 const MAGIC_KUZNETZOV = 0xa1b2cd34;
 const FILE_HEADER = 24;
+/** Two halves of a word each, as the byte order has them. */
+const VERSION_2_4 = 0x0002_0004;
+const VERSION_2_4_LE = 0x0004_0002;
 const RECORD_HEADER = 16;
 /** Interface index, protocol and packet type follow the usual sixteen bytes. */
 const RECORD_HEADER_KUZNETZOV = 24;
@@ -26,6 +29,11 @@ const isMagic = (word: number): boolean =>
 /** Whether these four bytes begin a classic capture. */
 export const isClassicCapture = (b: Uint8Array, o: number): boolean =>
   isMagic(u32(b, o)) || isMagic(u32Le(b, o));
+
+/** As a record it would be an empty frame of the year 2055: somebody put two files one behind the other. */
+const isAnotherHeader = (b: Uint8Array, o: number): boolean =>
+  (isMagic(u32(b, o)) && u32(b, o + 4) === VERSION_2_4) ||
+  (isMagic(u32Le(b, o)) && u32Le(b, o + 4) === VERSION_2_4_LE);
 
 export class ClassicReader implements FrameReader {
   readonly #window: ByteWindow;
@@ -54,6 +62,7 @@ export class ClassicReader implements FrameReader {
       return false;
     }
     const b = w.bytes;
+    if (isAnotherHeader(b, w.at)) return this.#fail("another capture begins here");
     let captured = this.#u32(b, w.at + 8);
     let original = this.#u32(b, w.at + 12);
     if (this.#swapped === "yes" || (this.#swapped === "maybe" && captured > original)) {
