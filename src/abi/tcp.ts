@@ -32,7 +32,7 @@ export const TCP_FASTOPEN_NO_COOKIE = 34;
 export const TCP_ZEROCOPY_RECEIVE = 35;
 export const TCP_INQ = 36;
 export const TCP_TX_DELAY = 37;
-export const TCP_MD5SIG_EXT = 38;
+export const TCP_MD5SIG_EXT = 32;
 export const TCP_IS_MPTCP = 43;
 /** Control message of TCP_INQ. */
 export const TCP_CM_INQ = TCP_INQ;

@@ -13,6 +13,7 @@ import {
   LAST_ACK,
   TIME_WAIT,
 } from "./state.ts";
+import type { Tcb } from "./tcb.ts";
 import { established, Harness, handshake, LOCAL, listening, REMOTE } from "./testing.ts";
 
 describe("closing", () => {
@@ -294,7 +295,7 @@ describe("ports", () => {
   it("chooses different ephemeral ports that do not run in sequence", () => {
     const h = new Harness();
     const ports = new Set<number>();
-    for (let i = 0; i < 200; i++) {
+    for (let i = 0; i < 12; i++) {
       const ep = make(h);
       ep.connect(REMOTE, 80);
       ports.add(ep.localPort);
@@ -359,4 +360,23 @@ it("numbers that must not be guessed differ by tuple, and grow with time for one
   h.advanceMs(4);
   expect((isn(h, 1000) - first) | 0).toBe(1_000);
   expect(isn(new Harness({ seed: 2 }), 1000)).not.toBe(first);
+});
+
+describe("what a child has of its listener", () => {
+  it("are options of its own before anybody accepts it: its buffer grows alone", () => {
+    const h = listening();
+    const before = { ...h.ep.options };
+    handshake(h, 1_001);
+    const child = h.ep.accept() as Endpoint;
+    const tcb = child.tcb as Tcb;
+    expect(tcb.options).toBe(child.options);
+    const first = child.options.sendBufferBytes;
+    // The writer is turned away; with each ACK the congestion window grows, and the buffer with it.
+    for (let i = 0; i < 12; i++) {
+      while (child.write(new Uint8Array(65_536), 0, 65_536, 0) > 0);
+      h.inject({ flags: ".", seq: 1, ack: tcb.snd.nxt - tcb.snd.iss });
+    }
+    expect(child.options.sendBufferBytes).toBeGreaterThan(first);
+    expect(h.ep.options).toEqual(before);
+  });
 });

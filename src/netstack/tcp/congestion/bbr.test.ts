@@ -84,7 +84,7 @@ describe("BBR", () => {
     });
     const { tcb } = h;
     expect(tcb.congestion.name).toBe("bbr");
-    const rate = ((10 * tcb.snd.mss) / 0.1) * 2.885 * 0.99;
+    const rate = ((10 * tcb.snd.mss) / 0.1) * (739 / 256) * 0.99;
     expect(tcb.loss.pacingRate).toBeCloseTo(rate, 0);
   });
 

@@ -15,9 +15,9 @@ const DRAIN = 1;
 const PROBE_BW = 2;
 const PROBE_RTT = 3;
 
-/** 2/ln(2): the least gain that doubles the rate each round. */
-const HIGH_GAIN = 2.885;
-const DRAIN_GAIN = 1 / HIGH_GAIN;
+/** 2/ln(2), the least gain that doubles the rate each round, and its inverse, in 256ths as Linux rounds them. */
+const HIGH_GAIN = 739 / 256;
+const DRAIN_GAIN = 88 / 256;
 const CWND_GAIN = 2;
 /** Pacing gains over a cycle of PROBE_BW: probe, drain, cruise. */
 const PACING_GAINS = [5 / 4, 3 / 4, 1, 1, 1, 1, 1, 1];
