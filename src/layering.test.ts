@@ -113,6 +113,18 @@ describe("layering", () => {
     expect(wrong).toEqual([]);
   });
 
+  it("ships nothing that needs what only tests need, and is not shipped", () => {
+    const isForTests = (path: string): boolean => /(^|\/)testing/.test(path);
+    const wrong = files
+      .filter((file) => !isForTests(file.path))
+      .flatMap((file) =>
+        importsOf(file)
+          .filter(isForTests)
+          .map((target) => `${file.path} imports ${target}`),
+      );
+    expect(wrong).toEqual([]);
+  });
+
   it("declares C functions in src/host only", () => {
     const wrong = files
       .filter((file) => /"koffi"/.test(file.text) && !file.path.startsWith("host/"))

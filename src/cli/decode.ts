@@ -1,8 +1,8 @@
 // `netcell replay --decode`: prints what is in a capture. Reads the file piece by piece; what is in it is decoded
 // by src/lab/decode. Exit status 1 when the file is broken somewhere: what could be read is printed first.
 
-import { FrameDecoder } from "../lab/index.ts";
-import type { CapturedFrame } from "../link/index.ts";
+import { FrameDecoder, type PrintedText } from "../lab/index.ts";
+import type { CapturedFrame, CaptureReader } from "../link/index.ts";
 import { NetcellError } from "../sandbox/errors.ts";
 import { brokenText, openCapture } from "./capture-file.ts";
 import { tell } from "./output.ts";
@@ -22,15 +22,33 @@ const OUTPUT_BYTES = 64 * 1024;
 
 const two = (value: number): string => String(value).padStart(2, "0");
 
-/** As tcpdump: microseconds, nanoseconds only where there are any. */
-function timeText(frame: CapturedFrame, form: string): string {
-  if (form === "none" || !frame.timed) return "";
-  const digits = String(frame.nanoseconds).padStart(9, "0");
-  const fraction = digits.endsWith("000") ? digits.slice(0, 6) : digits;
-  if (form === "epoch") return `${frame.seconds}.${fraction} `;
-  const date = new Date(frame.seconds * 1000);
-  const clock = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
-  return `${clock}.${fraction} `;
+/** The column of times, as tcpdump has it: microseconds, nanoseconds only where there are any. */
+class TimeColumn {
+  readonly #form: string;
+  /** The last second and its text: many frames share one, and a date costs more than the rest of a line. */
+  #second = -1;
+  #text = "";
+
+  constructor(form: string) {
+    this.#form = form;
+  }
+
+  put(line: PrintedText, { timed, seconds, nanoseconds }: CapturedFrame): void {
+    if (this.#form === "none" || !timed) return;
+    if (seconds !== this.#second) {
+      this.#second = seconds;
+      this.#text = this.#form === "epoch" ? `${seconds}.` : clockText(seconds);
+    }
+    line.put(this.#text);
+    if (nanoseconds % 1000 === 0) line.putPadded(nanoseconds / 1000, 6);
+    else line.putPadded(nanoseconds, 9);
+    line.put(" ");
+  }
+}
+
+function clockText(seconds: number): string {
+  const date = new Date(seconds * 1000);
+  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.`;
 }
 
 export async function decode(path: string, flags: DecodeFlags): Promise<number> {
@@ -44,25 +62,49 @@ export async function decode(path: string, flags: DecodeFlags): Promise<number> 
     link: flags.link,
     absolute: flags.absolute,
   });
-  let output = "";
-  let number = 0;
-  for (let frame = reader.next(); frame !== null; frame = reader.next()) {
-    number++;
-    output +=
-      flags.json === true
-        ? `${JSON.stringify(fieldsOf(number, frame, decoder))}\n`
-        : `${timeText(frame, flags.time)}${decoder.text(frame)}\n`;
-    if (output.length >= OUTPUT_BYTES) {
-      process.stdout.write(output);
-      output = "";
-    }
-  }
-  process.stdout.write(output);
+  const number =
+    flags.json === true
+      ? printFields(reader, decoder)
+      : printLines(reader, decoder, new TimeColumn(flags.time));
   capture.close();
   const broken = brokenText(path, capture, reader.problem, number);
   if (broken === "") return 0;
   tell(broken);
   return 1;
+}
+
+function printLines(reader: CaptureReader, decoder: FrameDecoder, time: TimeColumn): number {
+  let number = 0;
+  decoder.clear();
+  for (let frame = reader.next(); frame !== null; frame = reader.next()) {
+    number++;
+    time.put(decoder.line, frame);
+    decoder.print(frame);
+    decoder.endLine();
+    if (decoder.printedLength >= OUTPUT_BYTES) write(decoder);
+  }
+  write(decoder);
+  return number;
+}
+
+/** A copy: the stream may hold on to it. */
+function write(decoder: FrameDecoder): void {
+  process.stdout.write(decoder.printed.slice(0, decoder.printedLength));
+  decoder.clear();
+}
+
+function printFields(reader: CaptureReader, decoder: FrameDecoder): number {
+  let output = "";
+  let number = 0;
+  for (let frame = reader.next(); frame !== null; frame = reader.next()) {
+    number++;
+    output += `${JSON.stringify(fieldsOf(number, frame, decoder))}\n`;
+    if (output.length < OUTPUT_BYTES) continue;
+    process.stdout.write(output);
+    output = "";
+  }
+  process.stdout.write(output);
+  return number;
 }
 
 function fieldsOf(number: number, frame: CapturedFrame, decoder: FrameDecoder): object {

@@ -3,6 +3,7 @@
 export * as arbitraries from "./arbitraries/index.ts";
 export type { DecodedLayer } from "./decode/dissection.ts";
 export { type DecodeOptions, FrameDecoder } from "./decode/frame-decoder.ts";
+export type { PrintedText } from "./decode/printed-text.ts";
 export {
   type DrillFamily,
   type DrillOptions,

@@ -53,43 +53,43 @@ export function decodeArp(d: Dissection, at: number, length: number, headed: boo
       targetAddress: host(targetIp),
     });
   }
-  if (!headed) d.text += "ARP, ";
+  if (!headed) d.put("ARP, ");
   const isUsual =
     (protocol === ETHERTYPE_IPV4 || protocol === ETHERTYPE_TRAIL) && protocolBytes === 4;
   if (!isUsual || hardwareBytes === 0 || d.verbosity > 0) {
     const hardwareName = HARDWARE[hardware] ?? `Unknown Hardware (${hardware})`;
     const type = ETHERTYPE_NAMES[protocol] ?? `Unknown Protocol (0x${hex(protocol, 4)})`;
-    d.text += `${hardwareName} (len ${hardwareBytes}), ${type} (len ${protocolBytes})`;
+    d.put(`${hardwareName} (len ${hardwareBytes}), ${type} (len ${protocolBytes})`);
     if (d.verbosity === 0) {
-      d.text += `, length ${length}`;
+      d.put(`, length ${length}`);
       return;
     }
   }
-  if (d.verbosity > 0) d.text += ", ";
-  d.text += `${OPERATIONS[operation] ?? `Unknown (${operation})`} `;
+  if (d.verbosity > 0) d.put(", ");
+  d.put(`${OPERATIONS[operation] ?? `Unknown (${operation})`} `);
   switch (operation) {
     case 1: {
       const known = isNonzero(d, target, hardwareBytes) ? ` (${station(target)})` : "";
-      d.text += `who-has ${host(targetIp)}${known} tell ${host(senderIp)}`;
+      d.put(`who-has ${host(targetIp)}${known} tell ${host(senderIp)}`);
       break;
     }
     case 2:
-      d.text += `${host(senderIp)} is-at ${station(sender)}`;
+      d.put(`${host(senderIp)} is-at ${station(sender)}`);
       break;
     case 3:
     case 8:
-      d.text += `who-is ${station(target)} tell ${station(sender)}`;
+      d.put(`who-is ${station(target)} tell ${station(sender)}`);
       break;
     case 4:
-      d.text += `${station(target)} at ${host(targetIp)}`;
+      d.put(`${station(target)} at ${host(targetIp)}`);
       break;
     case 9:
-      d.text += `${station(sender)} at ${host(senderIp)}`;
+      d.put(`${station(sender)} at ${host(senderIp)}`);
       break;
     default:
       return;
   }
-  d.text += `, length ${length}`;
+  d.put(`, length ${length}`);
 }
 
 function isNonzero(d: Dissection, at: number, count: number): boolean {

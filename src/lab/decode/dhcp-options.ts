@@ -134,8 +134,8 @@ const AGENT: Readonly<Record<number, string>> = {
 
 /** `from`: the magic cookie. */
 export function printDhcpOptions(d: Dissection, from: number): void {
-  d.text += "\n\t  Vendor-rfc1048 Extensions";
-  d.text += `\n\t    Magic Cookie 0x${hex(d.u32(from), 8)}`;
+  d.put("\n\t  Vendor-rfc1048 Extensions");
+  d.put(`\n\t    Magic Cookie 0x${hex(d.u32(from), 8)}`);
   let at = from + 4;
   while (d.has(at, 1)) {
     const tag = d.u8(at++);
@@ -143,12 +143,12 @@ export function printDhcpOptions(d: Dissection, from: number): void {
     if (tag === END && d.verbosity < 3) return;
     const form = tagOf(tag);
     const length = tag === PAD || tag === END ? 0 : d.u8(at++);
-    d.text += `\n\t    ${form.slice(1)} (${tag}), length ${length}${length > 0 ? ": " : ""}`;
+    d.put(`\n\t    ${form.slice(1)} (${tag}), length ${length}${length > 0 ? ": " : ""}`);
     if (tag === PAD) at = pads(d, at);
     d.need(at, length);
     if (tag === MESSAGE && length === 1) {
       const type = d.u8(at);
-      d.text += MESSAGES[type] || `Unknown (${type})`;
+      d.put(MESSAGES[type] || `Unknown (${type})`);
     } else if (tag === PARAMETERS) parameters(d, at, length);
     else value(d, tag, form[0], at, length);
     at += length;
@@ -160,14 +160,14 @@ const tagOf = (tag: number): string => TAGS[tag] ?? "?Unknown";
 function pads(d: Dissection, from: number): number {
   let at = from;
   while (d.has(at, 1) && d.u8(at) === PAD) at++;
-  if (at > from) d.text += `, occurs ${at - from + 1}`;
+  if (at > from) d.put(`, occurs ${at - from + 1}`);
   return at;
 }
 
 function parameters(d: Dissection, at: number, length: number): void {
   for (let i = 0; i < length; i++) {
     const tag = d.u8(at + i);
-    d.text += `${i % 4 === 0 ? "\n\t      " : ", "}${tagOf(tag).slice(1)} (${tag})`;
+    d.put(`${i % 4 === 0 ? "\n\t      " : ", "}${tagOf(tag).slice(1)} (${tag})`);
   }
 }
 
@@ -177,7 +177,7 @@ function value(d: Dissection, tag: number, form: string, at: number, length: num
   let used = length;
   switch (kind) {
     case "a":
-      d.text += `"${d.printable(at, length)}"`;
+      d.put(`"${d.printable(at, length)}"`);
       break;
     case "i":
       used = list(d, at, length, 4, (o) => d.ipv4(o));
@@ -193,23 +193,23 @@ function value(d: Dissection, tag: number, form: string, at: number, length: num
       break;
     case "p":
       if (length < 8 || length % 8 !== 0) {
-        d.text += `${length === 0 ? " " : ""}[length != N x 8 bytes]`;
+        d.put(`${length === 0 ? " " : ""}[length != N x 8 bytes]`);
       } else list(d, at, length, 8, (o) => `(${d.ipv4(o)}:${d.ipv4(o + 4)})`);
       break;
     case "B":
-      if (length !== 1) d.text += "[length != 1 byte] (invalid)";
+      if (length !== 1) d.put("[length != 1 byte] (invalid)");
       else {
         const on = d.u8(at);
-        d.text += on === 0 ? "N" : on === 1 ? "Y" : `${on}?`;
+        d.put(on === 0 ? "N" : on === 1 ? "Y" : `${on}?`);
       }
       break;
     case "$":
       used = special(d, tag, at, length);
       break;
     default:
-      d.text += Array.from({ length }, (_, i) => d.u8(at + i)).join(".");
+      d.put(Array.from({ length }, (_, i) => d.u8(at + i)).join("."));
   }
-  if (used < length) d.text += `\n\t  trailing data length ${length - used}`;
+  if (used < length) d.put(`\n\t  trailing data length ${length - used}`);
 }
 
 function list(
@@ -220,23 +220,23 @@ function list(
   print: (o: number) => string,
 ): number {
   const count = Math.floor(length / size);
-  for (let i = 0; i < count; i++) d.text += `${i > 0 ? "," : ""}${print(at + i * size)}`;
+  for (let i = 0; i < count; i++) d.put(`${i > 0 ? "," : ""}${print(at + i * size)}`);
   return count * size;
 }
 
 /** How many bytes were used. */
 function special(d: Dissection, tag: number, at: number, length: number): number {
   if (length < 1) {
-    d.text += "[length < 1 byte] (invalid)";
+    d.put("[length < 1 byte] (invalid)");
     return length;
   }
   const first = d.u8(at);
   switch (tag) {
     case 46:
-      d.text += { 1: "b-node", 2: "p-node", 4: "m-node", 8: "h-node" }[first] ?? `#${first}`;
+      d.put({ 1: "b-node", 2: "p-node", 4: "m-node", 8: "h-node" }[first] ?? `#${first}`);
       return 1;
     case 52:
-      d.text += { 1: "file", 2: "sname", 3: "file+sname" }[first] ?? `#${first}`;
+      d.put({ 1: "file", 2: "sname", 3: "file+sname" }[first] ?? `#${first}`);
       return 1;
     case 61:
       clientId(d, at, length, first);
@@ -251,7 +251,7 @@ function special(d: Dissection, tag: number, at: number, length: number): number
       agent(d, at, length);
       return length;
     case 108:
-      d.text += length === 4 ? String(d.u32(at)) : "[length != 4 bytes] (invalid)";
+      d.put(length === 4 ? String(d.u32(at)) : "[length != 4 bytes] (invalid)");
       return length;
     default:
       routes(d, at, length);
@@ -260,35 +260,35 @@ function special(d: Dissection, tag: number, at: number, length: number): number
 }
 
 function clientId(d: Dissection, at: number, length: number, type: number): void {
-  if (type === 0) d.text += `"${d.printable(at + 1, length - 1)}"`;
+  if (type === 0) d.put(`"${d.printable(at + 1, length - 1)}"`);
   else if (type === 255) {
     if (length < 9) {
-      d.text += "[length < 9 bytes] (invalid)";
+      d.put("[length < 9 bytes] (invalid)");
       return;
     }
-    d.text += `IAID ${d.hex(at + 1, 4, ":")}, DUID ${d.hex(at + 5, length - 5, ":")}`;
-  } else d.text += `${HARDWARE[type] ?? `hardware-type ${type}`} ${d.hex(at + 1, length - 1, ":")}`;
+    d.put(`IAID ${d.hex(at + 1, 4, ":")}, DUID ${d.hex(at + 5, length - 5, ":")}`);
+  } else d.put(`${HARDWARE[type] ?? `hardware-type ${type}`} ${d.hex(at + 1, length - 1, ":")}`);
 }
 
 /** RFC 3004. */
 function userClass(d: Dissection, at: number, length: number): void {
   if (length < 2) {
-    d.text += "[length < 2 bytes] (invalid)";
+    d.put("[length < 2 bytes] (invalid)");
     return;
   }
   let o = at;
   for (let number = 1; o < at + length; number++) {
     const size = d.u8(o++);
-    d.text += `\n\t      instance#${number}: `;
+    d.put(`\n\t      instance#${number}: `);
     if (size === 0) {
-      d.text += "[suboption length == 0] (invalid)";
+      d.put("[suboption length == 0] (invalid)");
       return;
     }
     if (o + size > at + length) {
-      d.text += `[length ${at + length - o} < suboption length ${size} (invalid)`;
+      d.put(`[length ${at + length - o} < suboption length ${size} (invalid)`);
       return;
     }
-    d.text += `"${d.printable(o, size)}", length ${size}`;
+    d.put(`"${d.printable(o, size)}", length ${size}`);
     o += size;
   }
 }
@@ -296,22 +296,22 @@ function userClass(d: Dissection, at: number, length: number): void {
 /** RFC 4702. */
 function domainName(d: Dissection, at: number, length: number, flags: number): void {
   if (length < 3) {
-    d.text += "[length < 3 bytes] (invalid)";
+    d.put("[length < 3 bytes] (invalid)");
     return;
   }
-  if ((flags & 0xf0) !== 0) d.text += `[MBZ nibble 0x${hex((flags & 0xf0) >>> 4)} != 0]  (invalid)`;
+  if ((flags & 0xf0) !== 0) d.put(`[MBZ nibble 0x${hex((flags & 0xf0) >>> 4)} != 0]  (invalid)`);
   if ((flags & 0x0f) !== 0) {
     const names = ["S", "O", "E", "N"].filter((_, i) => (flags & (1 << i)) !== 0);
-    d.text += `[${names.join("")}] `;
+    d.put(`[${names.join("")}] `);
   }
-  if (d.u8(at + 1) !== 0 || d.u8(at + 2) !== 0) d.text += `${d.u8(at + 1)}/${d.u8(at + 2)} `;
-  d.text += `"${d.printable(at + 3, length - 3)}"`;
+  if (d.u8(at + 1) !== 0 || d.u8(at + 2) !== 0) d.put(`${d.u8(at + 1)}/${d.u8(at + 2)} `);
+  d.put(`"${d.printable(at + 3, length - 3)}"`);
 }
 
 /** RFC 3046. */
 function agent(d: Dissection, at: number, length: number): void {
   if (length < 2) {
-    d.text += "[length < 2 bytes] (invalid)";
+    d.put("[length < 2 bytes] (invalid)");
     return;
   }
   let o = at;
@@ -320,12 +320,12 @@ function agent(d: Dissection, at: number, length: number): void {
     const size = o + 1 < at + length ? d.u8(o + 1) : 0;
     o += 2;
     const name = AGENT[kind] ?? "Unknown";
-    d.text += `\n\t      ${name} SubOption ${kind}, length ${size}: `;
+    d.put(`\n\t      ${name} SubOption ${kind}, length ${size}: `);
     if (o + size > at + length) {
-      d.text += "length goes past end of option";
+      d.put("length goes past end of option");
       return;
     }
-    if (AGENT[kind] !== undefined) d.text += d.printable(o, size);
+    if (AGENT[kind] !== undefined) d.put(d.printable(o, size));
     o += size;
   }
 }
@@ -333,26 +333,26 @@ function agent(d: Dissection, at: number, length: number): void {
 /** RFC 3442. */
 function routes(d: Dissection, at: number, length: number): void {
   if (length < 5) {
-    d.text += "[length < 5 bytes] (invalid)";
+    d.put("[length < 5 bytes] (invalid)");
     return;
   }
   let o = at;
   const end = at + length;
   while (o < end) {
-    if (o > at) d.text += ",";
+    if (o > at) d.put(",");
     const bits = d.u8(o++);
     if (bits > 32) {
-      d.text += `[Mask width (${bits}) > 32] (invalid)`;
+      d.put(`[Mask width (${bits}) > 32] (invalid)`);
       return;
     }
     const octets = (bits + 7) >>> 3;
     if (end - o < octets + 4) {
-      d.text += `[Remaining length (${end - o}) < ${octets + 4} bytes] (invalid)`;
+      d.put(`[Remaining length (${end - o}) < ${octets + 4} bytes] (invalid)`);
       return;
     }
     const net = Array.from({ length: 4 }, (_, i) => (i < octets ? d.u8(o + i) : 0));
-    d.text += bits === 0 ? "(default" : `(${net.join(".")}/${bits}`;
-    d.text += `:${d.ipv4(o + octets)})`;
+    d.put(bits === 0 ? "(default" : `(${net.join(".")}/${bits}`);
+    d.put(`:${d.ipv4(o + octets)})`);
     o += octets + 4;
   }
 }

@@ -1,9 +1,10 @@
-// One frame while it is being decoded: the bytes, how far they may be read, and the text that grows. Reading
+// One frame while it is being decoded: the bytes, how far they may be read, and the text that grows (its base). Reading
 // past the end throws TRUNCATED, which the layer that is being decoded turns into its mark ([|tcp]); nothing
 // else is thrown, and nothing leaves FrameDecoder.
 
 import { i32, u16, u32 } from "../../base/bytes.ts";
 import { type Family, IPV4, IPV6, IpAddr } from "../../netstack/index.ts";
+import { ipv6Text, PrintedText } from "./printed-text.ts";
 
 /** The one exception of decoding: thrown without a stack, caught by decode.ts. */
 export const TRUNCATED = { name: "TRUNCATED" } as const;
@@ -16,11 +17,10 @@ export interface DecodedLayer {
 
 const scratch = new IpAddr();
 
-export class Dissection {
+export class Dissection extends PrintedText {
   bytes: Uint8Array = new Uint8Array(0);
   /** First byte that may not be read: the capture's end, or the enclosing layer's if that is nearer. */
   end = 0;
-  text = "";
   /** Whose mark is printed when bytes run out. */
   protocol = "";
   /** 0 to 3, as -v to -vvv. */
@@ -30,7 +30,6 @@ export class Dissection {
   begin(bytes: Uint8Array, offset: number, length: number, verbosity: number): void {
     this.bytes = bytes;
     this.end = offset + length;
-    this.text = "";
     this.protocol = "";
     this.verbosity = verbosity;
   }
@@ -65,7 +64,12 @@ export class Dissection {
   address(at: number, family: Family): string {
     this.need(at, family === IPV4 ? 4 : 16);
     if (family === IPV4) return ipv4Text(i32(this.bytes, at));
-    return scratch.read(this.bytes, at, IPV6).toString();
+    return ipv6Text(scratch.read(this.bytes, at, IPV6));
+  }
+  putAddress(at: number, family: Family): void {
+    this.need(at, family === IPV4 ? 4 : 16);
+    if (family === IPV4) this.putIpv4(i32(this.bytes, at));
+    else this.putIpv6(scratch.read(this.bytes, at, IPV6));
   }
   ipv4(at: number): string {
     return this.address(at, IPV4);
@@ -87,6 +91,16 @@ export class Dissection {
   mac(at: number): string {
     return this.hex(at, 6, ":");
   }
+  /** Two digits a byte, with colons between. */
+  putMac(at: number, count = 6): void {
+    this.need(at, count);
+    for (let i = 0; i < count; i++) {
+      if (i > 0) this.putByte(COLON);
+      const byte = this.bytes[at + i];
+      this.putByte(DIGITS.charCodeAt(byte >>> 4));
+      this.putByte(DIGITS.charCodeAt(byte & 15));
+    }
+  }
 
   /** Bytes as characters, those that cannot be printed as ^X and M-X. */
   printable(at: number, count: number): string {
@@ -97,20 +111,11 @@ export class Dissection {
   }
 }
 
-/** Texts of addresses seen last: a capture has few, and one is made of seven pieces. */
-const ADDRESSES = 1024;
-const addressWords = new Int32Array(ADDRESSES);
-const addressTexts: string[] = new Array(ADDRESSES).fill("0.0.0.0");
+const ipv4Text = (word: number): string =>
+  `${word >>> 24}.${(word >>> 16) & 255}.${(word >>> 8) & 255}.${word & 255}`;
 
-function ipv4Text(word: number): string {
-  const slot = (word ^ (word >>> 10) ^ (word >>> 20)) & (ADDRESSES - 1);
-  if (addressWords[slot] === word) return addressTexts[slot];
-  addressWords[slot] = word;
-  const text = `${word >>> 24}.${(word >>> 16) & 255}.${(word >>> 8) & 255}.${word & 255}`;
-  addressTexts[slot] = text;
-  return text;
-}
-
+const COLON = 58;
+const DIGITS = "0123456789abcdef";
 const HEX = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, "0"));
 
 export const hex = (value: number, digits = 0): string =>

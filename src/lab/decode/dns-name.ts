@@ -43,7 +43,7 @@ export function printName(d: Dissection, at: number, message: number): number {
 }
 
 function finish(d: Dissection, text: string, after: number): number {
-  d.text += text;
+  d.put(text);
   return after;
 }
 

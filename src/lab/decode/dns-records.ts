@@ -77,7 +77,7 @@ const CLASS_IN = 1;
 export function printRecord(d: Dissection, from: number, message: number, isMdns: boolean): number {
   let at: number;
   if (d.verbosity > 0) {
-    d.text += " ";
+    d.put(" ");
     at = printName(d, from, message);
     if (at < 0) return -1;
   } else at = skipName(d, from);
@@ -86,16 +86,16 @@ export function printRecord(d: Dissection, from: number, message: number, isMdns
   const type = d.u16(at);
   const raw = d.u16(at + 2);
   const kind = isMdns ? raw & 0x7fff : raw;
-  if (kind !== CLASS_IN && type !== OPT) d.text += ` ${className(kind)}`;
-  if (isMdns && (raw & 0x8000) !== 0) d.text += " (Cache flush)";
-  if (type !== OPT && d.verbosity > 2) d.text += ` [${relative(d.u32(at + 4))}]`;
+  if (kind !== CLASS_IN && type !== OPT) d.put(` ${className(kind)}`);
+  if (isMdns && (raw & 0x8000) !== 0) d.put(" (Cache flush)");
+  if (type !== OPT && d.verbosity > 2) d.put(` [${relative(d.u32(at + 4))}]`);
   const length = d.u16(at + 8);
-  d.text += ` ${DNS_TYPES[type] ?? `Type${type}`}`;
+  d.put(` ${DNS_TYPES[type] ?? `Type${type}`}`);
   const data = at + 10;
   if (!d.has(data, length)) return -1;
   if (type === OPT) {
-    d.text += ` UDPsize=${kind}`;
-    if ((d.u16(at + 6) & 0x8000) !== 0) d.text += " DO";
+    d.put(` UDPsize=${kind}`);
+    if ((d.u16(at + 6) & 0x8000) !== 0) d.put(" DO");
     return length > 0 ? options(d, data, data + length) : data + length;
   }
   return value(d, type, data, length, message) ? data + length : -1;
@@ -105,38 +105,38 @@ function value(d: Dissection, type: number, at: number, length: number, message:
   switch (type) {
     case 1:
       if (!d.has(at, 4)) return false;
-      d.text += ` ${d.ipv4(at)}`;
+      d.put(` ${d.ipv4(at)}`);
       return true;
     case 2:
     case 5:
     case 12:
     case 39:
-      d.text += " ";
+      d.put(" ");
       return printName(d, at, message) >= 0;
     case 6:
       return d.verbosity === 0 || authority(d, at, message);
     case 15:
       if (!d.has(at, 2)) return false;
-      d.text += " ";
+      d.put(" ");
       if (printName(d, at + 2, message) < 0) return false;
-      d.text += ` ${d.u16(at)}`;
+      d.put(` ${d.u16(at)}`);
       return true;
     case 16:
       return texts(d, at, at + length);
     case 28:
       if (!d.has(at, 16)) return false;
-      d.text += ` ${d.ipv6(at)}`;
+      d.put(` ${d.ipv6(at)}`);
       return true;
     case 33:
       if (!d.has(at, 6)) return false;
-      d.text += " ";
+      d.put(" ");
       if (printName(d, at + 6, message) < 0) return false;
-      d.text += `:${d.u16(at + 4)} ${d.u16(at)} ${d.u16(at + 2)}`;
+      d.put(`:${d.u16(at + 4)} ${d.u16(at)} ${d.u16(at + 2)}`);
       return true;
     case 256:
-      if (length < 4) d.text += ` len ${length} is too short (< 4)`;
+      if (length < 4) d.put(` len ${length} is too short (< 4)`);
       else {
-        d.text += ` ${d.u16(at)} ${d.u16(at + 2)} ${d.printable(at + 4, length - 4)}`;
+        d.put(` ${d.u16(at)} ${d.u16(at + 2)} ${d.printable(at + 4, length - 4)}`);
       }
       return true;
     case 250:
@@ -147,13 +147,13 @@ function value(d: Dissection, type: number, at: number, length: number, message:
 }
 
 function authority(d: Dissection, at: number, message: number): boolean {
-  d.text += " ";
+  d.put(" ");
   let o = printName(d, at, message);
   if (o < 0) return false;
-  d.text += " ";
+  d.put(" ");
   o = printName(d, o, message);
   if (o < 0 || !d.has(o, 20)) return false;
-  for (let i = 0; i < 5; i++) d.text += ` ${d.u32(o + i * 4)}`;
+  for (let i = 0; i < 5; i++) d.put(` ${d.u32(o + i * 4)}`);
   return true;
 }
 
@@ -161,11 +161,11 @@ function texts(d: Dissection, from: number, end: number): boolean {
   let o = from;
   while (o < end) {
     const length = d.u8(o);
-    d.text += ' "';
+    d.put(' "');
     const there = Math.min(length, d.end - o - 1);
-    for (let i = 1; i <= there; i++) d.text += printableByte(d.u8(o + i));
+    for (let i = 1; i <= there; i++) d.put(printableByte(d.u8(o + i)));
     if (there < length) return false;
-    d.text += '"';
+    d.put('"');
     o += 1 + length;
   }
   return true;
@@ -173,15 +173,15 @@ function texts(d: Dissection, from: number, end: number): boolean {
 
 /** RFC 8945. */
 function signature(d: Dissection, at: number, message: number): boolean {
-  d.text += " ";
+  d.put(" ");
   let o = printName(d, at, message);
   if (o < 0) return false;
   o += 6;
   if (!d.has(o, 4)) return false;
-  d.text += ` fudge=${d.u16(o)} maclen=${d.u16(o + 2)}`;
+  d.put(` fudge=${d.u16(o)} maclen=${d.u16(o + 2)}`);
   o += 4 + d.u16(o + 2);
   if (!d.has(o, 6)) return false;
-  d.text += ` origid=${d.u16(o)} error=${d.u16(o + 2)} otherlen=${d.u16(o + 4)}`;
+  d.put(` origid=${d.u16(o)} error=${d.u16(o + 2)} otherlen=${d.u16(o + 4)}`);
   return true;
 }
 
@@ -205,19 +205,19 @@ const OPTION_NAMES: Readonly<Record<number, string>> = {
 
 /** RFC 6891 6.1.2. */
 function options(d: Dissection, from: number, end: number): number {
-  d.text += " [";
+  d.put(" [");
   let o = from;
   while (o < end) {
     if (!d.has(o, 4)) return -1;
     const code = d.u16(o);
     const length = d.u16(o + 2);
-    d.text += OPTION_NAMES[code] ?? `Opt${code}`;
+    d.put(OPTION_NAMES[code] ?? `Opt${code}`);
     if (!d.has(o + 4, length)) return -1;
-    if (code === 3 && length > 0) d.text += ` ${byteString(d.bytes, o + 4, length)}`;
-    else if (length > 0) d.text += ` ${d.hex(o + 4, length)}`;
+    if (code === 3 && length > 0) d.put(` ${byteString(d.bytes, o + 4, length)}`);
+    else if (length > 0) d.put(` ${d.hex(o + 4, length)}`);
     o += 4 + length;
-    if (o < end) d.text += ",";
+    if (o < end) d.put(",");
   }
-  d.text += "]";
+  d.put("]");
   return end;
 }

@@ -55,7 +55,7 @@ const CLASS_IN = 1;
 export function decodeDns(d: Dissection, at: number, length: number, isMdns: boolean): void {
   d.protocol = "domain";
   if (length < HEADER) {
-    d.text += `domain [length ${length} < 12] (invalid)`;
+    d.put(`domain [length ${length} < 12] (invalid)`);
     return;
   }
   d.need(at, HEADER);
@@ -72,7 +72,7 @@ export function decodeDns(d: Dissection, at: number, length: number, isMdns: boo
   const isWhole = isResponse
     ? response(d, at, flags, code, counts, isMdns)
     : request(d, at, flags, counts, isMdns);
-  d.text += isWhole ? ` (${length})` : " [|domain]";
+  d.put(isWhole ? ` (${length})` : " [|domain]");
 }
 
 /** RFC 6891 6.1.3: the upper bits stand in the OPT record. */
@@ -103,17 +103,17 @@ function response(
   isMdns: boolean,
 ): boolean {
   const [questions, answers, authorities, additionals] = counts;
-  d.text += `${d.u16(at)}${OPERATIONS[(flags >>> 11) & 15]}${CODES[code] ?? ` Resp${code}`}`;
-  if ((flags & 0x0400) !== 0) d.text += "*";
-  if ((flags & 0x0080) === 0) d.text += "-";
-  if ((flags & 0x0200) !== 0) d.text += "|";
-  if ((flags & 0x0020) !== 0) d.text += "$";
-  if (questions !== 1) d.text += ` [${questions}q]`;
+  d.put(`${d.u16(at)}${OPERATIONS[(flags >>> 11) & 15]}${CODES[code] ?? ` Resp${code}`}`);
+  if ((flags & 0x0400) !== 0) d.put("*");
+  if ((flags & 0x0080) === 0) d.put("-");
+  if ((flags & 0x0200) !== 0) d.put("|");
+  if ((flags & 0x0020) !== 0) d.put("$");
+  if (questions !== 1) d.put(` [${questions}q]`);
   let o = at + HEADER;
   for (let i = 0; i < questions; i++) {
-    if (i > 0) d.text += ",";
+    if (i > 0) d.put(",");
     if (d.verbosity > 1) {
-      d.text += " q:";
+      d.put(" q:");
       o = question(d, o, at, isMdns);
     } else {
       o = skipName(d, o);
@@ -121,7 +121,7 @@ function response(
     }
     if (o < 0) return false;
   }
-  d.text += ` ${answers}/${authorities}/${additionals}`;
+  d.put(` ${answers}/${authorities}/${additionals}`);
   o = section(d, o, at, answers, "", isMdns, true);
   if (o < 0 || d.verbosity <= 1) return o >= 0;
   o = section(d, o, at, authorities, " ns:", isMdns, false);
@@ -138,19 +138,19 @@ function request(
 ): boolean {
   const [questions, answers, authorities, additionals] = counts;
   const operation = (flags >>> 11) & 15;
-  d.text += `${d.u16(at)}${OPERATIONS[operation]}`;
-  if ((flags & 0x0100) !== 0) d.text += "+";
-  if ((flags & 0x0010) !== 0) d.text += "%";
-  if ((flags & 0x06cf) !== 0) d.text += ` [b2&3=0x${flags.toString(16)}]`;
+  d.put(`${d.u16(at)}${OPERATIONS[operation]}`);
+  if ((flags & 0x0100) !== 0) d.put("+");
+  if ((flags & 0x0010) !== 0) d.put("%");
+  if ((flags & 0x06cf) !== 0) d.put(` [b2&3=0x${flags.toString(16)}]`);
   if (operation === IQUERY) {
-    if (questions !== 0) d.text += ` [${questions}q]`;
-    if (answers !== 1) d.text += ` [${answers}a]`;
+    if (questions !== 0) d.put(` [${questions}q]`);
+    if (answers !== 1) d.put(` [${answers}a]`);
   } else {
-    if (answers !== 0) d.text += ` [${answers}a]`;
-    if (questions !== 1) d.text += ` [${questions}q]`;
+    if (answers !== 0) d.put(` [${answers}a]`);
+    if (questions !== 1) d.put(` [${questions}q]`);
   }
-  if (authorities !== 0) d.text += ` [${authorities}n]`;
-  if (additionals !== 0) d.text += ` [${additionals}au]`;
+  if (authorities !== 0) d.put(` [${authorities}n]`);
+  if (additionals !== 0) d.put(` [${additionals}au]`);
   let o = at + HEADER;
   for (let i = 0; i < questions; i++) {
     if (i > 0 && o >= d.end) return false;
@@ -177,11 +177,11 @@ function section(
 ): number {
   if (count === 0) return from;
   if (!isFirst && from >= d.end) return -1;
-  d.text += label;
+  d.put(label);
   let o = printRecord(d, from, message, isMdns);
   let left = count - 1;
   while (o >= 0 && o < d.end && left > 0) {
-    d.text += ",";
+    d.put(",");
     o = printRecord(d, o, message, isMdns);
     left--;
   }
@@ -194,10 +194,10 @@ function question(d: Dissection, at: number, message: number, isMdns: boolean): 
   const type = d.u16(o);
   const raw = d.u16(o + 2);
   const kind = isMdns ? raw & 0x7fff : raw;
-  d.text += ` ${DNS_TYPES[type] ?? `Type${type}`}`;
-  if (kind !== CLASS_IN) d.text += ` ${className(kind)}`;
-  if (isMdns) d.text += (raw & 0x8000) !== 0 ? " (QU)" : " (QM)";
-  d.text += "? ";
+  d.put(` ${DNS_TYPES[type] ?? `Type${type}`}`);
+  if (kind !== CLASS_IN) d.put(` ${className(kind)}`);
+  if (isMdns) d.put((raw & 0x8000) !== 0 ? " (QU)" : " (QM)");
+  d.put("? ");
   const end = printName(d, at, message);
   return end < 0 ? -1 : end + 4;
 }

@@ -18,11 +18,11 @@ const RECORD_HEADER = 4;
 const addressBytes = (family: Family): number => (family === IPV4 ? 4 : 16);
 
 function printSources(d: Dissection, at: number, count: number, family: Family): void {
-  d.text += " {";
+  d.put(" {");
   for (let i = 0; i < count; i++) {
-    d.text += ` ${d.address(at + i * addressBytes(family), family)}`;
+    d.put(` ${d.address(at + i * addressBytes(family), family)}`);
   }
-  d.text += " }";
+  d.put(" }");
 }
 
 /** The sources of a query whose fixed part is `header` bytes long. */
@@ -35,9 +35,9 @@ export function printQuerySources(
   family: Family,
 ): void {
   if (count === 0) return;
-  if (length < header + count * addressBytes(family)) d.text += " [invalid number of sources]";
+  if (length < header + count * addressBytes(family)) d.put(" [invalid number of sources]");
   else if (d.verbosity > 1) printSources(d, at + header, count, family);
-  else d.text += `, ${count} source(s)`;
+  else d.put(`, ${count} source(s)`);
 }
 
 /** The records of a report at `at`, behind its eight bytes; `version` names records of no known type. */
@@ -49,26 +49,26 @@ export function printGroupRecords(
   version: string,
 ): void {
   const groups = d.u16(at + 6);
-  d.text += `, ${groups} group record(s)`;
+  d.put(`, ${groups} group record(s)`);
   if (d.verbosity === 0) return;
   const fixed = RECORD_HEADER + addressBytes(family);
   let o = 8;
   for (let i = 0; i < groups; i++) {
     if (length < o + fixed) {
-      d.text += " [invalid number of groups]";
+      d.put(" [invalid number of groups]");
       return;
     }
     const type = d.u8(at + o);
-    d.text += ` [gaddr ${d.address(at + o + RECORD_HEADER, family)}`;
-    d.text += ` ${RECORD_TYPES[type] ?? ` [${version}-report-#${type}]`}`;
+    d.put(` [gaddr ${d.address(at + o + RECORD_HEADER, family)}`);
+    d.put(` ${RECORD_TYPES[type] ?? ` [${version}-report-#${type}]`}`);
     const sources = d.u16(at + o + 2);
     if (length < o + fixed + sources * addressBytes(family)) {
-      d.text += ` [invalid number of sources ${sources}]`;
+      d.put(` [invalid number of sources ${sources}]`);
       return;
     }
-    if (d.verbosity === 1) d.text += `, ${sources} source(s)`;
+    if (d.verbosity === 1) d.put(`, ${sources} source(s)`);
     else printSources(d, at + o + fixed, sources, family);
-    d.text += "]";
+    d.put("]");
     o += fixed + sources * addressBytes(family);
   }
 }

@@ -13,17 +13,17 @@ export function decodeHttp(d: Dissection, at: number, length: number): void {
   const there = Math.min(length, d.end - at);
   const text = byteString(d.bytes, at, Math.min(there, 8192));
   if (!BEGINS.test(text)) {
-    d.text += "HTTP";
+    d.put("HTTP");
     return;
   }
   const lines = text.split(/\r?\n/);
   if (d.verbosity === 0) {
-    d.text += `HTTP: ${printableLine(lines[0])}`;
+    d.put(`HTTP: ${printableLine(lines[0])}`);
     return;
   }
-  d.text += `HTTP, length: ${length}`;
+  d.put(`HTTP, length: ${length}`);
   for (const line of lines.slice(0, HEADERS_MAX)) {
-    d.text += `\n\t${printableLine(line)}`;
+    d.put(`\n\t${printableLine(line)}`);
     if (line === "") break;
   }
 }

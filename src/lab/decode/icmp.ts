@@ -54,7 +54,7 @@ export function decodeIcmp(
   const type = d.u8(at);
   const code = d.u8(at + 1);
   const what = describe(d, at, type, code);
-  d.text += `ICMP ${what}, length ${length}`;
+  d.put(`ICMP ${what}, length ${length}`);
   const wantsSum = (d.verbosity > 0 || d.wantsFields) && !isFragment;
   const sum = wantsSum ? plainSum(d, at, length) : null;
   if (d.wantsFields) {
@@ -71,10 +71,10 @@ export function decodeIcmp(
   if (d.verbosity === 0) return;
   if (sum !== null && sum !== 0) {
     const field = d.u16(at + 2);
-    d.text += ` (wrong icmp cksum ${hex(field)} (->${hex(shouldBe(field, sum))})!)`;
+    d.put(` (wrong icmp cksum ${hex(field)} (->${hex(shouldBe(field, sum))})!)`);
   }
   if (!ERRORS.has(type)) return;
-  d.text += "\n\t";
+  d.put("\n\t");
   const quoted = d.u16(at + HEADER + 2);
   const outerEnd = d.end;
   d.end = Math.min(outerEnd, at + HEADER + quoted);

@@ -56,34 +56,35 @@ export interface Icmp6Context {
 export function decodeIcmp6(d: Dissection, at: number, length: number, c: Icmp6Context): void {
   d.protocol = "icmp6";
   if (length === 0) {
-    d.text += "ICMP6, length 0 (invalid)";
+    d.put("ICMP6, length 0 (invalid)");
     return;
   }
   const wantsSum = (d.verbosity > 0 || d.wantsFields) && !c.isFragment;
   const sum = wantsSum ? transportSum(d, at, length, PROTO_ICMPV6, c.addresses) : null;
   if (sum !== null && d.verbosity > 0) {
     const field = d.u16(at + 2);
-    d.text +=
+    d.put(
       sum === 0
         ? "[icmp6 sum ok] "
-        : `[bad icmp6 cksum 0x${hex(field, 4)} -> 0x${hex(shouldBe(field, sum), 4)}!] `;
+        : `[bad icmp6 cksum 0x${hex(field, 4)} -> 0x${hex(shouldBe(field, sum), 4)}!] `,
+    );
   }
   const type = d.u8(at);
   const name = TYPES[type] ?? `unknown icmp6 type (${type})`;
-  d.text += `ICMP6, ${name}`;
-  if (d.verbosity > 0 && NDP.has(type)) d.text += `, length ${length}`;
+  d.put(`ICMP6, ${name}`);
+  if (d.verbosity > 0 && NDP.has(type)) d.put(`, length ${length}`);
   const code = d.u8(at + 1);
   if (d.wantsFields) {
     const checksumCorrect = sum === null ? null : sum === 0;
     d.layer("icmpv6", { type, code, description: name, checksumCorrect, length });
   }
   if (TYPES[type] === undefined) {
-    d.text += `, length ${length}`;
-    if (d.verbosity <= 1) d.text += dump(d, at, length, "\n\t");
+    d.put(`, length ${length}`);
+    if (d.verbosity <= 1) d.put(dump(d, at, length, "\n\t"));
     return;
   }
   if (!body(d, at, length, type, code)) return;
-  if (d.verbosity === 0) d.text += `, length ${length}`;
+  if (d.verbosity === 0) d.put(`, length ${length}`);
 }
 
 /** False when nothing may follow. */
@@ -92,28 +93,28 @@ function body(d: Dissection, at: number, length: number, type: number, code: num
     case 1:
       return unreachable(d, at, length, code);
     case 2:
-      d.text += `, mtu ${d.u32(at + 4)}`;
+      d.put(`, mtu ${d.u32(at + 4)}`);
       return true;
     case 3:
-      if (code === 0) d.text += ` for ${d.ipv6(at + QUOTED + 24)}`;
-      else d.text += code === 1 ? " (reassembly)" : `, unknown code (${code})`;
+      if (code === 0) d.put(` for ${d.ipv6(at + QUOTED + 24)}`);
+      else d.put(code === 1 ? " (reassembly)" : `, unknown code (${code})`);
       return true;
     case 4: {
       d.need(at + QUOTED + 24, 16);
       const problem = PROBLEMS[code];
-      d.text += problem === undefined ? `, code-#${code}` : `, ${problem} - octet ${d.u32(at + 4)}`;
+      d.put(problem === undefined ? `, code-#${code}` : `, ${problem} - octet ${d.u32(at + 4)}`);
       return true;
     }
     case 128:
     case 129:
-      d.text += `, id ${d.u16(at + 4)}, seq ${d.u16(at + 6)}`;
+      d.put(`, id ${d.u16(at + 4)}, seq ${d.u16(at + 6)}`);
       return true;
     case 130:
       if (length === 24) printMld1(d, at);
       else if (length >= 28) {
-        d.text += " v2";
+        d.put(" v2");
         printMld2Query(d, at, length);
-      } else d.text += ` unknown-version (len ${length}) `;
+      } else d.put(` unknown-version (len ${length}) `);
       return true;
     case 131:
     case 132:
@@ -134,27 +135,27 @@ function discovery(d: Dissection, at: number, length: number, type: number): boo
       options = 16;
       if (d.verbosity === 0) break;
       const flags = d.u8(at + 5);
-      d.text += `\n\thop limit ${d.u8(at + 4)}, Flags [${bits(flags, ROUTER_FLAGS)}]`;
-      d.text += `, pref ${routerPreference(flags)}, router lifetime ${d.u16(at + 6)}s`;
-      d.text += `, reachable time ${d.u32(at + 8)}ms, retrans timer ${d.u32(at + 12)}ms`;
+      d.put(`\n\thop limit ${d.u8(at + 4)}, Flags [${bits(flags, ROUTER_FLAGS)}]`);
+      d.put(`, pref ${routerPreference(flags)}, router lifetime ${d.u16(at + 6)}s`);
+      d.put(`, reachable time ${d.u32(at + 8)}ms, retrans timer ${d.u32(at + 12)}ms`);
       break;
     }
     case 135:
       options = 24;
-      d.text += `, who has ${d.ipv6(at + 8)}`;
+      d.put(`, who has ${d.ipv6(at + 8)}`);
       break;
     case 136:
       options = 24;
-      d.text += `, tgt is ${d.ipv6(at + 8)}`;
-      if (d.verbosity > 0) d.text += `, Flags [${bits(d.u8(at + 4), NEIGHBOR_FLAGS)}]`;
+      d.put(`, tgt is ${d.ipv6(at + 8)}`);
+      if (d.verbosity > 0) d.put(`, Flags [${bits(d.u8(at + 4), NEIGHBOR_FLAGS)}]`);
       break;
     case 137:
       options = 40;
-      d.text += `, ${d.ipv6(at + 24)} to ${d.ipv6(at + 8)}`;
+      d.put(`, ${d.ipv6(at + 24)} to ${d.ipv6(at + 8)}`);
       break;
   }
   if (d.verbosity > 0 && !printNdpOptions(d, at + options, length - options)) {
-    d.text += " [|icmp6]";
+    d.put(" [|icmp6]");
     return false;
   }
   return true;
@@ -162,18 +163,18 @@ function discovery(d: Dissection, at: number, length: number, type: number): boo
 
 function unreachable(d: Dissection, at: number, length: number, code: number): boolean {
   const name = UNREACHABLE[code];
-  d.text += `, ${name ?? `unknown unreach code (${code})`}`;
+  d.put(`, ${name ?? `unknown unreach code (${code})`}`);
   const target = (): string => d.ipv6(at + QUOTED + 24);
-  if (code === 2) d.text += ` ${target()}, source address ${d.ipv6(at + QUOTED + 8)}`;
+  if (code === 2) d.put(` ${target()}, source address ${d.ipv6(at + QUOTED + 8)}`);
   else if (code === 4) {
     const next = d.u8(at + QUOTED + 6);
     const port = d.u16(at + QUOTED + IPV6_HEADER + 2);
     if (next === 6 || next === 17) {
-      d.text += `, ${target()} ${next === 6 ? "tcp" : "udp"} port ${port}`;
-    } else d.text += `, ${target()} protocol ${next} port ${port} unreachable`;
-  } else if (name !== undefined) d.text += ` ${target()}`;
+      d.put(`, ${target()} ${next === 6 ? "tcp" : "udp"} port ${port}`);
+    } else d.put(`, ${target()} protocol ${next} port ${port} unreachable`);
+  } else if (name !== undefined) d.put(` ${target()}`);
   else if (d.verbosity <= 1) {
-    d.text += dump(d, at, length, "\n\t");
+    d.put(dump(d, at, length, "\n\t"));
     return false;
   }
   return true;

@@ -31,7 +31,7 @@ export function decodePayload(
       decodeIgmp(d, at, length);
       break;
     case 4:
-      d.text += " ";
+      d.put(" ");
       decoders.ipv4(d, at, length);
       break;
     case 6:
@@ -41,16 +41,16 @@ export function decodePayload(
       decodeUdp(d, at, length, context);
       break;
     case 41:
-      d.text += " ";
+      d.put(" ");
       decoders.ipv6(d, at, length);
       break;
     case 58:
       decodeIcmp6(d, at, length, context);
       break;
     case NO_NEXT_HEADER:
-      d.text += "no next header";
+      d.put("no next header");
       break;
     default:
-      d.text += ` ip-proto-${protocol} ${length}`;
+      d.put(` ip-proto-${protocol} ${length}`);
   }
 }

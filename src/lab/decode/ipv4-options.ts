@@ -36,14 +36,14 @@ export function decodeIpv4Options(d: Dissection, from: number, length: number): 
 function options(d: Dissection, from: number, end: number): void {
   let at = from;
   while (at < end) {
-    if (at !== from) d.text += ",";
+    if (at !== from) d.put(",");
     const kind = d.u8(at);
-    d.text += NAMES[kind] ?? `unknown ${kind}`;
+    d.put(NAMES[kind] ?? `unknown ${kind}`);
     let size = 1;
     if (kind !== END && kind !== NOP) {
       size = d.u8(at + 1);
       if (size < 2 || at + size > end) {
-        d.text += ` [bad length ${size}]`;
+        d.put(` [bad length ${size}]`);
         return;
       }
     }
@@ -53,8 +53,8 @@ function options(d: Dissection, from: number, end: number): void {
     else if (kind === RECORD_ROUTE || kind === LOOSE_ROUTE || kind === STRICT_ROUTE) {
       route(d, at, size);
     } else if (kind === ROUTER_ALERT) {
-      if (size < 4) d.text += ` [bad length ${size}]`;
-      else if (d.u16(at + 2) !== 0) d.text += ` value ${d.u16(at + 2)}`;
+      if (size < 4) d.put(` [bad length ${size}]`);
+      else if (d.u16(at + 2) !== 0) d.put(` value ${d.u16(at + 2)}`);
     }
     at += size;
   }
@@ -62,47 +62,47 @@ function options(d: Dissection, from: number, end: number): void {
 
 function route(d: Dissection, at: number, size: number): void {
   if (size < 3) {
-    d.text += ` [bad length ${size}]`;
+    d.put(` [bad length ${size}]`);
     return;
   }
-  if (((size + 1) & 3) !== 0) d.text += ` [bad length ${size}]`;
+  if (((size + 1) & 3) !== 0) d.put(` [bad length ${size}]`);
   const pointer = d.u8(at + 2) - 1;
   if (pointer < 3 || ((pointer + 1) & 3) !== 0 || pointer > size + 1) {
-    d.text += ` [bad ptr ${d.u8(at + 2)}]`;
+    d.put(` [bad ptr ${d.u8(at + 2)}]`);
   }
   for (let o = 3; o < size; o += 4) {
-    d.text += ` ${d.ipv4(at + o)}`;
-    if (pointer > o) d.text += ",";
+    d.put(` ${d.ipv4(at + o)}`);
+    if (pointer > o) d.put(",");
   }
 }
 
 function timestamps(d: Dissection, at: number, size: number): void {
   if (size < 4) {
-    d.text += `[bad length ${size}]`;
+    d.put(`[bad length ${size}]`);
     return;
   }
-  d.text += " TS{";
+  d.put(" TS{");
   const kind = d.u8(at + 3) & 15;
   const hop = kind !== 0 ? 8 : 4;
-  if (((size - 4) & (hop - 1)) !== 0) d.text += `[bad length ${size}]`;
+  if (((size - 4) & (hop - 1)) !== 0) d.put(`[bad length ${size}]`);
   const pointer = d.u8(at + 2) - 1;
   if (pointer < 4 || ((pointer - 4) & (hop - 1)) !== 0 || pointer > size + 1) {
-    d.text += `[bad ptr ${d.u8(at + 2)}]`;
+    d.put(`[bad ptr ${d.u8(at + 2)}]`);
   }
   let o = 0;
   const names: Readonly<Record<number, string>> = { 0: "TSONLY", 1: "TS+ADDR", 3: "PRESPEC" };
-  if (names[kind] === undefined) d.text += `[bad ts type ${kind}]`;
+  if (names[kind] === undefined) d.put(`[bad ts type ${kind}]`);
   else {
-    d.text += names[kind];
+    d.put(names[kind]);
     for (o = 4; o < size; o += hop) {
       const value = d.u32(at + o + hop - 4);
       const who = hop === 8 ? d.ipv4(at + o) : "";
-      d.text += `${pointer === o ? " ^ " : " "}${value}@${who}`;
+      d.put(`${pointer === o ? " ^ " : " "}${value}@${who}`);
     }
   }
-  if (pointer === o) d.text += " ^ ";
+  if (pointer === o) d.put(" ^ ");
   const missed = d.u8(at + 3) >>> 4;
-  d.text += missed !== 0 ? ` [${missed} hops not recorded]} ` : "}";
+  d.put(missed !== 0 ? ` [${missed} hops not recorded]} ` : "}");
 }
 
 /** Where the address that checksums use stands: the last one of a source route, or the header's. */

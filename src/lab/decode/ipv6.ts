@@ -1,6 +1,6 @@
 // IPv6 (RFC 8200) with its extension headers as tcpdump prints it.
 
-import { IPV6, IpAddr } from "../../netstack/index.ts";
+import { IPV6 } from "../../netstack/index.ts";
 import { type Dissection, hex } from "./dissection.ts";
 import { decodePayload } from "./ip-payload.ts";
 import type { IpOptions } from "./ipv4.ts";
@@ -22,32 +22,32 @@ export function decodeIpv6(
   o: IpOptions,
 ): void {
   d.protocol = "ip6";
-  if (!headed) d.text += "IP6 ";
+  if (!headed) d.put("IP6 ");
   if (length < HEADER) {
-    d.text += ` [length ${length} < 40] (invalid)`;
+    d.put(` [length ${length} < 40] (invalid)`);
     return;
   }
   const version = d.u8(at) >>> 4;
   if (version !== 6) {
-    d.text += ` [version ${version} != 6] (invalid)`;
+    d.put(` [version ${version} != 6] (invalid)`);
     return;
   }
   const payload = d.u16(at + 4);
   const whole = payload === 0 ? length : payload + HEADER;
-  if (whole > length) d.text += `[header+payload length ${whole} > length ${length}] (invalid) `;
+  if (whole > length) d.put(`[header+payload length ${whole} > length ${length}] (invalid) `);
   const next = d.u8(at + 6);
   if (d.verbosity > 0) {
     const flow = d.u32(at);
-    d.text += "(";
-    if ((flow & 0x0ff00000) !== 0) d.text += `class 0x${hex((flow & 0x0ff00000) >>> 20, 2)}, `;
-    if ((flow & 0x000fffff) !== 0) d.text += `flowlabel 0x${hex(flow & 0xfffff, 5)}, `;
-    d.text += `hlim ${d.u8(at + 7)}, next-header ${protocolName(next)} (${next})`;
-    d.text += `, payload length ${payload}) `;
+    d.put("(");
+    if ((flow & 0x0ff00000) !== 0) d.put(`class 0x${hex((flow & 0x0ff00000) >>> 20, 2)}, `);
+    if ((flow & 0x000fffff) !== 0) d.put(`flowlabel 0x${hex(flow & 0xfffff, 5)}, `);
+    d.put(`hlim ${d.u8(at + 7)}, next-header ${protocolName(next)} (${next})`);
+    d.put(`, payload length ${payload}) `);
   }
   d.need(at, HEADER);
   const outerEnd = d.end;
   d.end = Math.min(outerEnd, at + Math.min(length, whole));
-  const [src, dst] = [d.ipv6(at + 8), d.ipv6(at + 24)];
+  d.need(at + 8, 32);
   if (d.wantsFields) {
     d.layer("ipv6", {
       trafficClass: (d.u32(at) >>> 20) & 255,
@@ -56,24 +56,20 @@ export function decodeIpv6(
       nextHeader: protocolName(next),
       nextHeaderNumber: next,
       hopLimit: d.u8(at + 7),
-      src,
-      dst,
+      src: d.ipv6(at + 8),
+      dst: d.ipv6(at + 24),
     });
   }
-  const context: TcpContext = {
-    family: IPV6,
-    src,
-    dst,
-    addresses: {
-      src: new IpAddr().read(d.bytes, at + 8, IPV6),
-      next: new IpAddr().read(d.bytes, at + 24, IPV6),
-      dst: new IpAddr().read(d.bytes, at + 24, IPV6),
-    },
-    showsAddresses: true,
-    isFragment: false,
-    sequences: o.sequences,
-    isAbsolute: o.isAbsolute,
-  };
+  const { context } = o;
+  const { addresses } = context;
+  context.family = IPV6;
+  context.srcAt = at + 8;
+  context.dstAt = at + 24;
+  addresses.src.read(d.bytes, at + 8, IPV6);
+  addresses.next.read(d.bytes, at + 24, IPV6);
+  addresses.dst.read(d.bytes, at + 24, IPV6);
+  context.showsAddresses = true;
+  context.isFragment = false;
   chain(d, at, Math.min(length, whole), next, payload, context, o);
   d.end = outerEnd;
 }
@@ -91,18 +87,23 @@ function chain(
   const jumbo: Jumbo = { length: 0 };
   let next = first;
   let at = header + HEADER;
-  if (next !== 6 && next !== 17) d.text += `${c.src} > ${c.dst}: `;
+  if (next !== 6 && next !== 17) {
+    d.putAddress(c.srcAt, IPV6);
+    d.put(" > ");
+    d.putAddress(c.dstAt, IPV6);
+    d.put(": ");
+  }
   while (at < d.end) {
     let used: number;
     switch (next) {
       case HOP_BY_HOP:
         if (at !== header + HEADER) {
-          d.text += "[The Hop-by-Hop Options header don't follow the IPv6 header] (invalid)";
+          d.put("[The Hop-by-Hop Options header don't follow the IPv6 header] (invalid)");
           return;
         }
         used = printOptions(d, at, "HBH", true, jumbo);
         if (used >= 0 && payload === 0 && jumbo.length === 0) {
-          d.text += "[No valid Jumbo Payload Hop-by-Hop option found] (invalid)";
+          d.put("[No valid Jumbo Payload Hop-by-Hop option found] (invalid)");
           return;
         }
         break;
@@ -118,7 +119,7 @@ function chain(
         break;
       default:
         if (payload === 0 && jumbo.length === 0 && at !== header + HEADER) {
-          d.text += "[|ip6]";
+          d.put("[|ip6]");
           return;
         }
         c.showsAddresses = first === 6 || first === 17;
@@ -129,13 +130,13 @@ function chain(
     next = d.u8(at);
     at += used;
   }
-  if (next === 59) d.text += "no next header";
+  if (next === 59) d.put("no next header");
 }
 
 /** Bytes from the header to the payload's end: by the Jumbo Payload option where there is one. */
 function reach(d: Dissection, whole: number, jumbo: Jumbo): number {
   if (jumbo.length === 0) return whole;
   const told = jumbo.length + HEADER;
-  if (told > whole) d.text += `[header+payload length ${told} > length ${whole}] (invalid) `;
+  if (told > whole) d.put(`[header+payload length ${told} > length ${whole}] (invalid) `);
   return told;
 }

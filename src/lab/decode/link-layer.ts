@@ -20,7 +20,8 @@ import { ETHERTYPE_NAMES } from "./names.ts";
 export const ETHERTYPE_IPV4 = 0x0800;
 export const ETHERTYPE_ARP = 0x0806;
 export const ETHERTYPE_IPV6 = 0x86dd;
-const VLAN_TYPES = new Set([0x8100, 0x88a8, 0x9100, 0x9200]);
+const isVlan = (type: number): boolean =>
+  type === 0x8100 || type === 0x88a8 || type === 0x9100 || type === 0x9200;
 const LARGEST_LENGTH = 1500;
 
 /** What was found behind the link's header. */
@@ -71,7 +72,7 @@ export function decodeLinkLayer(d: Dissection, frame: CapturedFrame, shown: bool
     case LINKTYPE_IPV6:
       return payload(ETHERTYPE_IPV6, at, length);
     default:
-      d.text += `[link type ${linkType} is not known, length ${length}]`;
+      d.put(`[link type ${linkType} is not known, length ${length}]`);
       return payload(0, at, length);
   }
 }
@@ -85,27 +86,27 @@ function familyType(b: Uint8Array, at: number): number {
 
 function ethernet(d: Dissection, at: number, length: number, shown: boolean): LinkPayload {
   if (!d.has(at, 14)) {
-    d.text += " [|ether]";
+    d.put(" [|ether]");
     return payload(0, at, length);
   }
   let o = at + 12;
   let type = u16(d.bytes, o);
   o += 2;
   let tags = NO_TAGS;
-  if (shown) d.text += `${d.mac(at + 6)} > ${d.mac(at)}, `;
+  if (shown) d.put(`${d.mac(at + 6)} > ${d.mac(at)}, `);
   let isLengthShown = false;
-  while (VLAN_TYPES.has(type)) {
+  while (isVlan(type)) {
     if (!d.has(o, 4)) {
-      d.text += "[|vlan]";
+      d.put("[|vlan]");
       return payload(0, o, length);
     }
     const tag = d.u16(o);
-    tags = [...tags, tag];
+    if (d.wantsFields) tags = [...tags, tag];
     if (shown) {
-      d.text += typeText(type);
-      d.text += isLengthShown ? ", " : `, length ${length}: `;
+      d.put(typeText(type));
+      d.put(isLengthShown ? ", " : `, length ${length}: `);
       isLengthShown = true;
-      d.text += `vlan ${tag & 0xfff}, p ${tag >>> 13}${(tag & 0x1000) !== 0 ? ", DEI" : ""}, `;
+      d.put(`vlan ${tag & 0xfff}, p ${tag >>> 13}${(tag & 0x1000) !== 0 ? ", DEI" : ""}, `);
     }
     type = d.u16(o + 2);
     o += 4;
@@ -120,14 +121,14 @@ function ethernet(d: Dissection, at: number, length: number, shown: boolean): Li
     });
   }
   if (type <= LARGEST_LENGTH) {
-    d.text += `802.3, length ${Math.min(type, left)}`;
+    d.put(`802.3, length ${Math.min(type, left)}`);
     return payload(0, o, left);
   }
-  if (shown) d.text += `${typeText(type)}${isLengthShown ? ", " : `, length ${length}: `}`;
+  if (shown) d.put(`${typeText(type)}${isLengthShown ? ", " : `, length ${length}: `}`);
   if (type === ETHERTYPE_IPV4 || type === ETHERTYPE_ARP || type === ETHERTYPE_IPV6) {
     return payload(type, o, left, shown);
   }
-  if (!shown) d.text += `${d.mac(at + 6)} > ${d.mac(at)}, ${typeText(type)}, length ${length}: `;
+  if (!shown) d.put(`${d.mac(at + 6)} > ${d.mac(at)}, ${typeText(type)}, length ${length}: `);
   return payload(0, o, left);
 }
 

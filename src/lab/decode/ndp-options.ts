@@ -43,9 +43,9 @@ export function printNdpOptions(d: Dissection, from: number, length: number): bo
     const units = d.u8(at + 1);
     const size = units * 8;
     if (units === 0 || !d.has(at, size)) return false;
-    d.text += `\n\t  ${NAMES[type] ?? "unknown"} option (${type}), length ${size} (${units}): `;
+    d.put(`\n\t  ${NAMES[type] ?? "unknown"} option (${type}), length ${size} (${units}): `);
     if (!option(d, at, type, units, from)) return true;
-    if (d.verbosity > 1) d.text += dump(d, at + 2, size - 2, "\n\t    ");
+    if (d.verbosity > 1) d.put(dump(d, at + 2, size - 2, "\n\t    "));
     at += size;
     left -= size;
   }
@@ -58,57 +58,59 @@ function option(d: Dissection, at: number, type: number, units: number, first: n
   switch (type) {
     case 1:
     case 2:
-      d.text += d.hex(at + 2, size - 2, ":");
+      d.put(d.hex(at + 2, size - 2, ":"));
       break;
     case 3: {
-      d.text += `${d.ipv6(at + 16)}/${d.u8(at + 2)}${units !== 4 ? "badlen" : ""}`;
-      d.text += `, Flags [${bits(d.u8(at + 3), PREFIX_FLAGS)}]`;
-      d.text += `, valid time ${lifetime(d.u32(at + 4))}, pref. time ${lifetime(d.u32(at + 8))}`;
+      d.put(`${d.ipv6(at + 16)}/${d.u8(at + 2)}${units !== 4 ? "badlen" : ""}`);
+      d.put(`, Flags [${bits(d.u8(at + 3), PREFIX_FLAGS)}]`);
+      d.put(`, valid time ${lifetime(d.u32(at + 4))}, pref. time ${lifetime(d.u32(at + 8))}`);
       break;
     }
     case 4:
-      d.text += dump(d, first, size, "\n\t    ");
+      d.put(dump(d, first, size, "\n\t    "));
       break;
     case 5:
-      d.text += ` ${d.u32(at + 4)}${units !== 1 ? "bad option length" : ""}`;
+      d.put(` ${d.u32(at + 4)}${units !== 1 ? "bad option length" : ""}`);
       break;
     case 7:
-      d.text += ` ${d.u32(at + 4)}ms`;
+      d.put(` ${d.u32(at + 4)}ms`);
       break;
     case 8:
-      d.text += ` preference ${d.u16(at + 4)}, lifetime ${d.u16(at + 6)}`;
+      d.put(` preference ${d.u16(at + 4)}, lifetime ${d.u16(at + 6)}`);
       break;
     case 14:
-      d.text += ` ${d.hex(at + 2, size - 2)}`;
+      d.put(` ${d.hex(at + 2, size - 2)}`);
       break;
     case 24:
       return routeInformation(d, at, units);
     case 25:
-      d.text += ` lifetime ${d.u32(at + 4)}s,`;
-      for (let i = 0; i < (units - 1) >> 1; i++) d.text += ` addr: ${d.ipv6(at + 8 + i * 16)}`;
+      d.put(` lifetime ${d.u32(at + 4)}s,`);
+      for (let i = 0; i < (units - 1) >> 1; i++) d.put(` addr: ${d.ipv6(at + 8 + i * 16)}`);
       break;
     case 31: {
-      d.text += ` lifetime ${d.u32(at + 4)}s, domain(s):`;
+      d.put(` lifetime ${d.u32(at + 4)}s, domain(s):`);
       let o = at + 8;
       while (o >= 0 && o < at + size && d.u8(o) !== 0) {
-        d.text += " ";
+        d.put(" ");
         o = printName(d, o, first);
       }
       break;
     }
     case 38: {
-      if (units !== 2) d.text += "bad option length! ";
+      if (units !== 2) d.put("bad option length! ");
       const word = d.u16(at + 2);
       const bytes = new Uint8Array(16);
       d.need(at + 4, 12);
       bytes.set(d.bytes.subarray(at + 4, at + 16));
       const bitsOf = PREF64_LENGTHS[word & 7] ?? "??";
-      d.text += `${scratch.read(bytes, 0, IPV6)}/${bitsOf} (plc ${word & 7}), lifetime ${word & 0xfff8}s`;
+      d.put(
+        `${scratch.read(bytes, 0, IPV6)}/${bitsOf} (plc ${word & 7}), lifetime ${word & 0xfff8}s`,
+      );
       break;
     }
     default:
       if (d.verbosity <= 1) {
-        d.text += dump(d, at + 2, size - 2, "\n\t  ");
+        d.put(dump(d, at + 2, size - 2, "\n\t  "));
         return false;
       }
   }
@@ -123,7 +125,7 @@ function routeInformation(d: Dissection, at: number, units: number): boolean {
   const given = (units - 1) * 8;
   d.need(at + 8, given);
   bytes.set(d.bytes.subarray(at + 8, at + 8 + given));
-  d.text += ` ${scratch.read(bytes, 0, IPV6)}/${d.u8(at + 2)}`;
-  d.text += `, pref=${routerPreference(d.u8(at + 3))}, lifetime=${lifetime(d.u32(at + 4))}`;
+  d.put(` ${scratch.read(bytes, 0, IPV6)}/${d.u8(at + 2)}`);
+  d.put(`, pref=${routerPreference(d.u8(at + 3))}, lifetime=${lifetime(d.u32(at + 4))}`);
   return true;
 }

@@ -5,7 +5,7 @@ import type { Dissection } from "./dissection.ts";
 const END = 0;
 const NOP = 1;
 
-const NAMES: Readonly<Record<number, string>> = {
+const KNOWN: Readonly<Record<number, string>> = {
   0: "eol",
   1: "nop",
   2: "mss",
@@ -26,9 +26,10 @@ const NAMES: Readonly<Record<number, string>> = {
   34: "tfo",
   254: "exp",
 };
+const NAMES = Array.from({ length: 256 }, (_, kind) => KNOWN[kind] ?? `unknown-${kind}`);
 
 /** Bytes of value that an option of a fixed form has. */
-const FIXED: Readonly<Record<number, number>> = {
+const FIXED_OF: Readonly<Record<number, number>> = {
   2: 2,
   3: 1,
   6: 4,
@@ -41,6 +42,8 @@ const FIXED: Readonly<Record<number, number>> = {
   20: 2,
   28: 2,
 };
+/** By kind; -1: of another form. */
+const FIXED = Int8Array.from({ length: 256 }, (_, kind) => FIXED_OF[kind] ?? -1);
 
 /** False when an option is broken: nothing more is printed of the packet. */
 export function decodeTcpOptions(
@@ -49,34 +52,34 @@ export function decodeTcpOptions(
   length: number,
   sackBase: number,
 ): boolean {
-  d.text += ", options [";
+  d.put(", options [");
   const end = from + length;
   let at = from;
   let isFirst = true;
   while (at < end) {
-    if (!isFirst) d.text += ",";
+    if (!isFirst) d.put(",");
     const kind = d.u8(at);
     let size = 1;
     if (kind > NOP) {
       size = d.u8(at + 1);
       if (size < 2 || at + size > end) return bad(d, isFirst);
     }
-    d.text += NAMES[kind] ?? `unknown-${kind}`;
+    d.put(NAMES[kind]);
     const used = printOption(d, kind, at + 2, size - 2, end, sackBase);
     if (used < 0) return bad(d, isFirst);
     const told = kind > NOP ? used + 2 : 1;
-    if (told !== size) d.text += `[len ${size}]`;
+    if (told !== size) d.put(`[len ${size}]`);
     isFirst = false;
     at += told;
     if (kind === END) break;
   }
-  d.text += "]";
+  d.put("]");
   return true;
 }
 
 function bad(d: Dissection, isFirst: boolean): false {
-  d.text += "[bad opt]";
-  if (!isFirst) d.text += "]";
+  d.put("[bad opt]");
+  if (!isFirst) d.put("]");
   return false;
 }
 
@@ -90,7 +93,7 @@ function printOption(
   sackBase: number,
 ): number {
   const fixed = FIXED[kind];
-  if (fixed !== undefined) {
+  if (fixed >= 0) {
     if (at + fixed > end) return -1;
     printFixed(d, kind, at);
     return fixed;
@@ -103,23 +106,23 @@ function printOption(
     case 5:
       return printSack(d, at, size, end, sackBase);
     case 34:
-      d.text += " ";
+      d.put(" ");
       printCookie(d, at, size);
       return size;
     case 254: {
       if (size < 2) return -1;
       const magic = d.u16(at);
-      d.text += "-";
+      d.put("-");
       if (magic === 0xf989) {
-        d.text += "tfo";
+        d.put("tfo");
         printCookie(d, at + 2, size - 2);
-      } else d.text += magic.toString(16).padStart(4, "0");
+      } else d.put(magic.toString(16).padStart(4, "0"));
       return size;
     }
     case 29:
       return printAuthentication(d, at, size);
     default:
-      if (size > 0) d.text += ` 0x${d.hex(at, size)}`;
+      if (size > 0) d.put(` 0x${d.hex(at, size)}`);
       return size;
   }
 }
@@ -127,61 +130,69 @@ function printOption(
 function printFixed(d: Dissection, kind: number, at: number): void {
   switch (kind) {
     case 2:
-      d.text += ` ${d.u16(at)}`;
+      d.put(` ${d.u16(at)}`);
       break;
     case 3:
-      d.text += ` ${d.u8(at)}`;
+      d.put(` ${d.u8(at)}`);
       break;
     case 8:
-      d.text += ` val ${d.u32(at)} ecr ${d.u32(at + 4)}`;
+      d.need(at, 8);
+      d.put(" val ");
+      d.putNumber(d.u32(at));
+      d.put(" ecr ");
+      d.putNumber(d.u32(at + 4));
       break;
     case 19:
-      d.text += ` ${d.hex(at, 16)}`;
+      d.put(` ${d.hex(at, 16)}`);
       break;
     case 20:
-      d.text += ` cap ${d.hex(at, 1)} id ${d.u8(at + 1)}`;
+      d.put(` cap ${d.hex(at, 1)} id ${d.u8(at + 1)}`);
       break;
     case 28: {
       const value = d.u16(at);
       const seconds = (value & 1) !== 0 ? (value >>> 1) * 60 : value >>> 1;
-      d.text += ` 0x${value.toString(16)} ${seconds}`;
+      d.put(` 0x${value.toString(16)} ${seconds}`);
       break;
     }
     default:
-      d.text += ` ${d.u32(at)}`;
+      d.put(` ${d.u32(at)}`);
   }
 }
 
 function printSack(d: Dissection, at: number, size: number, end: number, base: number): number {
   if (size % 8 !== 0) {
-    d.text += " invalid sack";
+    d.put(" invalid sack");
     return size;
   }
-  d.text += ` ${size / 8} `;
+  d.put(` ${size / 8} `);
   for (let i = 0; i < size; i += 8) {
     if (at + i + 8 > end) return -1;
     const left = (d.u32(at + i) - base) >>> 0;
     const right = (d.u32(at + i + 4) - base) >>> 0;
-    d.text += `{${left}:${right}}`;
+    d.put("{");
+    d.putNumber(left);
+    d.put(":");
+    d.putNumber(right);
+    d.put("}");
   }
   return size;
 }
 
 /** RFC 7413 4.1.1. */
 function printCookie(d: Dissection, at: number, size: number): void {
-  if (size === 0) d.text += " cookiereq";
+  if (size === 0) d.put(" cookiereq");
   else if (size % 2 !== 0 || size < 4 || size > 16) {
-    d.text += "len invalid";
-  } else d.text += ` cookie ${d.hex(at, size)}`;
+    d.put("len invalid");
+  } else d.put(` cookie ${d.hex(at, size)}`);
 }
 
 /** RFC 5925 2.2. */
 function printAuthentication(d: Dissection, at: number, size: number): number {
   if (size < 2) {
-    d.text += " (invalid)";
+    d.put(" (invalid)");
     return size;
   }
-  d.text += ` keyid ${d.u8(at)} rnextkeyid ${d.u8(at + 1)}`;
-  if (size > 2) d.text += ` mac 0x${d.hex(at + 2, size - 2)}`;
+  d.put(` keyid ${d.u8(at)} rnextkeyid ${d.u8(at + 1)}`);
+  if (size > 2) d.put(` mac 0x${d.hex(at + 2, size - 2)}`);
   return size;
 }

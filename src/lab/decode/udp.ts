@@ -5,25 +5,22 @@ import { shouldBe, transportSum } from "./checksums.ts";
 import { decodeDhcp } from "./dhcp.ts";
 import { type Dissection, hex } from "./dissection.ts";
 import { decodeDns } from "./dns.ts";
-import type { TcpContext } from "./tcp.ts";
+import { putStations, type TcpContext } from "./tcp.ts";
 
 const HEADER = 8;
 const PROTO_UDP = 17;
 const DNS = 53;
 const MDNS = 5353;
-const DHCP_PORTS = [67, 68];
+const DHCP_SERVER = 67;
+const DHCP_CLIENT = 68;
 
 export function decodeUdp(d: Dissection, at: number, length: number, c: TcpContext): void {
   d.protocol = "udp";
-  if (!d.has(at, 4)) {
-    d.text += `${c.src} > ${c.dst}:`;
-    d.need(at, 4);
-  }
+  putStations(d, at, c);
   const sport = d.u16(at);
   const dport = d.u16(at + 2);
-  d.text += c.showsAddresses ? `${c.src}.${sport} > ${c.dst}.${dport}: ` : `${sport} > ${dport}: `;
   if (length < HEADER) {
-    d.text += `[undersized-udp ${length} < 8] (invalid)`;
+    d.put(`[undersized-udp ${length} < 8] (invalid)`);
     return;
   }
   let told = d.u16(at + 4);
@@ -31,7 +28,7 @@ export function decodeUdp(d: Dissection, at: number, length: number, c: TcpConte
   // RFC 2675: a jumbogram's length is zero.
   if (told === 0 && length > 65_535) told = length;
   if (told < HEADER) {
-    d.text += `[undersized-udplength ${told} < 8] (invalid)`;
+    d.put(`[undersized-udplength ${told} < 8] (invalid)`);
     return;
   }
   told -= HEADER;
@@ -49,16 +46,20 @@ export function decodeUdp(d: Dissection, at: number, length: number, c: TcpConte
     });
   }
   if (!c.isFragment && d.verbosity > (c.family === IPV4 ? 1 : 0)) {
-    if (!isSummed) d.text += "[no cksum] ";
-    else if (sum === 0) d.text += "[udp sum ok] ";
+    if (!isSummed) d.put("[no cksum] ");
+    else if (sum === 0) d.put("[udp sum ok] ");
     else if (sum !== null) {
-      d.text += `[bad udp cksum 0x${hex(field, 4)} -> 0x${hex(shouldBe(field, sum), 4)}!] `;
+      d.put(`[bad udp cksum 0x${hex(field, 4)} -> 0x${hex(shouldBe(field, sum), 4)}!] `);
     }
   }
-  const has = (port: number): boolean => sport === port || dport === port;
-  if (has(DNS)) decodeDns(d, at + HEADER, data, false);
-  else if (DHCP_PORTS.some(has)) decodeDhcp(d, at + HEADER, data);
-  else if (has(MDNS)) decodeDns(d, at + HEADER, data, true);
-  else if (told > data && !c.isFragment) d.text += `UDP, bad length ${told} > ${data}`;
-  else d.text += `UDP, length ${told}`;
+  if (sport === DNS || dport === DNS) decodeDns(d, at + HEADER, data, false);
+  else if (isDhcp(sport) || isDhcp(dport)) decodeDhcp(d, at + HEADER, data);
+  else if (sport === MDNS || dport === MDNS) decodeDns(d, at + HEADER, data, true);
+  else if (told > data && !c.isFragment) d.put(`UDP, bad length ${told} > ${data}`);
+  else {
+    d.put("UDP, length ");
+    d.putNumber(told);
+  }
 }
+
+const isDhcp = (port: number): boolean => port === DHCP_SERVER || port === DHCP_CLIENT;

@@ -45,6 +45,7 @@ export class IpReader {
 
   read(frame: CapturedFrame): IpPacket | NoPacket {
     const d = this.#d;
+    d.printedLength = 0;
     d.begin(frame.bytes, frame.offset, frame.length, 0);
     try {
       const { type, at, length } = decodeLinkLayer(d, frame, false);
