@@ -295,7 +295,7 @@ describe("ports", () => {
   it("chooses different ephemeral ports that do not run in sequence", () => {
     const h = new Harness();
     const ports = new Set<number>();
-    for (let i = 0; i < 12; i++) {
+    for (let i = 0; i < 200; i++) {
       const ep = make(h);
       ep.connect(REMOTE, 80);
       ports.add(ep.localPort);
