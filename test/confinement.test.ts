@@ -28,7 +28,7 @@ async function start(
   flags: string[] = [],
 ): Promise<{ monitor: ChildProcess; all: HostProcess[] }> {
   const monitor = spawn(process.execPath, [CLI, "run", ...flags, "--", ...argv], {
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["pipe", "pipe", "inherit"],
   });
   running.push(monitor);
   await new Promise((go) => monitor.stdout?.once("data", go));
@@ -67,7 +67,7 @@ describe("confinement", () => {
     const isLocked = (p: HostProcess): boolean =>
       ["ended", "seccomp 2, no_new_privs 1"].includes(locks(p));
     for (const p of all) {
-      await until(() => isLocked(p), 5000).catch(() => {});
+      await until(() => isLocked(p)).catch(() => {});
       expect(`${p.name}: ${isLocked(p) ? "locked" : locks(p)}`).toBe(`${p.name}: locked`);
     }
     for (const name of ["netcell-sentry", "netcell-gofer"]) {
@@ -99,13 +99,17 @@ describeWith(["root", "strace"], "the Sentry under strace", () => {
     const { monitor, all } = await start([
       "sh",
       "-c",
-      "echo started; sleep 1; for i in 1 2 3 4 5; do cat /etc/passwd | sort | head -1; done; ls -lR /usr/bin | wc -l",
+      "echo started; read go; for i in 1 2 3 4 5; do cat /etc/passwd | sort | head -1; done; ls -lR /usr/bin | wc -l",
     ]);
     const sentry = all.find((p) => p.name === "netcell-sentry") as HostProcess;
     const strace = spawn(which("strace") as string, ["-f", "-o", trace, "-p", String(sentry.pid)], {
       stdio: "ignore",
     });
     running.push(strace);
+    await until(() =>
+      /^TracerPid:\t[^0]/m.test(readFileSync(`/proc/${sentry.pid}/status`, "utf8")),
+    );
+    monitor.stdin?.end("go\n");
     await ended(monitor);
     await ended(strace);
     const calls = readFileSync(trace, "utf8")
@@ -135,36 +139,21 @@ describe("the end of a sandbox", () => {
   it("leaves nothing after a normal exit", async () => {
     const { monitor, all } = await start(["sh", "-c", "echo started; sleep 0.3"]);
     await ended(monitor);
-    expect(
-      await allGone(
-        all.map((p) => p.pid),
-        2000,
-      ),
-    ).toBe(true);
+    expect(await allGone(all.map((p) => p.pid))).toBe(true);
   });
 
   it("leaves nothing after Ctrl-C", async () => {
     const { monitor, all } = await start(BUSY);
     monitor.kill("SIGINT");
     expect(await ended(monitor)).toBe(130);
-    expect(
-      await allGone(
-        all.map((p) => p.pid),
-        2000,
-      ),
-    ).toBe(true);
+    expect(await allGone(all.map((p) => p.pid))).toBe(true);
   });
 
   it.each(["netcell-sentry", "netcell-gofer"])("ends with 125 when %s is killed", async (name) => {
     const { monitor, all } = await start(BUSY);
     process.kill((all.find((p) => p.name === name) as HostProcess).pid, "SIGKILL");
     expect(await ended(monitor)).toBe(125);
-    expect(
-      await allGone(
-        all.map((p) => p.pid),
-        2000,
-      ),
-    ).toBe(true);
+    expect(await allGone(all.map((p) => p.pid))).toBe(true);
   });
 
   it("ends at SIGTERM although its kernel is stuck", async () => {
@@ -172,12 +161,7 @@ describe("the end of a sandbox", () => {
     process.kill((all.find((p) => p.name === "netcell-sentry") as HostProcess).pid, "SIGSTOP");
     monitor.kill("SIGTERM");
     expect(await ended(monitor)).toBe(143);
-    expect(
-      await allGone(
-        all.map((p) => p.pid),
-        2000,
-      ),
-    ).toBe(true);
+    expect(await allGone(all.map((p) => p.pid))).toBe(true);
   });
 
   it("ends at the third SIGTERM although its program ignores them", async () => {
@@ -189,23 +173,13 @@ describe("the end of a sandbox", () => {
     const insist = setInterval(() => monitor.kill("SIGTERM"), 100);
     expect(await ended(monitor)).toBe(143);
     clearInterval(insist);
-    expect(
-      await allGone(
-        all.map((p) => p.pid),
-        2000,
-      ),
-    ).toBe(true);
+    expect(await allGone(all.map((p) => p.pid))).toBe(true);
   });
 
   it("dies with its monitor", async () => {
     const { monitor, all } = await start(BUSY);
     monitor.kill("SIGKILL");
-    expect(
-      await allEnded(
-        all.map((p) => p.pid),
-        2000,
-      ),
-    ).toBe(true);
+    expect(await allEnded(all.map((p) => p.pid))).toBe(true);
   });
 
   it("goes on when one stub is killed: that program dies, no other", async () => {
@@ -236,12 +210,7 @@ describe("the end of a sandbox", () => {
       await until(isSeen, 500).catch(() => {});
     }
     const status = await ended(monitor);
-    expect(
-      await allGone(
-        all.map((p) => p.pid),
-        2000,
-      ),
-    ).toBe(true);
+    expect(await allGone(all.map((p) => p.pid))).toBe(true);
     // Whichever it was, the sandbox itself stayed healthy: the shell went on, or was reported killed.
     expect(status === 137 || out.includes("status 137\nalive\n")).toBe(true);
   });

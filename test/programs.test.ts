@@ -147,7 +147,7 @@ while True:
     if not part: break
     n += len(part)
 print(n)
-t = time.monotonic(); time.sleep(0.05); print(0.04 < time.monotonic() - t < 2)`,
+t = time.monotonic(); time.sleep(0.05); print(0.04 < time.monotonic() - t)`,
     );
     expect(r.stderr).toBe("");
     expect(r.stdout).toBe(

@@ -252,13 +252,17 @@ describe("TCP", () => {
   });
 
   it("holds 200 connections, and a slow one holds up no other", async () => {
+    let accepted = 0;
     const port = await listen((socket) => {
       socket.on("error", () => {});
-      socket.write(Buffer.alloc(2_000_000, 7));
-      socket.end();
+      socket.end(Buffer.alloc(accepted++ === 0 ? 4_000_000 : 200_000, 7));
     });
-    const all = await Promise.all(Array.from({ length: 200 }, () => guest.connect(ROUTER, port)));
-    // The first is never read.
+    // The first has more to say than all buffers on its way hold, and is never read.
+    const all = [await guest.connect(ROUTER, port)];
+    await guest.until(() => accepted === 1);
+    all.push(
+      ...(await Promise.all(Array.from({ length: 199 }, () => guest.connect(ROUTER, port)))),
+    );
     let done = 0;
     const totals = new Array<number>(all.length).fill(0);
     await guest.until(() => {
@@ -269,7 +273,7 @@ describe("TCP", () => {
           if (n > 0) totals[i] += n;
           else {
             if (n === 0) {
-              expect(totals[i]).toBe(2_000_000);
+              expect(totals[i]).toBe(200_000);
               totals[i] = -1;
               done++;
             }
@@ -280,7 +284,7 @@ describe("TCP", () => {
       return done === all.length - 1;
     });
     for (const endpoint of all) endpoint.abort();
-  }, 120_000);
+  });
 
   it("lets the host in through a published port", async () => {
     const port = await closedPort();
@@ -312,7 +316,7 @@ describe("UDP", () => {
       const out = info();
       let n = -1;
       await guest.until(() => (n = endpoint.receive(buffer, 0, buffer.length, out, false)) >= 0);
-      expect(buffer.slice(0, n)).toEqual(data);
+      expect(Buffer.compare(buffer.subarray(0, n), data)).toBe(0);
       expect([out.addr.toString(), out.port]).toEqual(["10.0.2.2", port]);
     }
   });

@@ -186,7 +186,7 @@ describe("UDP between two stacks", () => {
     w.run();
     const info = newInfo();
     for (const n of [0, 1, 1472]) {
-      expect(receive(server, info)).toEqual(pattern(n));
+      expect(Buffer.compare(receive(server, info) as Uint8Array, pattern(n))).toBe(0);
       expect([info.addr.toString(), info.port, info.localAddr.toString()]).toEqual([
         "10.0.0.1",
         4000,
@@ -209,7 +209,7 @@ describe("UDP between two stacks", () => {
       client.send(pattern(n), 0, n, B, 7000);
       w.pair.b.reverse();
       w.run();
-      expect(receive(server)).toEqual(pattern(n));
+      expect(Buffer.compare(receive(server) as Uint8Array, pattern(n))).toBe(0);
       expect(w.b.fragments.bytesHeld).toBe(0);
       expect(w.b.counters.ipReasmOKs).toBe(1);
     }
@@ -356,7 +356,7 @@ describe("UDP between two stacks", () => {
     const server = udp(w.a, ANY, 7000);
     const client = udp(w.a, ANY, 0);
     client.send(pattern(60_000), 0, 60_000, localhost, 7000);
-    expect(receive(server)).toEqual(pattern(60_000));
+    expect(Buffer.compare(receive(server) as Uint8Array, pattern(60_000))).toBe(0);
     client.send(pattern(3), 0, 3, A, 7000);
     expect(receive(server)).toEqual(pattern(3));
     expect(client.connect(localhost, 9)).toBe(0);

@@ -2,6 +2,9 @@
 
 import { readdirSync, readFileSync } from "node:fs";
 
+/** Against hanging only: the machine may be busy with something else. */
+const HANGS_MS = 20_000;
+
 export interface HostProcess {
   pid: number;
   parent: number;
@@ -46,12 +49,12 @@ export function descendants(root: number): HostProcess[] {
 }
 
 /** Waits until none of these is left, not even as a zombie; false after limitMs. */
-export function allGone(pids: readonly number[], limitMs: number): Promise<boolean> {
+export function allGone(pids: readonly number[], limitMs = HANGS_MS): Promise<boolean> {
   return noneIs((p) => p !== null, pids, limitMs);
 }
 
 /** As allGone, but zombies count as gone: where nobody of ours lives who could reap them. */
-export function allEnded(pids: readonly number[], limitMs: number): Promise<boolean> {
+export function allEnded(pids: readonly number[], limitMs = HANGS_MS): Promise<boolean> {
   return noneIs((p) => p !== null && !p.isZombie, pids, limitMs);
 }
 
@@ -72,7 +75,7 @@ async function noneIs(
 /** Polls until `probe` gives something. */
 export async function until<T>(
   probe: () => T | null | undefined | false,
-  limitMs = 20_000,
+  limitMs = HANGS_MS,
 ): Promise<T> {
   const end = performance.now() + limitMs;
   for (;;) {

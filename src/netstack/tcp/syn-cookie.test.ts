@@ -166,7 +166,7 @@ describe("a listener with cookies", () => {
   });
 
   // @rfc 4987 3.6
-  it("stands a million spoofed SYNs in fixed memory while an honest client connects", () => {
+  it("stands 100,000 spoofed SYNs in fixed memory while an honest client connects", () => {
     const h = listening(64);
     const route = new FakeRoute();
     const { network, tcp } = h;
@@ -183,13 +183,13 @@ describe("a listener with cookies", () => {
     pkt.dst.set(LOCAL);
     pkt.checksumValid = true;
     const src = IpAddr.v4(10, 1, 0, 0);
-    for (let i = 0; i < 1_000_000; i++) {
+    for (let i = 0; i < 100_000; i++) {
       src.w3 = 0x0a01_0000 + (i & 0xffff);
       pkt.src.set(src);
       encodeTcp(pkt.bytes, pkt.start, ((1024 + (i >> 6)) << 16) | 80, i, 0, 20, SYN, 1000, 0);
       tcp.onPacket(pkt);
     }
-    expect(answers).toBe(1_000_000);
+    expect(answers).toBe(100_000);
     expect(tcp.context.demux.count).toBe(65);
     expect(h.timers.size).toBe(65);
     network.findRoute = findRoute;
@@ -198,5 +198,5 @@ describe("a listener with cookies", () => {
     h.inject({ flags: "S", seq: 0, mss: 1460 });
     h.inject({ flags: "P.", seq: 1, ack: 1, data: "x" });
     expect((h.ep.accept() as Endpoint).readableBytes).toBe(1);
-  }, 60_000);
+  });
 });

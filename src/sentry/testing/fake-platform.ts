@@ -181,7 +181,7 @@ export class FakeHostMemory implements HostMemory {
   readonly windowBytes: number;
   readonly #windows: Uint8Array[] = [];
 
-  constructor(windowBytes = 32 * 1024 * 1024) {
+  constructor(windowBytes = 8 * 1024 * 1024) {
     this.windowBytes = windowBytes;
   }
   window(index: number): Uint8Array {
