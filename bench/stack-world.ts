@@ -20,12 +20,21 @@ const LIMITS: Limits = {
   timers: 1_000_000,
 };
 
+/** Stands still during a turn, as the Sentry's does for its stack. */
 class ProcessClock implements Clock {
+  #nowNs = 0;
+
+  constructor() {
+    this.refresh();
+  }
   monotonicNs(): number {
-    return Math.floor(performance.now() * 1e6);
+    return this.#nowNs;
   }
   realtimeNs(): number {
     return Date.now() * 1e6;
+  }
+  refresh(): void {
+    this.#nowNs = Math.floor(performance.now() * 1e6);
   }
 }
 
@@ -62,6 +71,7 @@ export class World {
   /** Everything that can happen now. */
   settle(): void {
     do {
+      this.clock.refresh?.();
       this.pair.pump();
       const now = this.clock.monotonicNs();
       if (this.a.nextDeadlineNs() <= now) this.a.runTimers(now);

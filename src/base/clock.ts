@@ -6,6 +6,8 @@ export interface Clock {
   monotonicNs(): number;
   /** Nanoseconds since the Unix epoch, rounded to what a double holds (about 256 ns). */
   realtimeNs(): number;
+  /** Of a clock that stands still during a turn of its owner's loop: looks again, for whoever is long about it. */
+  refresh?(): void;
 }
 
 export const US = 1_000;

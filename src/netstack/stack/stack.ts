@@ -75,6 +75,8 @@ export interface AttachConfig {
 
 /** Packets to ourselves handled in one runPending: the rest waits for the next, so that others run too. */
 const PENDING_MAX = 2048;
+/** So many of them have one time, where the clock stands still during a turn. */
+const PENDING_PER_LOOK = 16;
 const ROUTE_ORIGIN_KERNEL = 2;
 /** ff00::/8. */
 const ALL_GROUPS6 = new IpAddr();
@@ -463,6 +465,7 @@ export class Stack implements NetworkLayer {
       nic.counters.rxBytes += pkt.length;
       pkt.nicId = nic.id;
       pkt.linkBroadcast = false;
+      if (i % PENDING_PER_LOOK === PENDING_PER_LOOK - 1) this.clock.refresh?.();
       context.arrivalNs = pkt.timeNs = this.clock.monotonicNs();
       if (this.taps.count > 0) this.#showLoopback(nic, pkt, false);
       if (pkt.bytes[pkt.l3] >>> 4 === 6) this.ipv6.input(nic, pkt, true);

@@ -206,6 +206,8 @@ export class Loop implements HostPoller {
     const count = epoll.waitNs(timeoutNs);
     if (count === -EINTR) return 0;
     if (count < 0) throw new Error(`epoll_wait failed (errno ${-count})`);
+    // What the handlers do, they do at this time (HostClock.turn).
+    if (count > 0) this.#clock.monotonicNs();
     for (let i = 0; i < count; i++) {
       const watch = this.#watches[epoll.tokenAt(i)];
       // An earlier handler of this round may have unwatched it.

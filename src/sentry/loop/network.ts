@@ -68,6 +68,8 @@ export interface NetworkOptions {
   /** For the comments of pcapng; null: none. */
   causes: FrameCauses | null;
   clock: Clock;
+  /** The same, standing still within a turn of the loop: the stack's. */
+  turn: Clock;
   rng: Rng;
   limits: Limits;
   files: HostFiles;
@@ -81,8 +83,9 @@ export class Network {
   #watched = POLLIN;
 
   constructor(options: NetworkOptions) {
-    const { config, clock, rng, limits } = options;
-    this.stack = new Stack({ clock, rng, limits });
+    const { config, turn, rng, limits } = options;
+    turn.refresh?.();
+    this.stack = new Stack({ clock: turn, rng, limits });
     if (options.linkFd < 0) return;
     const isAsked = config.dhcp === true;
     if (config.address === undefined && config.address6 === undefined && !isAsked) return;

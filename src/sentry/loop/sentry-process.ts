@@ -149,7 +149,7 @@ export class SentryProcess implements KernelDriver {
     const causes = pcapFormat === "pcapng" ? new PacketCauses(strace) : null;
     this.#network = new Network({
       ...{ config: network, linkFd, pcapFd, pcapFormat, causes },
-      ...{ clock, rng, limits, files: this.#files },
+      ...{ clock, turn: clock.turn, rng, limits, files: this.#files },
     });
     const { stack } = this.#network;
     stack.onPending = () => {
@@ -193,6 +193,7 @@ export class SentryProcess implements KernelDriver {
   #makeAutoAddress(): AutoAddress | null {
     const { nic } = this.#network;
     if (nic === null) return null;
+    nic.stack.clock.refresh?.();
     return new AutoAddress({
       nic,
       hostName: this.#config.hostname,

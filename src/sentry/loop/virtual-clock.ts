@@ -1,12 +1,14 @@
 // The clock of `--time virtual`: stands still while programs run, and the loop takes it to the next deadline
 // when none does. Programs see the same through the vDSO's time page, frozen between two moves.
 
-import { ManualClock } from "../../base/clock.ts";
+import { type Clock, ManualClock } from "../../base/clock.ts";
 import type { VdsoImage } from "../platform/platform.ts";
 import { TIME_MODE_FROZEN, TimePage } from "../platform/systrap/index.ts";
 
 export class VirtualClock extends ManualClock {
   readonly #page = new TimePage();
+  /** As HostClock's: it never moves within a turn. */
+  readonly turn: Clock = this;
 
   constructor(realtimeStartNs?: number) {
     super(realtimeStartNs);
