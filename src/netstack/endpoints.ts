@@ -10,6 +10,7 @@ import type { ErrorEntry } from "./stack/error-queue.ts";
 import type { BbrInfo } from "./tcp/congestion/bbr.ts";
 import type { Md5Keys } from "./tcp/md5-signature.ts";
 import type { TcpInfo } from "./tcp-info.ts";
+import type { IpOptions } from "./wire/ipv4-options.ts";
 
 /** Fields are read when they matter; setting one takes effect on the next packet. */
 export interface CommonOptions {
@@ -65,6 +66,10 @@ export interface Endpoint {
   readonly remoteAddr: IpAddr;
   readonly remotePort: number;
   readiness(): number;
+  /** IPv4 options of what is sent (IP_OPTIONS); of a connection that came in, the echo of what came with its SYN. */
+  readonly ipOptions: IpOptions | null;
+  /** A NetError when there is no route to where these lead: a live connection then keeps the old ones. */
+  setIpOptions(options: IpOptions | null): NetError | 0;
   /** Owner's callback; called inside the stack's run: mark and return. */
   onReadiness: OnReadiness | null;
   /** SO_ERROR: the pending error, cleared; 0 when none. */
@@ -212,6 +217,14 @@ export interface DatagramInfo {
   timeNs: number;
   /** UDP_GRO: size of the segments it was merged from; 0 when not merged. */
   segmentBytes: number;
+  /** Of its IPv4 header; null: none. */
+  ipOptions?: ReceivedOptions | null;
+}
+
+/** As they came, and what an answer would be given by IP_OPTIONS; null: it cannot have any. */
+export interface ReceivedOptions {
+  readonly raw: Uint8Array;
+  readonly answer: Uint8Array | null;
 }
 
 export interface DatagramEndpoint extends Endpoint {

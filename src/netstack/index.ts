@@ -8,6 +8,7 @@ export {
   type DatagramInfo,
   type Endpoint,
   type Endpoints,
+  type ReceivedOptions,
   type TcpEndpoint,
   type TcpEndpointOptions,
   WRITE_EOR,
@@ -70,3 +71,4 @@ export { newTcpInfo, type TcpInfo } from "./tcp-info.ts";
 export type { UdpForwarder } from "./udp/udp.ts";
 export type { UdpEndpoint } from "./udp/udp-endpoint.ts";
 export { checksum, pseudoSum, sum16 } from "./wire/checksum.ts";
+export { IPV4_OPTIONS_MAX, IpOptions } from "./wire/ipv4-options.ts";

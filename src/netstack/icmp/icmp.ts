@@ -159,7 +159,7 @@ export class IcmpProtocol implements TransportProtocol {
   /** Sends the echo reply to the request in pkt, in the name of its destination. */
   replyToEcho(pkt: PacketBuffer): void {
     const stack = this.#stack;
-    const route = stack.findRoute(pkt.dst, pkt.src);
+    const route = stack.findReplyRoute(pkt);
     if (typeof route === "number") {
       stack.counters.ipOutNoRoutes++;
       return;
@@ -294,11 +294,11 @@ export class IcmpProtocol implements TransportProtocol {
     const nic = stack.nicById(pkt.nicId);
     // In our own name: a foreign destination (gateway) is not ours to speak for.
     const from = stack.isLocalAddress(pkt.dst) ? pkt.dst : (nic?.sourceFor(pkt.src) ?? null);
-    const route = stack.findRoute(from, pkt.src);
+    const route = stack.findReplyRoute(pkt, 0, 0, from);
     if (typeof route === "number") return;
     const error = stack.allocPacket();
     completeQuoted(pkt);
-    const quoted = Math.min(pkt.end - o, ERROR_BYTES_MAX);
+    const quoted = Math.min(pkt.end - o, ERROR_BYTES_MAX - route.optionBytes);
     writeIcmp(error.bytes, error.start, type, code, rest >>> 0);
     error.bytes.set(b.subarray(o, o + quoted), error.start + ICMP_HEADER);
     error.end = error.start + ICMP_HEADER + quoted;

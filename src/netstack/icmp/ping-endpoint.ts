@@ -5,7 +5,6 @@ import type { Family, IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
 import { DatagramBase } from "../stack/datagram-endpoint.ts";
 import type { PacketBuffer } from "../stack/packet-buffer.ts";
-import { ipHeaderBytes } from "../stack/path.ts";
 import { type PortProbe, PortTable } from "../stack/ports.ts";
 import type { Stack } from "../stack/stack.ts";
 import type { IcmpError } from "../stack/transport.ts";
@@ -131,7 +130,8 @@ export class PingEndpoint extends DatagramBase implements PortProbe {
       return NetErr.InvalidArgument;
     }
     if (addr !== null && addr.family !== this.family) return NetErr.InvalidArgument;
-    const header = this.family === 4 ? IPV4_HEADER : 0;
+    const optionBytes = this.ipOptions === null ? 0 : this.ipOptions.length;
+    const header = this.family === 4 ? IPV4_HEADER + optionBytes : 0;
     if (length > IP_MAX - header) return NetErr.MessageTooLong;
     const path = this.pathTo(addr ?? this.remoteAddr);
     if (path === null) return this.pathError;
@@ -163,10 +163,10 @@ export class PingEndpoint extends DatagramBase implements PortProbe {
     }
     pkt.ttl = path.isMulticast ? this.options.multicastTtl : this.options.ttl;
     pkt.tos = this.options.tos;
-    const df = this.dontFragment(path, ipHeaderBytes(path) + length);
+    const df = this.dontFragment(path, path.headerBytes + length);
     if (this.options.timestamps !== 0) this.stamp(pkt);
     const result = stack.sendPacket(path, pkt, df);
-    if (result === NetErr.MessageTooLong) this.reportTooBig(path.dst, path.mtu);
+    if (result === NetErr.MessageTooLong) this.reportTooBig(path.dst, path.mtu - path.optionBytes);
     stack.runPending();
     return result < 0 ? result : length;
   }

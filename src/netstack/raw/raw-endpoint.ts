@@ -6,7 +6,7 @@ import { type Family, IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
 import { DatagramBase } from "../stack/datagram-endpoint.ts";
 import type { PacketBuffer } from "../stack/packet-buffer.ts";
-import { ipHeaderBytes, type Path } from "../stack/path.ts";
+import type { Path } from "../stack/path.ts";
 import type { Stack } from "../stack/stack.ts";
 import type { IcmpError } from "../stack/transport.ts";
 import { ICMP_HEADER, icmpType } from "../wire/icmp.ts";
@@ -90,8 +90,11 @@ export class RawEndpoint extends DatagramBase {
     const refused = this.sendCheck(addr);
     if (refused < 0) return refused;
     if (addr !== null && addr.family !== this.family) return NetErr.InvalidArgument;
-    const header = this.includeHeader || this.family === 6 ? 0 : IPV4_HEADER;
+    const optionBytes = this.ipOptions === null ? 0 : this.ipOptions.length;
+    const header = this.includeHeader || this.family === 6 ? 0 : IPV4_HEADER + optionBytes;
     if (length + header > IP_MAX) return NetErr.MessageTooLong;
+    // raw_sendmsg: whose header it is, its options are too; none that were set count as well.
+    if (this.ipOptions !== null && this.includeHeader) return NetErr.InvalidArgument;
     const path = this.pathTo(addr ?? this.remoteAddr);
     if (path === null) return this.pathError;
     if (path.isBroadcast && !this.options.broadcast) return NetErr.NotPermitted;
@@ -111,10 +114,10 @@ export class RawEndpoint extends DatagramBase {
       if (this.family === 6 && this.protocol === PROTO_ICMPV6 && length >= ICMP_HEADER) {
         finishIcmp6(pkt.bytes, pkt.l4, length, path.src, path.dst);
       }
-      const df = this.dontFragment(path, length + ipHeaderBytes(path));
+      const df = this.dontFragment(path, length + path.headerBytes);
       result = stack.sendPacket(path, pkt, df);
     }
-    if (result === NetErr.MessageTooLong) this.reportTooBig(path.dst, path.mtu);
+    if (result === NetErr.MessageTooLong) this.reportTooBig(path.dst, path.mtu - path.optionBytes);
     stack.runPending();
     return result < 0 ? result : length;
   }

@@ -1,14 +1,22 @@
 // What UDP, ping and raw endpoints have in common: options, a receive queue, a pending error, the
 // connected peer, and the path of the last send kept for the next.
 
-import type { CommonOptions, DatagramEndpoint, DatagramInfo } from "../endpoints.ts";
+import type {
+  CommonOptions,
+  DatagramEndpoint,
+  DatagramInfo,
+  ReceivedOptions,
+} from "../endpoints.ts";
 import { icmpErrorOf, isHardError } from "../icmp/icmp-kind.ts";
 import { type Family, IPV4, IPV6, IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
 import { runFilter } from "../packet/filter.ts";
 import { type OnReadiness, Ready } from "../readiness.ts";
+import { IPV4_HEADER } from "../wire/ipv4.ts";
+import type { IpOptions } from "../wire/ipv4-options.ts";
 import { DatagramQueue } from "./datagram-queue.ts";
 import { type ErrorEntry, ErrorQueue, errorAfterTake, TimestampKind } from "./error-queue.ts";
+import { hasIpOptions } from "./ipv4-options.ts";
 import type { PacketBuffer, TransmitObserver } from "./packet-buffer.ts";
 import { wholeBytes } from "./packet-pool.ts";
 import type { Path } from "./path.ts";
@@ -90,6 +98,7 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
   sendSource: IpAddr | null = null;
   unicastNicId = 0;
   merges = false;
+  ipOptions: IpOptions | null = null;
   #path: Path | null = null;
   /** What #path was found with. */
   #pathNicId = 0;
@@ -268,7 +277,8 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
       return false;
     }
     const before = this.queue.chargedBytes;
-    if (this.merges && filter === null && this.#merge(pkt, from, length, port)) {
+    const hasOptions = hasIpOptions(pkt);
+    if (this.merges && filter === null && !hasOptions && this.#merge(pkt, from, length, port)) {
       stack.socketMemoryBytes += this.queue.chargedBytes - before;
       return true;
     }
@@ -284,9 +294,16 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
       pkt.tos,
       stack.clock.realtimeNs(),
     );
+    if (hasOptions) this.queue.putOptions(this.#readOptions(pkt));
     stack.socketMemoryBytes += this.queue.chargedBytes - before;
     this.announce();
     return true;
+  }
+
+  #readOptions(pkt: PacketBuffer): ReceivedOptions {
+    const echo = this.stack.ipv4.options.echo(pkt);
+    const raw = pkt.bytes.slice(pkt.l3 + IPV4_HEADER, pkt.l4);
+    return { raw, answer: echo === null ? null : echo.undone() };
   }
 
   #merge(pkt: PacketBuffer, from: number, length: number, port: number): boolean {
@@ -313,6 +330,11 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
     this.queue.clear();
     this.#errors?.clear();
     this.onReadiness = null;
+  }
+
+  setIpOptions(options: IpOptions | null): NetError | 0 {
+    this.ipOptions = options;
+    return 0;
   }
 
   joinGroup(group: IpAddr, nicId: number): NetError | 0 {
@@ -392,6 +414,10 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
     return 0;
   }
 
+  #optionsTo(dst: IpAddr): IpOptions | null {
+    return dst.isV4 && this.ipOptions?.length !== 0 ? this.ipOptions : null;
+  }
+
   /** The path to dst: the kept one when it still fits. Null with the reason in pathError. */
   protected pathTo(dst: IpAddr, connecting = false): Path | null {
     const kept = this.#path;
@@ -399,12 +425,14 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
     const byGroup = dst.isMulticast ? 0 : this.unicastNicId;
     const nicId = boundNicId === 0 ? byGroup : boundNicId;
     const chosen = this.sendSource;
+    const options = this.ipOptions === null || connecting ? null : this.#optionsTo(dst);
     if (
       chosen === null &&
       kept?.isValid &&
       this.#pathNicId === nicId &&
       this.#pathMark === mark &&
-      kept.dst.equals(dst)
+      kept.ipOptions === options &&
+      kept.finalDst.equals(dst)
     ) {
       return kept;
     }
@@ -415,9 +443,14 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
     const { stack } = this;
     const found = connecting
       ? stack.findConnectRoute(src, dst, nicId, mark)
-      : stack.findRoute(src, dst, nicId, mark);
+      : stack.findOptionRoute(options, src, dst, nicId, mark);
     if (typeof found === "number") {
       this.pathError = found;
+      return null;
+    }
+    // ip_sendmsg_scope: the first hop of a strict route must be on the link.
+    if (options?.isStrict && !found.nextHop.equals(found.dst)) {
+      this.pathError = NetErr.NetworkUnreachable;
       return null;
     }
     if (chosen === null) {

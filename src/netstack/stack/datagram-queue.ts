@@ -1,7 +1,7 @@
 // The receive queue of a datagram endpoint: one byte ring for payloads, one ring of numbers for what goes
 // with each, both grown by doubling up to the receive buffer's limit. Putting and taking allocate nothing.
 
-import type { DatagramInfo } from "../endpoints.ts";
+import type { DatagramInfo, ReceivedOptions } from "../endpoints.ts";
 import type { IpAddr } from "../ip-addr.ts";
 
 /** Of its numbers the 12th is the size of the merged datagrams, 0 when it is one; the 14th how many more may follow. */
@@ -20,6 +20,8 @@ export class DatagramQueue {
   #meta = new Int32Array(0);
   #times = new Float64Array(0);
   /** Ring positions of bytes: head is read, tail is written; counts say how much is in use. */
+  /** By slot, from the first datagram with IP options on. */
+  #options: (ReceivedOptions | null)[] | null = null;
   #head = 0;
   #used = 0;
   #first = 0;
@@ -79,6 +81,14 @@ export class DatagramQueue {
     this.#copyIn(src, offset, length);
     this.#count++;
     this.#charged += length + OVERHEAD_BYTES;
+  }
+
+  /** Of the datagram just put. */
+  putOptions(options: ReceivedOptions): void {
+    this.#options ??= [];
+    const last = (this.#first + this.#count - 1) % this.#times.length;
+    this.#options[last] = options;
+    this.#charged += OVERHEAD_BYTES;
   }
 
   /**
@@ -148,6 +158,7 @@ export class DatagramQueue {
     out.length = size;
     out.segmentBytes = m[at + SEGMENT];
     out.timeNs = this.#times[this.#first];
+    out.ipOptions = this.#options === null ? null : (this.#options[this.#first] ?? null);
     const n = Math.min(length, size);
     this.#copyOut(dst, offset, n);
     if (!peek) this.#drop(size);
@@ -159,10 +170,15 @@ export class DatagramQueue {
     this.#data = new Uint8Array(0);
     this.#meta = new Int32Array(0);
     this.#times = new Float64Array(0);
+    this.#options = null;
     this.#head = this.#used = this.#first = this.#count = this.#charged = 0;
   }
 
   #drop(size: number): void {
+    if (this.#options?.[this.#first]) {
+      this.#options[this.#first] = null;
+      this.#charged -= OVERHEAD_BYTES;
+    }
     this.#first = (this.#first + 1) % this.#times.length;
     this.#count--;
     this.#charged -= size + OVERHEAD_BYTES;
@@ -206,6 +222,11 @@ export class DatagramQueue {
       const from = (this.#first + i) % old;
       meta.set(this.#meta.subarray(from * META, from * META + META), i * META);
       times[i] = this.#times[from];
+    }
+    const options = this.#options;
+    if (options !== null) {
+      this.#options = Array.from(times, (_, i) => options[(this.#first + i) % old] ?? null);
+      this.#options.fill(null, this.#count);
     }
     this.#meta = meta;
     this.#times = times;

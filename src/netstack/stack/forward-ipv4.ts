@@ -1,8 +1,8 @@
 // One IPv4 packet onward (RFC 1812 5; Linux's ip_forward and ip_fragment): TTL, options, the redirect to who took a
 // detour, and cutting up what the next link does not carry.
 
-import { setU16, setU32, u16 } from "../../base/bytes.ts";
-import { MS } from "../../base/clock.ts";
+import { setU16, u16 } from "../../base/bytes.ts";
+import type { IpAddr } from "../ip-addr.ts";
 import { NetErr } from "../net-error.ts";
 import { updateChecksum } from "../wire/checksum.ts";
 import {
@@ -14,18 +14,18 @@ import {
   UNREACHABLE_FRAG_NEEDED,
   UNREACHABLE_HOST,
   UNREACHABLE_NET,
+  UNREACHABLE_SOURCE_ROUTE,
 } from "../wire/icmp.ts";
 import {
   IPV4_DONT_FRAGMENT,
   IPV4_HEADER,
   IPV4_MORE_FRAGMENTS,
-  IPV4_OPTION_END,
-  IPV4_OPTION_NOP,
   ipv4DontFragment,
   ipv4FragOffset,
   ipv4MoreFragments,
   resizeIpv4,
 } from "../wire/ipv4.ts";
+import { blankUncopied } from "../wire/ipv4-options.ts";
 import { completeChecksum } from "./checksum-partial.ts";
 import type { Nic } from "./nic.ts";
 import type { PacketBuffer } from "./packet-buffer.ts";
@@ -36,14 +36,16 @@ import type { Stack } from "./stack.ts";
 const REDIRECT_HOST = 1;
 const TTL = 8;
 const CHECKSUM = 10;
-const RECORD_ROUTE = 7;
-const TIMESTAMP = 68;
-const COPIED = 0x80;
-const DAY_MS = 86_400_000;
 /** 169.254.0.0/16: "MUST NOT forward" (RFC 3927 7). Linux leaves it to its routes. */
 const isLinkLocal = (word: number): boolean => word >>> 16 === 0xa9fe;
 
-export function forwardIpv4(stack: Stack, nic: Nic, pkt: PacketBuffer): void {
+/** `nextHop`: where a source route leads that names us; otherwise it goes to its destination. */
+export function forwardIpv4(
+  stack: Stack,
+  nic: Nic,
+  pkt: PacketBuffer,
+  nextHop: IpAddr | null = null,
+): void {
   const { counters, forwarding } = stack;
   // A frame to all that has somebody's address in it: answered by nobody (RFC 1122 3.3.6).
   if (pkt.linkBroadcast || isLinkLocal(pkt.src.w3) || isLinkLocal(pkt.dst.w3)) {
@@ -51,7 +53,7 @@ export function forwardIpv4(stack: Stack, nic: Nic, pkt: PacketBuffer): void {
     counters.dropForwardScope++;
     return;
   }
-  const path = forwarding.find(nic, pkt.src, pkt.dst);
+  const path = forwarding.find(nic, pkt.src, nextHop ?? pkt.dst);
   if (typeof path === "number" || path.isBroadcast) {
     refuse(stack, pkt, typeof path === "number" ? path : NetErr.InvalidArgument);
     return;
@@ -62,6 +64,12 @@ export function forwardIpv4(stack: Stack, nic: Nic, pkt: PacketBuffer): void {
     stack.icmp.sendError(pkt, ICMP_TIME_EXCEEDED, EXCEEDED_TTL, 0);
     return;
   }
+  const hasOptions = pkt.l4 - pkt.l3 > IPV4_HEADER;
+  const { marks } = stack.ipv4.options;
+  if (hasOptions && marks.isStrict && !path.nextHop.equals(path.dst)) {
+    stack.icmp.sendError(pkt, ICMP_UNREACHABLE, UNREACHABLE_SOURCE_ROUTE, 0);
+    return;
+  }
   const mtu = path.linkMtu;
   if (forwarding.ipBytes(pkt) > mtu && ipv4DontFragment(pkt.bytes, pkt.l3)) {
     counters.ipFragFails++;
@@ -69,13 +77,17 @@ export function forwardIpv4(stack: Stack, nic: Nic, pkt: PacketBuffer): void {
     stack.icmp.sendError(pkt, ICMP_UNREACHABLE, UNREACHABLE_FRAG_NEEDED, mtu);
     return;
   }
-  if (path.nic === nic && isNeighborOf(nic, pkt, path)) {
+  const isRouted = hasOptions && marks.sourceRoute >= 0;
+  if (path.nic === nic && !isRouted && isNeighborOf(nic, pkt, path)) {
     stack.icmp.sendError(pkt, ICMP_REDIRECT, REDIRECT_HOST, path.nextHop.w3);
   }
   counters.ipForwDatagrams++;
   const onward = forwarding.copyOf(pkt);
   decrementTtl(onward.bytes, onward.l3);
-  if (onward.l4 - onward.l3 > IPV4_HEADER) stampOptions(stack, path, onward);
+  if (hasOptions) {
+    const own = path.nic.sourceFor(path.nextHop)?.w3 ?? 0;
+    stack.ipv4.options.stampOnward(onward, own, nextHop !== null);
+  }
   counters.ipOutOctets += onward.length;
   if (forwarding.ipBytes(onward) > mtu) sendFragments(stack, path, onward, mtu);
   else path.nic.output(path, onward);
@@ -97,7 +109,7 @@ function refuse(stack: Stack, pkt: PacketBuffer, error: number): void {
 
 /** Out by where it came in, from a station that is on that link as the next hop is (__mkroute_input). */
 function isNeighborOf(nic: Nic, pkt: PacketBuffer, path: Path): boolean {
-  if (pkt.l4 - pkt.l3 > IPV4_HEADER || ipv4FragOffset(pkt.bytes, pkt.l3) !== 0) return false;
+  if (ipv4FragOffset(pkt.bytes, pkt.l3) !== 0) return false;
   const onLink = nic.addresses.some((a) => a.contains(pkt.src) && a.contains(path.nextHop));
   return onLink && nic.stack.forwarding.mayAdvise(pkt.src);
 }
@@ -107,43 +119,6 @@ function decrementTtl(b: Uint8Array, l3: number): void {
   const before = u16(b, l3 + TTL);
   b[l3 + TTL]--;
   setU16(b, l3 + CHECKSUM, updateChecksum(u16(b, l3 + CHECKSUM), before, u16(b, l3 + TTL)));
-}
-
-/** Record route and timestamp (ip_forward_options); the options were checked when the packet came. */
-function stampOptions(stack: Stack, path: Path, pkt: PacketBuffer): void {
-  const b = pkt.bytes;
-  const own = path.nic.sourceFor(path.nextHop);
-  for (let at = pkt.l3 + IPV4_HEADER; at < pkt.l4 && b[at] !== IPV4_OPTION_END; ) {
-    if (b[at] === IPV4_OPTION_NOP) {
-      at++;
-      continue;
-    }
-    const length = b[at + 1];
-    if (b[at] === RECORD_ROUTE && own !== null && b[at + 2] + 3 <= length) {
-      setU32(b, at + b[at + 2] - 1, own.w3);
-      b[at + 2] += 4;
-    } else if (b[at] === TIMESTAMP) stampTime(stack, b, at, length, own === null ? 0 : own.w3);
-    at += length;
-  }
-  resizeIpv4(b, pkt.l3, pkt.end - pkt.l3, u16(b, pkt.l3 + 4), u16(b, pkt.l3 + 6));
-}
-
-/** RFC 791 3.1: the time alone (0), or behind our address (1). Addresses given beforehand (3) are others'. */
-function stampTime(stack: Stack, b: Uint8Array, at: number, length: number, own: number): void {
-  const flags = b[at + 3] & 15;
-  const bytes = flags === 0 ? 4 : 8;
-  if (flags > 1) return;
-  if (b[at + 2] - 1 + bytes > length) {
-    if (b[at + 3] >>> 4 < 15) b[at + 3] += 16;
-    return;
-  }
-  let slot = at + b[at + 2] - 1;
-  if (flags === 1) {
-    setU32(b, slot, own);
-    slot += 4;
-  }
-  setU32(b, slot, Math.floor(stack.clock.realtimeNs() / MS) % DAY_MS);
-  b[at + 2] += bytes;
 }
 
 /** ip_do_fragment, of what may be a fragment itself. Takes the packet. */
@@ -179,17 +154,4 @@ function sendFragments(stack: Stack, path: Path, pkt: PacketBuffer, mtu: number)
   }
   stack.counters.ipFragOKs++;
   stack.freePacket(pkt);
-}
-
-/** Options that only the first fragment has become no-operations (ip_options_fragment). */
-function blankUncopied(b: Uint8Array, from: number, end: number): void {
-  for (let at = from; at < end && b[at] !== IPV4_OPTION_END; ) {
-    if (b[at] === IPV4_OPTION_NOP) {
-      at++;
-      continue;
-    }
-    const length = b[at + 1];
-    if ((b[at] & COPIED) === 0) b.fill(IPV4_OPTION_NOP, at, at + length);
-    at += length;
-  }
 }

@@ -5,10 +5,9 @@ import { MS } from "../../base/clock.ts";
 import { KeyedHash } from "../../base/half-siphash.ts";
 import type { IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
-import { ICMP_PARAMETER_PROBLEM, ICMP_UNREACHABLE, UNREACHABLE_PROTOCOL } from "../wire/icmp.ts";
+import { ICMP_UNREACHABLE, UNREACHABLE_PROTOCOL } from "../wire/icmp.ts";
 import {
   checkIpv4,
-  checkIpv4Options,
   IPV4_DONT_FRAGMENT,
   IPV4_HEADER,
   IPV4_MORE_FRAGMENTS,
@@ -20,12 +19,12 @@ import {
   ipv4Tos,
   ipv4Total,
   ipv4Ttl,
-  OPTIONS_OK,
-  OPTIONS_SOURCE_ROUTE,
   PROTO_IGMP,
   writeIpv4,
 } from "../wire/ipv4.ts";
 import { completeChecksum } from "./checksum-partial.ts";
+import { forwardIpv4 } from "./forward-ipv4.ts";
+import { Ipv4Options, OPTIONS_DROP, OPTIONS_ONWARD, OPTIONS_TAKE } from "./ipv4-options.ts";
 import type { Nic } from "./nic.ts";
 import { GSO_NONE, type PacketBuffer } from "./packet-buffer.ts";
 import { copyRange } from "./packet-pool.ts";
@@ -40,6 +39,7 @@ const GOOD_PAIRS = 64;
 
 export class Ipv4 {
   readonly #stack: Stack;
+  readonly options: Ipv4Options;
   readonly #idHash: KeyedHash;
   readonly #ids = new Uint16Array(ID_BUCKETS);
   readonly #idTimesMs = new Uint32Array(ID_BUCKETS);
@@ -55,6 +55,7 @@ export class Ipv4 {
 
   constructor(stack: Stack) {
     this.#stack = stack;
+    this.options = new Ipv4Options(stack);
     this.#idHash = new KeyedHash(stack.rng);
     for (let i = 0; i < ID_BUCKETS; i++) this.#ids[i] = stack.rng.u32();
   }
@@ -80,7 +81,7 @@ export class Ipv4 {
     pkt.ttl = ipv4Ttl(b, o);
     pkt.tos = ipv4Tos(b, o);
     if (!this.#isKnownGood(nic, pkt) && !this.#judge(nic, pkt, fromSelf)) return;
-    if (pkt.l4 - o > IPV4_HEADER && !this.#optionsOk(pkt)) return;
+    if (pkt.l4 - o > IPV4_HEADER && !this.#takeOptions(nic, pkt)) return;
     if (!ipv4IsFragment(b, o)) {
       this.deliver(pkt);
       return;
@@ -164,7 +165,9 @@ export class Ipv4 {
     if (fromSelf || this.#stack.isLocalAddress(dst) || nic.promiscuous) return true;
     if (this.#stack.forwarding.v4) {
       const hasOptions = pkt.l4 - pkt.l3 > IPV4_HEADER;
-      if (!hasOptions || this.#optionsOk(pkt)) this.#stack.forwarding.input(nic, pkt);
+      if (!hasOptions || this.options.receive(nic, pkt, false) !== OPTIONS_DROP) {
+        this.#stack.forwarding.input(nic, pkt);
+      }
       return false;
     }
     counters.ipInAddrErrors++;
@@ -172,15 +175,11 @@ export class Ipv4 {
     return false;
   }
 
-  #optionsOk(pkt: PacketBuffer): boolean {
-    const result = checkIpv4Options(pkt.bytes, pkt.l3);
-    if (result === OPTIONS_OK) return true;
-    this.#stack.counters.ipInHdrErrors++;
-    this.#stack.counters.dropIpOptions++;
-    if (result !== OPTIONS_SOURCE_ROUTE) {
-      this.#stack.icmp.sendError(pkt, ICMP_PARAMETER_PROBLEM, 0, result << 24);
-    }
-    return false;
+  /** Of a packet for us. False: it is not delivered, be it that its source route leads on. */
+  #takeOptions(nic: Nic, pkt: PacketBuffer): boolean {
+    const verdict = this.options.receive(nic, pkt, true);
+    if (verdict === OPTIONS_ONWARD) forwardIpv4(this.#stack, nic, pkt, this.options.nextHop);
+    return verdict === OPTIONS_TAKE;
   }
 
   // @rfc 9293 MUST-50
@@ -213,9 +212,14 @@ export class Ipv4 {
   send(path: Path, pkt: PacketBuffer, dontFragment: boolean): NetError | 0 {
     const stack = this.#stack;
     const counters = stack.counters;
-    const total = IPV4_HEADER + pkt.length;
+    const total = path.headerBytes + pkt.length;
     const df = dontFragment && !path.mtuLocked;
     counters.ipOutRequests++;
+    if (path.optionBytes > 0 && isOffRoute(path)) {
+      counters.ipOutNoRoutes++;
+      stack.freePacket(pkt);
+      return NetErr.HostUnreachable;
+    }
     if (total > IP_MAX) {
       counters.dropTooBig++;
       stack.freePacket(pkt);
@@ -248,8 +252,8 @@ export class Ipv4 {
 
   // @rfc 1122 3.2.1.7b
   #finish(path: Path, pkt: PacketBuffer, fragWord: number, id: number): void {
-    const total = IPV4_HEADER + pkt.length;
-    pkt.start -= IPV4_HEADER;
+    const total = path.headerBytes + pkt.length;
+    pkt.start -= path.headerBytes;
     pkt.l3 = pkt.start;
     pkt.src.set(path.src);
     pkt.dst.set(path.dst);
@@ -265,13 +269,14 @@ export class Ipv4 {
       path.src,
       path.dst,
     );
+    if (path.optionBytes > 0) this.options.put(path, pkt, (fragWord & 0x1fff) === 0);
     this.#stack.counters.ipOutOctets += total;
     this.#stack.output(path, pkt);
   }
 
   #sendFragments(path: Path, pkt: PacketBuffer): void {
     const stack = this.#stack;
-    const pieceMax = (path.mtu - IPV4_HEADER) & ~7;
+    const pieceMax = (path.mtu - path.headerBytes) & ~7;
     const total = pkt.length;
     const linear = pkt.end - pkt.start;
     const id = this.nextId(path.src, path.dst);
@@ -308,3 +313,7 @@ export class Ipv4 {
     return this.#ids[bucket];
   }
 }
+
+/** A strict source route whose first hop is not on the link (__ip_queue_xmit). */
+const isOffRoute = (path: Path): boolean =>
+  path.ipOptions?.isStrict === true && !path.nextHop.equals(path.dst);

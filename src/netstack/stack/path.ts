@@ -2,6 +2,7 @@
 // needs at hand: NIC, next hop, neighbour entry, MTU. Endpoints keep theirs; the stack caches the rest.
 
 import { type Family, IpAddr } from "../ip-addr.ts";
+import type { IpOptions } from "../wire/ipv4-options.ts";
 import type { NeighborEntry } from "./neighbor-entry.ts";
 import type { Nic } from "./nic.ts";
 import type { PathMtuCache } from "./path-mtu.ts";
@@ -10,8 +11,6 @@ import type { Route } from "./transport.ts";
 
 /** The largest IP packet there is (jumbograms aside). */
 const IP_MAX = 65_535;
-
-export const ipHeaderBytes = (path: Path): number => (path.family === 4 ? 20 : 40);
 
 export class Path implements Route {
   readonly nic: Nic;
@@ -29,10 +28,17 @@ export class Path implements Route {
   /** Where its route was found, for reports. */
   readonly table: number;
   neighbor: NeighborEntry | null = null;
+  /** IPv4 options of every packet on it, and their bytes: see withOptions. */
+  ipOptions: IpOptions | null = null;
+  optionBytes = 0;
+  /** Of the IP header, options included. */
+  headerBytes: number;
+  /** Where the packets end, which is what checksums cover: dst, unless a source route leads on from there. */
+  finalDst: IpAddr;
   #ipId: number;
 
   readonly #routes: RouteTables;
-  readonly #generation: number;
+  #generation: number;
   readonly #pmtu: PathMtuCache;
   readonly #routeMtu: number;
   #pmtuGeneration = 0;
@@ -61,6 +67,8 @@ export class Path implements Route {
     this.dst.set(dst);
     this.nextHop.set(nextHop);
     this.family = dst.family;
+    this.headerBytes = this.family === 4 ? 20 : 40;
+    this.finalDst = this.dst;
     this.isLoopback = kind.loopback;
     this.isBroadcast = kind.broadcast;
     this.isMulticast = dst.isMulticast;
@@ -71,6 +79,28 @@ export class Path implements Route {
     this.#routes = routes;
     this.#generation = routes.generation;
     this.#pmtu = pmtu;
+  }
+
+  /**
+   * The same way for packets with these options; with a source route it leads to the first hop, and the packets on to
+   * `dst`.
+   */
+  withOptions(options: IpOptions | null, dst: IpAddr): Path {
+    const path = new Path(this.nic, this.src, this.dst, this.nextHop, this.#routes, this.#pmtu, {
+      loopback: this.isLoopback,
+      broadcast: this.isBroadcast,
+      mark: this.mark,
+      table: this.table,
+      mtu: this.#routeMtu,
+      advmss: this.advmss,
+    });
+    path.#generation = this.#generation;
+    if (options === null || options.length === 0) return path;
+    path.ipOptions = options;
+    path.optionBytes = options.length;
+    path.headerBytes += options.length;
+    if (options.hasSourceRoute) path.finalDst = dst.clone();
+    return path;
   }
 
   /** IPv4's ID for packets that are never fragmented. */
@@ -85,7 +115,8 @@ export class Path implements Route {
     return this.nic.checksumOffload;
   }
   get gsoBytesMax(): number {
-    return this.nic.gsoBytesMax;
+    // Who cuts a packet up does not know where a source route ends.
+    return this.optionBytes > 0 ? 0 : this.nic.gsoBytesMax;
   }
   get isValid(): boolean {
     return this.#generation === this.#routes.generation;

@@ -27,12 +27,14 @@ import {
 } from "../wire/ethernet.ts";
 import { EXCEEDED_REASSEMBLY, ICMP_TIME_EXCEEDED } from "../wire/icmp.ts";
 import { EXCEEDED6_REASSEMBLY, ICMP6_TIME_EXCEEDED } from "../wire/icmpv6.ts";
+import type { IpOptions } from "../wire/ipv4-options.ts";
 import { IPV6_MIN_MTU } from "../wire/ipv6.ts";
 import { Counters } from "./counters.ts";
 import { Forwarding } from "./forwarding.ts";
 import { Ipv4Reassembler } from "./fragments-ipv4.ts";
 import { Ipv6Reassembler } from "./fragments-ipv6.ts";
 import { Ipv4 } from "./ipv4.ts";
+import { hasIpOptions } from "./ipv4-options.ts";
 import { Ipv6 } from "./ipv6.ts";
 import { FOREVER, type Ipv6Config, Ipv6Interface } from "./ipv6-interface.ts";
 import type { LinkEndpoint } from "./link-endpoint.ts";
@@ -110,6 +112,8 @@ export class Stack implements NetworkLayer {
   readonly endpoints: Endpoints;
   /** IPv4 redirects of the router in use are followed (accept_redirects). */
   acceptsRedirects = true;
+  /** IPv4 packets with source routes are taken and passed on (accept_source_route); off, as everywhere (RFC 7126). */
+  acceptsSourceRoutes = false;
   /** Called when packets to ourselves wait and no run is under way: see runPending. */
   onPending: (() => void) | null = null;
   /** Told of changes to interfaces, addresses, routes, rules and neighbours. */
@@ -343,6 +347,32 @@ export class Stack implements NetworkLayer {
     if (src !== null || typeof path === "number") return path;
     const isPlain = this.routes.rules.of(dst.family) === null;
     return isPlain ? path : this.findRoute(path.src, dst, nicId, mark);
+  }
+
+  findOptionRoute(
+    options: IpOptions | null,
+    src: IpAddr | null,
+    dst: IpAddr,
+    nicId = 0,
+    mark = 0,
+  ): Path | NetError {
+    if (options === null || options.length === 0) return this.findRoute(src, dst, nicId, mark);
+    const to = options.hasSourceRoute ? new IpAddr().setV4(options.firstHop) : dst;
+    const path = this.findRoute(src, to, nicId, mark);
+    return typeof path === "number" ? path : path.withOptions(options, dst);
+  }
+
+  /** From where pkt went to where it came from; IPv4 options are echoed. */
+  findReplyRoute(
+    pkt: PacketBuffer,
+    nicId = 0,
+    mark = 0,
+    from: IpAddr | null = pkt.dst,
+  ): Path | NetError {
+    if (!hasIpOptions(pkt)) return this.findRoute(from, pkt.src, nicId, mark);
+    const echo = this.ipv4.options.echo(pkt);
+    if (echo === null) return NetErr.InvalidArgument;
+    return this.findOptionRoute(echo, from, pkt.src, nicId, mark);
   }
 
   // --- Packets ---

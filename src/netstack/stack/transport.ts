@@ -2,6 +2,7 @@
 
 import type { Family, IpAddr } from "../ip-addr.ts";
 import type { NetError } from "../net-error.ts";
+import type { IpOptions } from "../wire/ipv4-options.ts";
 import type { PacketBuffer } from "./packet-buffer.ts";
 
 /** A path chosen for a destination: which NIC, which source address, which next hop. Cached by endpoints. */
@@ -21,6 +22,9 @@ export interface Route {
   readonly isValid: boolean;
   /** Advertised MSS cap and initial windows from the route table; 0 = unset. */
   readonly advmss: number;
+  /** IPv4 options that every packet on it bears, and their bytes. */
+  readonly ipOptions: IpOptions | null;
+  readonly optionBytes: number;
 }
 
 /** What ICMP quoted back to us, after the network layer has checked its form. */
@@ -80,6 +84,19 @@ export interface NetworkLayer {
   findRoute(src: IpAddr | null, dst: IpAddr, nicId?: number, mark?: number): Route | NetError;
   /** The same for who will send from the source that was chosen. */
   findConnectRoute(src: IpAddr | null, dst: IpAddr, nicId: number, mark: number): Route | NetError;
+  /**
+   * The way of packets with IPv4 options: of a source route to its first hop, and on to dst. null or empty: as
+   * findRoute.
+   */
+  findOptionRoute(
+    options: IpOptions | null,
+    src: IpAddr | null,
+    dst: IpAddr,
+    nicId?: number,
+    mark?: number,
+  ): Route | NetError;
+  /** The way back of who sent pkt, with the options that an answer bears; a NetError when there is none. */
+  findReplyRoute(pkt: PacketBuffer, nicId?: number, mark?: number): Route | NetError;
   /** Whether addr is assigned to one of our NICs (and may be bound). */
   isLocalAddress(addr: IpAddr): boolean;
   /** An empty packet with full headroom. Given back by sendPacket, or by freePacket. */

@@ -39,7 +39,7 @@ export function sendCookie(ctx: TcpContext, seg: Segment, listener: Listener): v
   const pkt = seg.pkt as PacketBuffer;
   const { options } = listener;
   const { settings } = ctx;
-  const route = ctx.network.findRoute(pkt.dst, pkt.src, options.boundNicId, options.mark);
+  const route = ctx.network.findReplyRoute(pkt, options.boundNicId, options.mark);
   if (typeof route === "number") return;
   const o = seg.options;
   const ports = (seg.dstPort << 16) | seg.srcPort;
@@ -134,12 +134,7 @@ function open(
   mss: number,
 ): void {
   const pkt = seg.pkt as PacketBuffer;
-  const route = ctx.network.findRoute(
-    pkt.dst,
-    pkt.src,
-    listener.options.boundNicId,
-    listener.options.mark,
-  );
+  const route = ctx.network.findReplyRoute(pkt, listener.options.boundNicId, listener.options.mark);
   if (typeof route === "number") return;
   const tcb = newPassiveTcb(ctx, listener.options, route, seg);
   install(tcb, cookie);

@@ -10,6 +10,7 @@ import { type ErrorEntry, ErrorQueue, errorAfterTake } from "../stack/error-queu
 import type { PortOwner, PortProbe } from "../stack/ports.ts";
 import type { Route } from "../stack/transport.ts";
 import type { TcpInfo } from "../tcp-info.ts";
+import type { IpOptions } from "../wire/ipv4-options.ts";
 import {
   closeUser,
   closeWrite,
@@ -30,7 +31,13 @@ import { Md5Keys } from "./md5-signature.ts";
 import { Notices } from "./notices.ts";
 import { finish, flushEvents } from "./on-segment.ts";
 import { isReusable } from "./on-time-wait.ts";
-import { applyOptions, setMd5Key, setQuickAck, setWindowClamp } from "./option-calls.ts";
+import {
+  applyOptions,
+  changeIpOptions,
+  setMd5Key,
+  setQuickAck,
+  setWindowClamp,
+} from "./option-calls.ts";
 import { defaultOptions, keepCount, keepIdleNs, keepIntervalNs } from "./options.ts";
 import { expandSendBuffer, sendMemory } from "./send-memory.ts";
 import { CLOSED, LISTEN, SYN_RECEIVED, SYN_SENT, TIME_WAIT } from "./state.ts";
@@ -72,6 +79,8 @@ export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
   /** connect() has been told of its success once. */
   #isConnectReported = false;
   #errors: ErrorQueue | null = null;
+  /** Of a connection to come; one that is there has them in its route. */
+  #ipOptions: IpOptions | null = null;
 
   constructor(
     ctx: TcpContext,
@@ -99,6 +108,17 @@ export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
     child.localPort = tcb.localPort;
     child.#isConnectReported = true;
     return child;
+  }
+
+  get ipOptions(): IpOptions | null {
+    const route = this.#tcb?.route ?? null;
+    return route === null ? this.#ipOptions : route.ipOptions;
+  }
+
+  // @rfc 9293 MUST-51 MUST-52
+  setIpOptions(options: IpOptions | null): NetError | 0 {
+    this.#ipOptions = options;
+    return this.#tcb === null ? 0 : changeIpOptions(this.#tcb, options);
   }
 
   get isListening(): boolean {
@@ -245,12 +265,12 @@ export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
       return NetErr.NoBuffers;
     }
     const from = this.#isAddrBound ? this.localAddr : null;
-    const route = ctx.network.findConnectRoute(
-      from,
-      remote,
-      this.options.boundNicId,
-      this.options.mark,
-    );
+    const { boundNicId, mark } = this.options;
+    const options = remote.isV4 ? this.#ipOptions : null;
+    const route =
+      options === null
+        ? ctx.network.findConnectRoute(from, remote, boundNicId, mark)
+        : ctx.network.findOptionRoute(options, from, remote, boundNicId, mark);
     if (typeof route === "number") return route;
     if (route.isBroadcast) return NetErr.NetworkUnreachable;
     if (!this.#isAddrBound) this.localAddr = route.src;

@@ -179,7 +179,7 @@ export function onListen(ctx: TcpContext, seg: Segment, issFloor: number | null)
   }
   if (!hasRoom(ctx, listener, pkt.src)) return;
   const options = listener === null ? ctx.forwardOptions : listener.options;
-  const route = ctx.network.findRoute(pkt.dst, pkt.src, options.boundNicId, options.mark);
+  const route = ctx.network.findReplyRoute(pkt, options.boundNicId, options.mark);
   if (typeof route === "number") return;
   const tcb = newPassiveTcb(ctx, options, route, seg);
   install(tcb, issFloor);

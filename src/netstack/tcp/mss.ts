@@ -24,7 +24,8 @@ const ipHeaderBytes = (route: Route): number =>
 export function currentRoute(tcb: Tcb): Route | null {
   const route = tcb.route;
   if (route?.isValid) return route;
-  const found = tcb.ctx.network.findRoute(
+  const found = tcb.ctx.network.findOptionRoute(
+    route === null ? null : route.ipOptions,
     tcb.local,
     tcb.remote,
     tcb.options.boundNicId,
@@ -57,13 +58,14 @@ export function mtuToMss(tcb: Tcb, mtu: number): number {
   const user = tcb.options.maxSegBytes;
   if (user > 0 && user < mss) mss = user;
   if (tcb.tsOk) mss -= TIMESTAMPS_BYTES;
-  mss -= md5Bytes(tcb);
+  mss -= md5Bytes(tcb) + (tcb.route as Route).optionBytes;
   return mss < MSS_MIN ? MSS_MIN : mss;
 }
 
 export const mssToMtu = (tcb: Tcb, mss: number): number =>
   mss +
   md5Bytes(tcb) +
+  (tcb.route as Route).optionBytes +
   (tcb.tsOk ? TIMESTAMPS_BYTES : 0) +
   TCP_HEADER_BYTES +
   ipHeaderBytes(tcb.route as Route);
@@ -75,7 +77,7 @@ export const peerMtu = (tcb: Tcb): number =>
 /** Payload of a segment without options on this path, by the MTU and the user's wish alone. */
 export function ipMss(tcb: Tcb): number {
   const route = tcb.route as Route;
-  const mss = route.mtu - ipHeaderBytes(route) - TCP_HEADER_BYTES;
+  const mss = route.mtu - ipHeaderBytes(route) - route.optionBytes - TCP_HEADER_BYTES;
   const user = tcb.options.maxSegBytes;
   return Math.max(user > 0 && user < mss ? user : mss, MSS_MIN);
 }

@@ -88,14 +88,14 @@ export function onTimeWait(ctx: TcpContext, tw: TimeWait, seg: Segment): void {
   // RFC 9293 3.10.7.4, eighth step: the peer has missed our last ACK. Linux begins anew for any ACK, and so lets
   // a peer hold the entry for ever.
   if (!isOld && (seg.flags & FIN) !== 0) ctx.timeWaits.restart(tw, ctx.nowNs);
-  if (!isLimited(ctx, tw, seg)) answer(ctx, tw);
+  if (!isLimited(ctx, tw, seg)) answer(ctx, tw, seg);
 }
 
 /** The checks of a whole connection once more, for one that only waits for the peer's FIN. */
 function onFinWait2(ctx: TcpContext, tw: TimeWait, seg: Segment, isOld: boolean): void {
   const { seq, end, flags } = seg;
   if (isOld || !isInWindow(tw, seq, end)) {
-    if (!isLimited(ctx, tw, seg, "TCPACKSkippedFinWait2")) answer(ctx, tw);
+    if (!isLimited(ctx, tw, seg, "TCPACKSkippedFinWait2")) answer(ctx, tw, seg);
     return;
   }
   if ((flags & RST) !== 0) {
@@ -117,7 +117,7 @@ function onFinWait2(ctx: TcpContext, tw: TimeWait, seg: Segment, isOld: boolean)
     tw.tsRecentMs = ctx.nowMs;
   }
   ctx.timeWaits.restart(tw, ctx.nowNs);
-  answer(ctx, tw);
+  answer(ctx, tw, seg);
 }
 
 /** tcp_in_window. */
@@ -158,8 +158,8 @@ function isLimited(
   return false;
 }
 
-function answer(ctx: TcpContext, tw: TimeWait): void {
-  const route = ctx.network.findRoute(tw.local, tw.remote, tw.nicId);
+function answer(ctx: TcpContext, tw: TimeWait, seg: Segment): void {
+  const route = ctx.network.findReplyRoute(seg.pkt as PacketBuffer, tw.nicId);
   if (typeof route === "number") return;
   const pkt: PacketBuffer = ctx.network.allocPacket();
   const off = pkt.start;

@@ -4,6 +4,7 @@
 import type { TcpEndpointOptions } from "../endpoints.ts";
 import type { IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
+import type { IpOptions } from "../wire/ipv4-options.ts";
 import { makeCongestionControl } from "./congestion/congestion.ts";
 import { Md5Keys } from "./md5-signature.ts";
 import { syncMss } from "./mss.ts";
@@ -89,4 +90,20 @@ export function setMd5Key(
   }
   if (tcb?.route && tcb.state !== CLOSED) syncMss(tcb);
   return result;
+}
+
+/**
+ * IP_OPTIONS of a connection that is there: its segments carry them from now on, and are shorter by them. Linux sets
+ * a source route whose first hop it cannot reach, and then nothing goes out; here the old options stay.
+ */
+export function changeIpOptions(tcb: Tcb, options: IpOptions | null): NetError | 0 {
+  const { route } = tcb;
+  if (route === null || tcb.state === CLOSED || !tcb.remote.isV4) return 0;
+  const { boundNicId, mark } = tcb.options;
+  const { network } = tcb.ctx;
+  const found = network.findOptionRoute(options, tcb.local, tcb.remote, boundNicId, mark);
+  if (typeof found === "number") return found;
+  tcb.route = found;
+  syncMss(tcb);
+  return 0;
 }

@@ -13,6 +13,7 @@ import type { NetError } from "../net-error.ts";
 import { PacketBuffer } from "../stack/packet-buffer.ts";
 import type { NetworkLayer, Route } from "../stack/transport.ts";
 import { pseudoSum, sum16 } from "../wire/checksum.ts";
+import type { IpOptions } from "../wire/ipv4-options.ts";
 import {
   ACK,
   AE,
@@ -77,6 +78,8 @@ export class FakeRoute implements Route {
   gsoBytesMax = 0;
   isValid = true;
   advmss = 0;
+  ipOptions: IpOptions | null = null;
+  optionBytes = 0;
 }
 
 export class FakeNetwork implements NetworkLayer {
@@ -98,6 +101,14 @@ export class FakeNetwork implements NetworkLayer {
     Object.defineProperty(route, "src", { value: (src ?? this.local).clone() });
     Object.defineProperty(route, "dst", { value: dst.clone() });
     return route;
+  }
+  findOptionRoute(options: IpOptions | null, src: IpAddr | null, dst: IpAddr): Route | NetError {
+    const route = this.findRoute(src, dst);
+    if (typeof route === "number" || options === null) return route;
+    return Object.assign(route, { ipOptions: options, optionBytes: options.length });
+  }
+  findReplyRoute(pkt: PacketBuffer): Route | NetError {
+    return this.findRoute(pkt.dst, pkt.src);
   }
   findConnectRoute(src: IpAddr | null, dst: IpAddr): Route | NetError {
     return this.findRoute(src, dst);

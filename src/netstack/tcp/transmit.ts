@@ -292,7 +292,7 @@ export function replyReset(
     key = resetKey(ctx, seg);
     if (key === null) return;
   }
-  const route = ctx.network.findRoute(pkt.dst, pkt.src, 0);
+  const route = ctx.network.findReplyRoute(pkt);
   if (typeof route === "number" || route.isBroadcast) return;
   const ports = (seg.dstPort << 16) | seg.srcPort;
   const hasAck = (seg.flags & ACK) !== 0;

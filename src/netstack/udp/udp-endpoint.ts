@@ -4,7 +4,6 @@ import type { Family, IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
 import { DatagramBase } from "../stack/datagram-endpoint.ts";
 import type { PacketBuffer } from "../stack/packet-buffer.ts";
-import { ipHeaderBytes } from "../stack/path.ts";
 import type { PortProbe } from "../stack/ports.ts";
 import type { Stack } from "../stack/stack.ts";
 import type { IcmpError } from "../stack/transport.ts";
@@ -127,7 +126,8 @@ export class UdpEndpoint extends DatagramBase implements PortProbe {
     if (toPort <= 0 || toPort > 0xffff) return NetErr.InvalidArgument;
     const to = addr ?? this.remoteAddr;
     // IPv6's payload length does not count its header.
-    const counted = (to.isV4 ? IPV4_HEADER : 0) + UDP_HEADER + length;
+    const optionBytes = this.ipOptions === null ? 0 : this.ipOptions.length;
+    const counted = (to.isV4 ? IPV4_HEADER + optionBytes : 0) + UDP_HEADER + length;
     if (counted > IP_MAX) {
       this.reportTooBig(to, IP_MAX);
       return NetErr.MessageTooLong;
@@ -144,10 +144,10 @@ export class UdpEndpoint extends DatagramBase implements PortProbe {
     pkt.ttl = path.isMulticast ? this.options.multicastTtl : this.options.ttl;
     pkt.tos = this.options.tos;
     pkt.multicastLoop = this.options.multicastLoop;
-    const df = this.dontFragment(path, ipHeaderBytes(path) + UDP_HEADER + length);
+    const df = this.dontFragment(path, path.headerBytes + UDP_HEADER + length);
     if (this.options.timestamps !== 0) this.stamp(pkt);
     const result = stack.udp.transmit(path, pkt, this.localPort, toPort, src, offset, length, df);
-    if (result === NetErr.MessageTooLong) this.reportTooBig(path.dst, path.mtu);
+    if (result === NetErr.MessageTooLong) this.reportTooBig(path.dst, path.mtu - path.optionBytes);
     stack.runPending();
     return result < 0 ? result : length;
   }

@@ -173,7 +173,7 @@ export class UdpProtocol implements TransportProtocol {
     pkt.fragBytes = length > 0 ? bytes : null;
     pkt.fragOffset = offset;
     pkt.fragLength = length;
-    const sum = pseudoSum(path.src, path.dst, PROTO_UDP, total);
+    const sum = pseudoSum(path.src, path.finalDst, PROTO_UDP, total);
     writeUdp(pkt.bytes, pkt.l4, srcPort, dstPort, total, sum);
     pkt.checksumPartial = true;
     pkt.checksumOffset = UDP_CHECKSUM;

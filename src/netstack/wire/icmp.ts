@@ -28,6 +28,7 @@ export const UNREACHABLE_HOST = 1;
 export const UNREACHABLE_PROTOCOL = 2;
 export const UNREACHABLE_PORT = 3;
 export const UNREACHABLE_FRAG_NEEDED = 4;
+export const UNREACHABLE_SOURCE_ROUTE = 5;
 export const UNREACHABLE_NET_PROHIBITED = 9;
 export const UNREACHABLE_HOST_PROHIBITED = 10;
 export const UNREACHABLE_ADMIN = 13;

@@ -116,33 +116,3 @@ export function resizeIpv4(
 
 export const IPV4_OPTION_END = 0;
 export const IPV4_OPTION_NOP = 1;
-const OPTION_LSRR = 131;
-const OPTION_SSRR = 137;
-
-export const OPTIONS_OK = -1;
-/** A source route asks to be forwarded, which is refused. */
-export const OPTIONS_SOURCE_ROUTE = -2;
-
-// @rfc 1122 3.2.1.8a
-/**
- * Walks the options between the fixed header and ihl (RFC 1122 3.2.1.8: unknown ones are ignored).
- * OPTIONS_OK, OPTIONS_SOURCE_ROUTE, or the offset in the header of the byte that is wrong.
- */
-export function checkIpv4Options(b: Uint8Array, o: number): number {
-  const end = ipv4HeaderBytes(b, o);
-  let i = IPV4_HEADER;
-  while (i < end) {
-    const kind = b[o + i];
-    if (kind === IPV4_OPTION_END) return OPTIONS_OK;
-    if (kind === IPV4_OPTION_NOP) {
-      i++;
-      continue;
-    }
-    if (kind === OPTION_LSRR || kind === OPTION_SSRR) return OPTIONS_SOURCE_ROUTE;
-    if (i + 1 >= end) return i;
-    const length = b[o + i + 1];
-    if (length < 2 || i + length > end) return i + 1;
-    i += length;
-  }
-  return OPTIONS_OK;
-}

@@ -203,6 +203,14 @@ function icmpValues(tree: SysctlTree, kernel: Kernel): void {
       },
     );
   };
+  file(
+    "net/ipv4/conf/all/accept_source_route",
+    () => Number(kernel.stack.acceptsSourceRoutes),
+    (n) => {
+      kernel.stack.acceptsSourceRoutes = n !== 0;
+    },
+  );
+  tree.value("net/ipv4/conf/default/accept_source_route", 1);
   const limitOf = (family: 4 | 6) => (family === 4 ? kernel.stack.icmp : kernel.stack.icmp6).limit;
   for (const [path, family] of [
     ["net/ipv4/icmp_ratelimit", 4],

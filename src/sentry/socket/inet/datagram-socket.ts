@@ -71,6 +71,7 @@ export class DatagramSocket extends InetSocket {
     length: 0,
     timeNs: 0,
     segmentBytes: 0,
+    ipOptions: null,
   };
   /** UDP_CORK, and what waits for more. */
   #isCorked = false;
@@ -216,12 +217,15 @@ export class DatagramSocket extends InetSocket {
     }
     if (choices.hasMark) options.mark = choices.mark;
     if (choices.hasSource) this.endpoint.sendSource = choices.source;
+    const { ipOptions } = this.endpoint;
+    if (choices.hasIpOptions) this.endpoint.setIpOptions(choices.ipOptions);
     const segment = choices.segmentBytes || this.#segmentBytes;
     const n =
       segment > 0 && length > segment
         ? this.#sendSegments(bytes, offset, length, segment, to, port)
         : resultOf(this.endpoint.send(bytes, offset, length, to, port));
     this.endpoint.sendSource = null;
+    if (choices.hasIpOptions) this.endpoint.setIpOptions(ipOptions);
     options.ttl = ttl;
     options.multicastTtl = multicastTtl;
     options.tos = tos;

@@ -6,6 +6,7 @@ import { SOF_TIMESTAMPING_RX_SOFTWARE, SOF_TIMESTAMPING_SOFTWARE } from "../../.
 import {
   IP_ORIGDSTADDR,
   IP_PKTINFO,
+  IP_RETOPTS,
   IP_TOS,
   IP_TTL,
   IPV6_DONTFRAG,
@@ -34,12 +35,13 @@ import {
 } from "../../../abi/socket.ts";
 import { i32Le, setU32Le, setU64Le, u16Le } from "../../../base/bytes.ts";
 import { SECOND, US } from "../../../base/clock.ts";
-import { type DatagramInfo, IPV4, IPV6, IpAddr } from "../../../netstack/index.ts";
+import { type DatagramInfo, IPV4, IPV6, IpAddr, type IpOptions } from "../../../netstack/index.ts";
 import type { Task } from "../../kernel/task.ts";
 import type { ControlReader, ControlWriter } from "../control.ts";
 import type { Socket } from "../socket.ts";
 import { SocketAddress } from "../socket-address.ts";
 import { mayMark } from "../socket-options.ts";
+import { putHeaderOptions, readHeaderOptions } from "./header-options.ts";
 import { formatInetAddress } from "./inet-address.ts";
 import type { InetSocket } from "./inet-socket.ts";
 
@@ -53,6 +55,7 @@ export function putDatagramControl(
 ): void {
   putTimestamps(s, info.timeNs, (s.timestamping & SOF_TIMESTAMPING_RX_SOFTWARE) !== 0, control);
   putArrivalControl(s, info.localAddr, info.nicId, info.ttl, info.tos, control);
+  if (info.ipOptions) putHeaderOptions(s, info.ipOptions, control);
   putOriginalDestination(s, info, control);
   if (info.segmentBytes > 0) control.putInt(SOL_UDP, UDP_GRO, info.segmentBytes);
 }
@@ -145,6 +148,8 @@ export class SendChoices {
   hasSource = false;
   hasMark = false;
   mark = 0;
+  hasIpOptions = false;
+  ipOptions: IpOptions | null = null;
   readonly source = new IpAddr();
 
   reset(): void {
@@ -155,6 +160,7 @@ export class SendChoices {
     this.dontFragment = -1;
     this.hasSource = false;
     this.hasMark = false;
+    this.hasIpOptions = false;
   }
 
   /** Reads sendmsg's control messages: 0, or -EINVAL for what is malformed or unknown. */
@@ -179,6 +185,13 @@ export class SendChoices {
         this.source.read(b, at + 4, IPV4);
         this.hasSource = !this.source.isUnspecified;
         return this.#checkNic(s);
+      }
+      if (c.type === IP_RETOPTS) {
+        const options = readHeaderOptions(t, s, b, at, length);
+        if (typeof options === "number") return options;
+        this.hasIpOptions = true;
+        this.ipOptions = options;
+        return 0;
       }
       // IP_TOS comes as a byte or an int, IP_TTL as an int.
       if (length !== 4 && length !== 1) return -EINVAL;

@@ -44,6 +44,7 @@ import { i32Le, setU32, setU32Le, u16Le, u32 } from "../../../base/bytes.ts";
 import { type DatagramEndpoint, IPV4, IPV6, IpAddr } from "../../../netstack/index.ts";
 import type { Task } from "../../kernel/task.ts";
 import { resultOf } from "../errno-of.ts";
+import { getHeaderOptions, setHeaderOptions } from "./header-options.ts";
 import type { InetSocket } from "./inet-socket.ts";
 
 /** What the IP levels keep per socket. */
@@ -51,8 +52,9 @@ export class IpState {
   receivePktInfo = false;
   receiveTtl = false;
   receiveTos = false;
-  /** Kept only: a packet's options are not passed up, so there is never one to tell of. */
+  /** IP_RECVOPTS: as they came; IP_RETOPTS: as an answer would carry them. */
   receiveOptions = false;
+  returnOptions = false;
   receivePktInfo6 = false;
   receiveHopLimit = false;
   receiveTclass = false;
@@ -96,8 +98,7 @@ export function setIpOption(
     case IP_MULTICAST_IF:
       return setMulticastInterface(s, value, length);
     case IP_OPTIONS:
-      // Only the removal of options that were never set.
-      return length === 0 ? 0 : -ENOPROTOOPT;
+      return setHeaderOptions(t, s, value, length);
   }
   if (length < 1) return -EINVAL;
   return setInteger(t, s, name, length >= 4 ? i32Le(value, 0) : value[0]);
@@ -131,9 +132,11 @@ function setInteger(t: Task, s: InetSocket, name: number, value: number): number
     case IP_RECVTOS:
       s.ip.receiveTos = on;
       return 0;
-    case IP_RETOPTS:
     case IP_RECVOPTS:
       s.ip.receiveOptions = on;
+      return 0;
+    case IP_RETOPTS:
+      s.ip.returnOptions = on;
       return 0;
     case IP_RECVORIGDSTADDR:
       s.ip.receiveOrigDstAddr = on;
@@ -287,7 +290,7 @@ export function getIpOption(
     setU32(out, 0, s.ip.multicastSource);
     return 4;
   }
-  if (name === IP_OPTIONS) return 0;
+  if (name === IP_OPTIONS) return getHeaderOptions(s, out);
   const value = getInteger(s, name);
   // An index in network order may look negative.
   if (value < 0 && name !== IP_UNICAST_IF) return value;
@@ -318,9 +321,10 @@ function getInteger(s: InetSocket, name: number): number {
       return Number(s.ip.receiveTtl);
     case IP_RECVTOS:
       return Number(s.ip.receiveTos);
-    case IP_RETOPTS:
     case IP_RECVOPTS:
       return Number(s.ip.receiveOptions);
+    case IP_RETOPTS:
+      return Number(s.ip.returnOptions);
     case IP_RECVORIGDSTADDR:
       return Number(s.ip.receiveOrigDstAddr);
     case IP_RECVERR_RFC4884:

@@ -1,7 +1,7 @@
 // What the Sentry shows of the stack's configuration: interfaces, addresses, routes, neighbours. Read by
 // interface ioctls, netlink dumps and /proc/net; stack-view.ts makes it from the real stack.
 
-import type { IpAddr, NetError, RuleTable } from "../../../netstack/index.ts";
+import type { IpAddr, IpOptions, NetError, RuleTable } from "../../../netstack/index.ts";
 
 export interface AddressView {
   readonly addr: IpAddr;
@@ -105,6 +105,13 @@ export interface NetworkView {
   routes(): readonly RouteView[];
   neighbors(): readonly NeighborView[];
   isLocal(addr: IpAddr): boolean;
+  /** IPv4 options for what a user sends; null: not like this, or not by this user. */
+  compileIpOptions(
+    src: Uint8Array,
+    offset: number,
+    length: number,
+    isPrivileged: boolean,
+  ): IpOptions | null;
   /** The route that dst would take, with the source it would use; or why there is none. */
   routeTo(dst: IpAddr, question: RouteQuestion): RouteView | NetError;
   /** Path MTU towards dst; 0: no route. */

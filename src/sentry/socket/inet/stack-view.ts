@@ -3,6 +3,7 @@
 import { RTN_BROADCAST, RTN_MULTICAST, RTN_UNICAST } from "../../../abi/netlink.ts";
 import {
   type IpAddr,
+  IpOptions,
   NetErr,
   type NetError,
   type RouteEntry,
@@ -102,6 +103,14 @@ export class StackView implements NetworkView, NetworkChanges {
   }
   isLocal(addr: IpAddr): boolean {
     return this.#stack.isLocalAddress(addr);
+  }
+  compileIpOptions(
+    src: Uint8Array,
+    offset: number,
+    length: number,
+    isPrivileged: boolean,
+  ): IpOptions | null {
+    return IpOptions.ofUser(src, offset, length, isPrivileged, this.#stack.ipv4.options);
   }
   addAddress(index: number, addr: IpAddr, prefixBits: number): NetError | 0 {
     const nic = this.#stack.nicById(index);

@@ -1,0 +1,453 @@
+// The options of an IPv4 header (RFC 791 3.1): checked and marked as Linux's __ip_options_compile does it, for a user
+// who wants to send them and in a packet that came; turned round for an answer (__ip_options_echo); written into a
+// header (ip_options_build). Who is asked about addresses and time is OptionHost; routes are others' business.
+
+import { i32, setU32 } from "../../base/bytes.ts";
+import { IPV4_HEADER, IPV4_OPTION_END, IPV4_OPTION_NOP, IPV4_SRC } from "./ipv4.ts";
+
+const RECORD_ROUTE = 7;
+const TIMESTAMP = 68;
+const LOOSE_ROUTE = 131;
+const CIPSO = 134;
+const STRICT_ROUTE = 137;
+const ROUTER_ALERT = 148;
+const COPIED = 0x80;
+
+const TS_ONLY = 0;
+const TS_AND_ADDRESS = 1;
+const TS_PRESPECIFIED = 3;
+const OVERFLOW_MAX = 15;
+
+/** What a header has room for. */
+export const IPV4_OPTIONS_MAX = 40;
+export const OPTIONS_OK = -1;
+
+/** What options ask of the station that handles them. */
+export interface OptionHost {
+  /** Whether an address is somebody else's: neither ours nor a group's nor a broadcast (inet_addr_type's RTN_UNICAST). */
+  isOthers(word: number): boolean;
+  /** Milliseconds since midnight UT (inet_current_timestamp). */
+  timeOfDay(): number;
+}
+
+/** Who compiles: a user's wish, with or without CAP_NET_RAW, or a packet that came to the address `own`. */
+interface Compiler {
+  readonly host: OptionHost;
+  readonly isPacket: boolean;
+  readonly isPrivileged: boolean;
+  readonly own: number;
+}
+
+/** Where in the options what stands, from their first byte; -1: not there. */
+export class OptionMarks {
+  sourceRoute = -1;
+  isStrict = false;
+  /** A user's source route: its first address, which is not among the bytes any more. */
+  firstHop = 0;
+  recordRoute = -1;
+  /** A slot is reserved (and the pointer is behind it). */
+  needsAddress = false;
+  timestamp = -1;
+  needsStampAddress = false;
+  needsTime = false;
+  hasCipso = false;
+  /** Of a packet: bytes were changed, its checksum is not right any more. */
+  isChanged = false;
+
+  reset(): void {
+    this.sourceRoute = this.recordRoute = this.timestamp = -1;
+    this.isStrict = this.needsAddress = this.needsStampAddress = this.needsTime = false;
+    this.hasCipso = this.isChanged = false;
+    this.firstHop = 0;
+  }
+}
+
+// @rfc 1122 3.2.1.8a
+/** Checks and marks the options in [start, end): OPTIONS_OK, or the offset of the byte that is wrong. */
+function compile(b: Uint8Array, start: number, end: number, m: OptionMarks, by: Compiler): number {
+  m.reset();
+  let at = start;
+  while (at < end) {
+    const kind = b[at];
+    if (kind === IPV4_OPTION_END) {
+      for (let i = at + 1; i < end; i++) {
+        if (b[i] === IPV4_OPTION_END) continue;
+        b[i] = IPV4_OPTION_END;
+        m.isChanged = true;
+      }
+      return OPTIONS_OK;
+    }
+    if (kind === IPV4_OPTION_NOP) {
+      at++;
+      continue;
+    }
+    if (end - at < 2) return at - start;
+    const size = b[at + 1];
+    if (size < 2 || size > end - at) return at - start;
+    const bad = compileOne(b, at, start, m, by);
+    if (bad >= 0) return at - start + bad;
+    at += size;
+  }
+  return OPTIONS_OK;
+}
+
+/** -1, or which byte of the option at `at` is wrong. */
+function compileOne(
+  b: Uint8Array,
+  at: number,
+  start: number,
+  m: OptionMarks,
+  by: Compiler,
+): number {
+  switch (b[at]) {
+    case LOOSE_ROUTE:
+    case STRICT_ROUTE:
+      return compileRoute(b, at, start, m, by);
+    case RECORD_ROUTE:
+      return compileRecord(b, at, start, m, by);
+    case TIMESTAMP:
+      return compileTimestamp(b, at, start, m, by);
+    case ROUTER_ALERT:
+      return b[at + 1] < 4 ? 1 : -1;
+    case CIPSO: {
+      if ((!by.isPacket && !by.isPrivileged) || m.hasCipso) return 0;
+      m.hasCipso = true;
+      const bad = cipsoError(b, at);
+      return bad === 0 ? -1 : bad;
+    }
+    default:
+      // Security, stream identifier, and what nobody knows: not for everybody to send (RFC 1122 3.2.1.8).
+      return by.isPacket || by.isPrivileged ? -1 : 0;
+  }
+}
+
+// @rfc 9293 MUST-51
+function compileRoute(
+  b: Uint8Array,
+  at: number,
+  start: number,
+  m: OptionMarks,
+  by: Compiler,
+): number {
+  const size = b[at + 1];
+  if (size < 3) return 1;
+  if (b[at + 2] < 4) return 2;
+  // RFC 1812 5.2.4.1: not two of them.
+  if (m.sourceRoute >= 0) return 0;
+  if (!by.isPacket) {
+    if (b[at + 2] !== 4 || size < 7 || ((size - 3) & 3) !== 0) return 1;
+    // The first address goes into the header; in the last slot will be the one that is sent to.
+    m.firstHop = i32(b, at + 3);
+    b.copyWithin(at + 3, at + 7, at + size);
+  }
+  m.isStrict = b[at] === STRICT_ROUTE;
+  m.sourceRoute = at - start;
+  return -1;
+}
+
+function compileRecord(
+  b: Uint8Array,
+  at: number,
+  start: number,
+  m: OptionMarks,
+  by: Compiler,
+): number {
+  const size = b[at + 1];
+  if (m.recordRoute >= 0) return 0;
+  if (size < 3) return 1;
+  const pointer = b[at + 2];
+  if (pointer < 4) return 2;
+  if (pointer <= size) {
+    if (pointer + 3 > size) return 2;
+    if (by.isPacket) {
+      setU32(b, at + pointer - 1, by.own);
+      m.isChanged = true;
+    }
+    b[at + 2] += 4;
+    m.needsAddress = true;
+  }
+  m.recordRoute = at - start;
+  return -1;
+}
+
+function compileTimestamp(
+  b: Uint8Array,
+  at: number,
+  start: number,
+  m: OptionMarks,
+  by: Compiler,
+): number {
+  const size = b[at + 1];
+  if (m.timestamp >= 0) return 0;
+  if (size < 4) return 1;
+  const pointer = b[at + 2];
+  const flags = b[at + 3] & 15;
+  if (pointer < 5) return 2;
+  if (pointer <= size) {
+    const bad = stampSlot(b, at, m, by);
+    if (bad >= 0) return bad;
+  } else if (flags !== TS_PRESPECIFIED) {
+    if (b[at + 3] >>> 4 === OVERFLOW_MAX) return 3;
+    if (by.isPacket) {
+      b[at + 3] += 16;
+      m.isChanged = true;
+    }
+  }
+  m.timestamp = at - start;
+  return -1;
+}
+
+/** Takes the slot that the pointer names, and in a packet fills it. */
+function stampSlot(b: Uint8Array, at: number, m: OptionMarks, by: Compiler): number {
+  const size = b[at + 1];
+  const pointer = b[at + 2];
+  if (pointer + 3 > size) return 2;
+  const slot = at + pointer - 1;
+  switch (b[at + 3] & 15) {
+    case TS_ONLY:
+      m.needsTime = true;
+      b[at + 2] += 4;
+      stampTime(b, slot, m, by);
+      return -1;
+    case TS_AND_ADDRESS:
+      if (pointer + 7 > size) return 2;
+      m.needsStampAddress = m.needsTime = true;
+      b[at + 2] += 8;
+      if (by.isPacket) setU32(b, slot, by.own);
+      stampTime(b, slot + 4, m, by);
+      return -1;
+    case TS_PRESPECIFIED:
+      if (pointer + 7 > size) return 2;
+      if (by.host.isOthers(i32(b, slot))) return -1;
+      m.needsTime = true;
+      b[at + 2] += 8;
+      stampTime(b, slot + 4, m, by);
+      return -1;
+    default:
+      return by.isPacket || by.isPrivileged ? -1 : 3;
+  }
+}
+
+function stampTime(b: Uint8Array, at: number, m: OptionMarks, by: Compiler): void {
+  if (!by.isPacket) return;
+  setU32(b, at, by.host.timeOfDay());
+  m.isChanged = true;
+}
+
+/** The tags must fill the option (cipso_v4_validate of a kernel without NetLabel): 0, or which byte is wrong. */
+function cipsoError(b: Uint8Array, at: number): number {
+  const size = b[at + 1];
+  if (size < 8) return 1;
+  if (i32(b, at + 2) === 0) return 2;
+  for (let i = 6; i < size; ) {
+    const tag = i + 1 < size ? b[at + i + 1] : 0;
+    if (tag === 0 || tag > size - i) return i + 1;
+    i += tag;
+  }
+  return 0;
+}
+
+/**
+ * A packet's options: checked, and what they ask of a station on their way put in, in the name of `own`. OPTIONS_OK,
+ * or the offset in the header of the byte that is wrong.
+ */
+export function receiveOptions(
+  b: Uint8Array,
+  l3: number,
+  l4: number,
+  marks: OptionMarks,
+  own: number,
+  host: OptionHost,
+): number {
+  const by = { host, own, isPacket: true, isPrivileged: false };
+  const bad = compile(b, l3 + IPV4_HEADER, l4, marks, by);
+  return bad < 0 ? OPTIONS_OK : bad + IPV4_HEADER;
+}
+
+/** Options ready for a header: padded, with room where each packet's addresses and times go. Never changed. */
+export class IpOptions extends OptionMarks {
+  readonly bytes = new Uint8Array(IPV4_OPTIONS_MAX);
+  /** A multiple of four. */
+  length = 0;
+
+  /** What a user asks for; null: not like this, or not by this user (ip_options_get). Precondition: length <= 40. */
+  static ofUser(
+    src: Uint8Array,
+    offset: number,
+    length: number,
+    isPrivileged: boolean,
+    host: OptionHost,
+  ): IpOptions | null {
+    const options = new IpOptions();
+    options.bytes.set(src.subarray(offset, offset + length));
+    options.length = (length + 3) & ~3;
+    const by = { host, own: 0, isPacket: false, isPrivileged };
+    return compile(options.bytes, 0, options.length, options, by) < 0 ? options : null;
+  }
+
+  // @rfc 9293 MUST-53
+  /**
+   * What an answer to the packet at l3 carries (__ip_options_echo): the record and the timestamps go on, the source
+   * route is gone back. It reads the packet as it was left by receiveOptions. null: that cannot be answered.
+   */
+  static echo(b: Uint8Array, l3: number, l4: number, host: OptionHost): IpOptions | null {
+    const echo = new IpOptions();
+    const at = { record: -1, stamp: -1, route: -1, cipso: -1 };
+    find(b, l3 + IPV4_HEADER, l4, at);
+    if (at.record >= 0 && !echo.#echoRecord(b, at.record)) return null;
+    if (at.stamp >= 0 && !echo.#echoTimestamp(b, at.stamp, host)) return null;
+    if (at.route >= 0) echo.#echoRoute(b, at.route, i32(b, l3 + IPV4_SRC));
+    if (at.cipso >= 0) {
+      echo.hasCipso = true;
+      echo.#copy(b, at.cipso);
+    }
+    echo.length = (echo.length + 3) & ~3;
+    return echo;
+  }
+
+  get hasSourceRoute(): boolean {
+    return this.sourceRoute >= 0;
+  }
+
+  /** Behind the fixed header at l3 (ip_options_build): `src` sends, `dst` is where a source route ends. */
+  write(b: Uint8Array, l3: number, src: number, dst: number, host: OptionHost): void {
+    const o = l3 + IPV4_HEADER;
+    for (let i = 0; i < this.length; i++) b[o + i] = this.bytes[i];
+    const { sourceRoute, recordRoute, timestamp } = this;
+    if (sourceRoute >= 0) setU32(b, o + sourceRoute + b[o + sourceRoute + 1] - 4, dst);
+    if (this.needsAddress) setU32(b, o + recordRoute + b[o + recordRoute + 2] - 5, src);
+    if (this.needsStampAddress) setU32(b, o + timestamp + b[o + timestamp + 2] - 9, src);
+    if (this.needsTime) setU32(b, o + timestamp + b[o + timestamp + 2] - 5, host.timeOfDay());
+  }
+
+  /** As a user would give them (ip_options_undo). */
+  undone(): Uint8Array {
+    const b = this.bytes.slice(0, this.length);
+    if (this.sourceRoute >= 0) {
+      const at = this.sourceRoute;
+      b.copyWithin(at + 7, at + 3, at + b[at + 1] - 4);
+      setU32(b, at + 3, this.firstHop);
+    }
+    if (this.needsAddress) clearSlot(b, this.recordRoute);
+    if (this.needsTime) {
+      clearSlot(b, this.timestamp);
+      if ((b[this.timestamp + 3] & 15) === TS_PRESPECIFIED) b[this.timestamp + 2] -= 4;
+    }
+    if (this.needsStampAddress) clearSlot(b, this.timestamp);
+    return b;
+  }
+
+  /** Appends the option at `from` as it is; where. */
+  #copy(b: Uint8Array, from: number): number {
+    const at = this.length;
+    const size = b[from + 1];
+    for (let i = 0; i < size; i++) this.bytes[at + i] = b[from + i];
+    this.length += size;
+    return at;
+  }
+
+  #echoRecord(b: Uint8Array, from: number): boolean {
+    const size = b[from + 1];
+    const pointer = b[from + 2];
+    this.recordRoute = this.#copy(b, from);
+    if (pointer > size) return true;
+    if (pointer + 3 > size) return false;
+    this.bytes[this.recordRoute + 2] = pointer + 4;
+    this.needsAddress = true;
+    return true;
+  }
+
+  #echoTimestamp(b: Uint8Array, from: number, host: OptionHost): boolean {
+    const size = b[from + 1];
+    let pointer = b[from + 2];
+    const flags = b[from + 3] & 15;
+    this.timestamp = this.#copy(b, from);
+    if (pointer > size || flags === 2 || flags > TS_PRESPECIFIED) return true;
+    if (flags === TS_PRESPECIFIED) {
+      if (pointer + 7 <= size && !host.isOthers(i32(b, from + pointer - 1))) {
+        this.needsTime = true;
+        pointer += 8;
+      }
+    } else {
+      if (flags === TS_AND_ADDRESS) {
+        if (pointer + 3 > size) return false;
+        this.needsStampAddress = true;
+        pointer += 4;
+      }
+      if (pointer + 3 > size) return false;
+      this.needsTime = true;
+      pointer += 4;
+    }
+    this.bytes[this.timestamp + 2] = pointer;
+    return true;
+  }
+
+  /** The stations that were passed, from the last to the first, and then who sent it. */
+  #echoRoute(b: Uint8Array, from: number, src: number): void {
+    const size = b[from + 1];
+    let pointer = b[from + 2];
+    if (pointer > size) pointer = size + 1;
+    pointer -= 4;
+    if (pointer <= 3) return;
+    const at = this.length;
+    const firstHop = i32(b, from + pointer - 1);
+    let done = 4;
+    for (pointer -= 4; pointer > 3; pointer -= 4, done += 4) {
+      setU32(this.bytes, at + done - 1, i32(b, from + pointer - 1));
+    }
+    // RFC 1812 5.3.13.4: a route that names its own sender first is an illegal one.
+    if (i32(b, from + pointer + 3) === src) done -= 4;
+    if (done <= 3) return;
+    this.firstHop = firstHop;
+    this.bytes[at] = b[from];
+    this.bytes[at + 1] = done + 3;
+    this.bytes[at + 2] = 4;
+    this.sourceRoute = at;
+    this.isStrict = b[from] === STRICT_ROUTE;
+    this.length += done + 3;
+  }
+}
+
+/** Where the options that are echoed stand, as far as they are well formed. */
+function find(
+  b: Uint8Array,
+  start: number,
+  end: number,
+  out: { record: number; stamp: number; route: number; cipso: number },
+): void {
+  for (let at = start; at < end && b[at] !== IPV4_OPTION_END; ) {
+    if (b[at] === IPV4_OPTION_NOP) {
+      at++;
+      continue;
+    }
+    const size = end - at < 2 ? 0 : b[at + 1];
+    if (size < 2 || size > end - at) return;
+    const kind = b[at];
+    if (kind === RECORD_ROUTE && size >= 3 && b[at + 2] >= 4) out.record = at;
+    else if (kind === TIMESTAMP && size >= 4 && b[at + 2] >= 5) out.stamp = at;
+    else if (kind === CIPSO) out.cipso = at;
+    else if ((kind === LOOSE_ROUTE || kind === STRICT_ROUTE) && size >= 3 && b[at + 2] >= 4) {
+      out.route = at;
+    }
+    at += size;
+  }
+}
+
+function clearSlot(b: Uint8Array, at: number): void {
+  b[at + 2] -= 4;
+  setU32(b, at + b[at + 2] - 1, 0);
+}
+
+/** Options that only the first fragment has become no-operations (ip_options_fragment). */
+export function blankUncopied(b: Uint8Array, from: number, end: number): void {
+  for (let at = from; at < end && b[at] !== IPV4_OPTION_END; ) {
+    if (b[at] === IPV4_OPTION_NOP) {
+      at++;
+      continue;
+    }
+    const size = end - at < 2 ? 0 : b[at + 1];
+    if (size < 2 || size > end - at) return;
+    if ((b[at] & COPIED) === 0) b.fill(IPV4_OPTION_NOP, at, at + size);
+    at += size;
+  }
+}
