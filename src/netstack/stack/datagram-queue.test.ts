@@ -149,3 +149,21 @@ it("leaves alone what somebody has looked at", () => {
     [20, 10],
   ]);
 });
+
+it("holds little memory when it is empty, whatever it held", () => {
+  const queue = new DatagramQueue();
+  const held: number[] = [];
+  for (const count of [3_000, 3_000, 1]) {
+    for (let i = 0; i < count; i++) {
+      queue.put(new Uint8Array(1_000).fill(i), 0, 1_000, FROM, i, TO, 1, 64, 0, i);
+    }
+    const out = info();
+    const dst = new Uint8Array(1_000);
+    for (let i = 0; i < count; i++) {
+      queue.take(dst, 0, 1_000, out, false);
+      expect([out.port, dst[999]]).toEqual([i, i & 255]);
+    }
+    held.push(queue.heldBytes);
+  }
+  expect(Math.max(...held)).toBeLessThanOrEqual(32 * 1024);
+});

@@ -14,6 +14,10 @@ const MERGED_MAX = 64;
 const MERGED_BYTES_MAX = 65_507;
 /** Charged per datagram besides its bytes, so that empty ones are bounded too. */
 const OVERHEAD_BYTES = 128;
+/** An empty queue keeps no more than this: what it once held is nobody's charge any more. */
+const KEPT_BYTES = 16 * 1024;
+const KEPT_SLOTS = 128;
+const FIRST_BYTES = 2048;
 
 export class DatagramQueue {
   #data = new Uint8Array(0);
@@ -184,6 +188,18 @@ export class DatagramQueue {
     this.#charged -= size + OVERHEAD_BYTES;
     this.#used -= size;
     this.#head = this.#used === 0 ? 0 : (this.#head + size) % this.#data.length;
+    if (this.#count > 0) return;
+    if (this.#data.length > KEPT_BYTES) this.#data = new Uint8Array(0);
+    if (this.#times.length > KEPT_SLOTS) {
+      this.#meta = new Int32Array(0);
+      this.#times = new Float64Array(0);
+      this.#first = 0;
+    }
+  }
+
+  /** Of memory, used or not. */
+  get heldBytes(): number {
+    return this.#data.length + this.#meta.byteLength + this.#times.byteLength;
   }
 
   #copyIn(src: Uint8Array, offset: number, length: number): void {
@@ -205,7 +221,7 @@ export class DatagramQueue {
   }
 
   #growData(need: number): void {
-    let size = Math.max(2048, this.#data.length);
+    let size = Math.max(FIRST_BYTES, this.#data.length);
     while (size < need) size *= 2;
     const data = new Uint8Array(size);
     this.#copyOut(data, 0, this.#used);

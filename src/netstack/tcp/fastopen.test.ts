@@ -120,6 +120,19 @@ describe("server (4.2.2)", () => {
     expect(h.tcp.context.connectionCount).toBe(0);
   });
 
+  it("early children are connections: no more of them than there may be", () => {
+    const h = listening(16, { limits: { connections: 3 } });
+    h.tcp.settings.fastopen = 0x602;
+    for (let port = 1_000; port < 1_010; port++) {
+      h.peerPort = port;
+      h.inject({ flags: "S", seq: 0, mss: 1460, data: "hello" });
+      h.inject({ flags: ".", seq: 6, ack: 1 });
+      h.ep.accept();
+      expect(h.tcp.context.connectionCount).toBeLessThanOrEqual(3);
+    }
+    expect(h.tcp.context.connectionCount).toBe(3);
+  });
+
   // @rfc 7413 4.2.2b 5.1
   it("no more early children than the queue allows: then the handshake is ordinary", () => {
     const h = listening(4);

@@ -182,6 +182,8 @@ function hasRoom(ctx: TcpContext, listener: Listener): boolean {
   let max = listener.options.fastOpenQueue;
   if (max === 0 && (ctx.settings.fastopen & TFO_ALL_LISTENERS) !== 0) max = listener.backlog;
   if (max <= 0) return false;
+  // An early child is a connection from its SYN on; without one the third ACK is asked the same.
+  if (ctx.connectionCount >= ctx.limits.connections) return false;
   if (listener.fastOpenCount < max) return true;
   ctx.stats.TCPFastOpenListenOverflow++;
   return false;

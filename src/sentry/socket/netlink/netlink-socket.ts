@@ -161,7 +161,7 @@ export class NetlinkSocket extends Socket implements NoticeListener {
     if (this.portId === 0) this.#autobind(t);
     const length = io.remaining;
     if (length > Math.min(REQUEST_BYTES_MAX, this.sendBufferBytes - 32)) return -EMSGSIZE;
-    if (this.#queuedBytes > this.receiveBufferBytes) return -ENOBUFS;
+    if (this.#isFull) return -ENOBUFS;
     const bytes = new Uint8Array(length);
     const n = io.copyIn(bytes, 0, length);
     if (n !== length) return n < 0 ? n : -EINVAL;
@@ -169,6 +169,11 @@ export class NetlinkSocket extends Socket implements NoticeListener {
     while (length - at >= NLMSGHDR_BYTES) {
       const size = messageLength(bytes, at);
       if (size < NLMSGHDR_BYTES || size > length - at) break;
+      // A datagram of many requests for the whole of a table: answers have no room beyond the buffer either.
+      if (this.#isFull) {
+        this.#noteOverrun();
+        break;
+      }
       this.#answer(t, bytes.subarray(at, at + size));
       at += nlAlign(size);
     }
@@ -192,6 +197,14 @@ export class NetlinkSocket extends Socket implements NoticeListener {
     if (this.#queue.length > 0) this.waiters.notify(READABLE);
   }
 
+  get #isFull(): boolean {
+    return this.#queuedBytes > this.receiveBufferBytes || !this.table.hasRoom(0);
+  }
+  /** netlink_overrun. */
+  #noteOverrun(): void {
+    if (!this.#options.has(NETLINK_NO_ENOBUFS)) this.#isOverrun = true;
+  }
+
   #enqueue(bytes: Uint8Array, group: number): void {
     this.#queue.push({ bytes, group });
     this.#queuedBytes += bytes.length;
@@ -206,10 +219,8 @@ export class NetlinkSocket extends Socket implements NoticeListener {
 
   onNotice(message: Uint8Array, group: number): void {
     const isFull = this.#queuedBytes + message.length > this.receiveBufferBytes;
-    if (isFull || !this.table.hasRoom(message.length)) {
-      // netlink_overrun.
-      if (!this.#options.has(NETLINK_NO_ENOBUFS)) this.#isOverrun = true;
-    } else this.#enqueue(message, group);
+    if (isFull || !this.table.hasRoom(message.length)) this.#noteOverrun();
+    else this.#enqueue(message, group);
     this.waiters.notify(this.poll());
   }
 
