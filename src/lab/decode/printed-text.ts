@@ -5,7 +5,7 @@
 
 import type { IpAddr } from "../../netstack/index.ts";
 
-const FIRST_BYTES = 4_096;
+const FIRST_BYTES = 1_024;
 /** Characters that fromCharCode takes at once. */
 const TEXT_PIECE = 4_096;
 const DIGIT = 48;

@@ -5,7 +5,8 @@
 import type { IpAddr } from "../../netstack/index.ts";
 
 const CONNECTIONS_MAX = 65_536;
-const FIRST_SLOTS = 1024;
+/** Decoders that see a few frames only are made often. */
+const FIRST_SLOTS = 64;
 /** Of an entry: eight words of addresses, one of ports, then where both sides begin. */
 const WORDS = 11;
 const PORTS = 8;

@@ -27,13 +27,8 @@ export type WireStep =
   | { do: "damage"; at: number; by: number };
 
 const BEHIND = 64;
-const LINK_TYPES = [
-  LINKTYPE_ETHERNET,
-  LINKTYPE_IPV4,
-  LINKTYPE_IPV6,
-  LINKTYPE_LINUX_SLL,
-  LINKTYPE_NULL,
-];
+/** What a frame may be taken for besides Ethernet: one of these, by its length, so that it is the same every time. */
+const OTHER_LINK_TYPES = [LINKTYPE_IPV4, LINKTYPE_IPV6, LINKTYPE_LINUX_SLL, LINKTYPE_NULL];
 const FORMATS: readonly PcapFormat[] = ["us", "ns", "pcapng"];
 /** More characters than this for a byte of a frame is a loop in the decoder. */
 const TEXT_PER_BYTE_MAX = 400;
@@ -54,7 +49,7 @@ export class WireTarget implements Target<WireStep> {
 
   run(_seed: number, steps: readonly WireStep[], watch?: Watch): Verdict {
     const features: number[] = [];
-    const decoders = [0, 3].map((verbosity) => new FrameDecoder({ verbosity, link: true }));
+    const relating = new FrameDecoder({ link: true });
     let at = 0;
     let frames = 0;
     let failure: Failure | null = null;
@@ -64,7 +59,7 @@ export class WireTarget implements Target<WireStep> {
         if (step.do !== "frame") continue;
         frames++;
         watch?.(at * 1e6, step.bytes, step.bytes.length, false);
-        decode(step.bytes, decoders, features);
+        decode(step.bytes, relating, features);
       }
       for (const format of FORMATS) captures(format, steps, features);
     } catch (error) {
@@ -87,52 +82,94 @@ export class WireTarget implements Target<WireStep> {
   }
 }
 
-function captured(bytes: Uint8Array, behind: number, linkType: number): CapturedFrame {
-  const room = new Uint8Array(bytes.length + BEHIND).fill(behind);
-  room.set(bytes);
-  const frame = new CapturedFrame();
-  frame.bytes = room;
-  frame.length = bytes.length;
-  frame.originalLength = bytes.length;
-  frame.linkType = linkType;
-  return frame;
-}
+/** A frame with bytes of one kind behind it: what a decoder reads past the end shows. */
+class Room {
+  readonly frame = new CapturedFrame();
+  readonly #behind: number;
+  #bytes = new Uint8Array(4_096);
 
-function decode(bytes: Uint8Array, decoders: FrameDecoder[], features: number[]): void {
-  for (const linkType of LINK_TYPES) {
-    const one = captured(bytes, 0, linkType);
-    const text = decoders[1].text(one);
-    if (text.length > (bytes.length + 64) * TEXT_PER_BYTE_MAX) {
-      throw new BrokenLaw("decoder output", `${text.length} characters for ${bytes.length} bytes`);
-    }
-    for (let i = 0; i < bytes.length; i++) {
-      if (one.bytes[i] !== bytes[i]) throw new BrokenLaw("decoder writes", `byte ${i} changed`);
-    }
-    const other = new FrameDecoder({ verbosity: 3, link: true, absolute: true });
-    const first = other.text(one);
-    const again = new FrameDecoder({ verbosity: 3, link: true, absolute: true });
-    if (again.text(captured(bytes, 0xa5, linkType)) !== first) {
-      throw new BrokenLaw("decoder reads past the end", first.slice(0, 200));
-    }
-    JSON.stringify(decoders[0].layers(one));
-    features.push(shapeOf(text));
+  constructor(behind: number) {
+    this.#behind = behind;
+  }
+
+  fill(bytes: Uint8Array): void {
+    const { length } = bytes;
+    const { frame } = this;
+    if (length + BEHIND > this.#bytes.length) this.#bytes = new Uint8Array(2 * (length + BEHIND));
+    this.#bytes.set(bytes);
+    this.#bytes.fill(this.#behind, length, length + BEHIND);
+    frame.bytes = this.#bytes;
+    frame.length = length;
+    frame.originalLength = length;
+  }
+
+  /** The first byte that is not the frame's any more; -1: none. */
+  changedAt(bytes: Uint8Array): number {
+    for (let i = 0; i < bytes.length; i++) if (this.#bytes[i] !== bytes[i]) return i;
+    return -1;
   }
 }
 
+const zeros = new Room(0);
+const others = new Room(0xa5);
+/** Knows of no connections, so that a frame's text is the same each time. */
+const absolute = new FrameDecoder({ verbosity: 3, link: true, absolute: true });
+
+/** `relating`: with what was learnt from the frames of this case so far. */
+function decode(bytes: Uint8Array, relating: FrameDecoder, features: number[]): void {
+  zeros.fill(bytes);
+  others.fill(bytes);
+  decodeAs(LINKTYPE_ETHERNET, bytes, relating, features);
+  decodeAs(OTHER_LINK_TYPES[bytes.length % OTHER_LINK_TYPES.length], bytes, relating, features);
+  const changed = zeros.changedAt(bytes);
+  if (changed >= 0) throw new BrokenLaw("decoder writes", `byte ${changed} changed`);
+}
+
+function decodeAs(
+  linkType: number,
+  bytes: Uint8Array,
+  relating: FrameDecoder,
+  features: number[],
+): void {
+  zeros.frame.linkType = linkType;
+  others.frame.linkType = linkType;
+  absolute.clear();
+  absolute.print(zeros.frame);
+  const { printedLength: length } = absolute;
+  if (length > (bytes.length + 64) * TEXT_PER_BYTE_MAX) {
+    throw new BrokenLaw("decoder output", `${length} characters for ${bytes.length} bytes`);
+  }
+  absolute.print(others.frame);
+  if (!isTwice(absolute.printed, length, absolute.printedLength)) {
+    const text = absolute.text(zeros.frame);
+    throw new BrokenLaw("decoder reads past the end", text.slice(0, 200));
+  }
+  features.push(shapeOf(absolute.printed, length));
+  JSON.stringify(relating.layers(zeros.frame));
+}
+
+function isTwice(b: Uint8Array, length: number, both: number): boolean {
+  if (both !== 2 * length) return false;
+  for (let i = 0; i < length; i++) if (b[i] !== b[length + i]) return false;
+  return true;
+}
+
 /** The kinds of words in a text: what the decoder found to say, without the numbers. */
-function shapeOf(text: string): number {
+function shapeOf(text: Uint8Array, length: number): number {
   let hash = 0x811c9dc5;
   let wasLetter = false;
-  for (let i = 0; i < text.length; i++) {
-    const c = text.charCodeAt(i) | 32;
+  for (let i = 0; i < length; i++) {
+    const c = text[i] | 32;
     const isLetter = c >= 97 && c <= 122;
-    if (isLetter && (wasLetter || !/[0-9a-f]/.test(text[i + 1] ?? ""))) {
+    if (isLetter && (wasLetter || i + 1 === length || !isHex(text[i + 1]))) {
       hash = Math.imul(hash ^ c, 0x01000193);
     }
     wasLetter = isLetter;
   }
   return hash >>> 16;
 }
+
+const isHex = (c: number): boolean => (c >= 48 && c <= 57) || (c >= 97 && c <= 102);
 
 function captures(format: PcapFormat, steps: readonly WireStep[], features: number[]): void {
   const pieces: Uint8Array[] = [];
@@ -172,9 +209,7 @@ function read(file: Uint8Array, wanted: Uint8Array[] | null, features: number[])
     const expected = wanted?.[count];
     if (wanted !== null) {
       const isSame =
-        expected !== undefined &&
-        f.length === expected.length &&
-        expected.every((byte, i) => f.bytes[f.offset + i] === byte);
+        expected !== undefined && f.length === expected.length && isAt(f.bytes, f.offset, expected);
       if (!isSame) throw new BrokenLaw("capture round trip", `frame ${count} is another`);
     }
     count++;
@@ -187,5 +222,11 @@ function read(file: Uint8Array, wanted: Uint8Array[] | null, features: number[])
   if (!(problem.offset >= 0 && problem.offset <= file.length)) {
     throw new BrokenLaw("capture reader", `a problem at byte ${problem.offset}`);
   }
-  features.push(shapeOf(problem.message));
+  const message = Uint8Array.from(problem.message, (c) => c.charCodeAt(0));
+  features.push(shapeOf(message, message.length));
+}
+
+function isAt(b: Uint8Array, at: number, expected: Uint8Array): boolean {
+  for (let i = 0; i < expected.length; i++) if (b[at + i] !== expected[i]) return false;
+  return true;
 }

@@ -6,7 +6,9 @@ export interface ByteSource {
   read(into: Uint8Array, offset: number, length: number): number;
 }
 
-const FIRST_BYTES = 256 * 1024;
+/** Grown to as long as the source fills it: many captures are a few frames. */
+const FIRST_BYTES = 16 * 1024;
+const WINDOW_BYTES = 256 * 1024;
 
 /** A whole capture that is in memory already. */
 export function sourceOf(bytes: Uint8Array): ByteSource {
@@ -63,6 +65,8 @@ export class ByteWindow {
       let size = bytes.length;
       while (size < count) size *= 2;
       bytes = new Uint8Array(size);
+    } else if (this.#end === bytes.length && bytes.length < WINDOW_BYTES) {
+      bytes = new Uint8Array(4 * bytes.length);
     } else if (this.at === 0) return;
     if (bytes === this.bytes) bytes.copyWithin(0, this.at, this.#end);
     else bytes.set(this.bytes.subarray(this.at, this.#end));
