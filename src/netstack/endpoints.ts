@@ -177,6 +177,8 @@ export interface TcpEndpoint extends Endpoint {
   shutdown(read: boolean, write: boolean): NetError | 0;
   /** RST now. */
   abort(): void;
+  /** RST now, or the end of listening, and back to an endpoint that may connect again (connect to AF_UNSPEC). */
+  disconnect(): void;
   /** After options changed that may let data go at once (NODELAY, CORK). */
   optionsChanged(): void;
   /** TCP_QUICKACK: bit 0 leaves (or enters) ping-pong mode, in which ACKs wait for data; others: for this ACK only. */

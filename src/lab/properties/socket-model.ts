@@ -23,12 +23,15 @@ export class SocketModel {
   readonly #tcp = new TcpNet();
   readonly #udp = new UdpNet();
   readonly #live: Model[] = [];
+  /** The first step behind which Linux does what the Sentry does not imitate (TcpNet.isOdd). */
+  oddAt = Number.POSITIVE_INFINITY;
 
   run(steps: readonly SocketStep[]): StepResult[] {
-    return steps.map((step, i) => ({
-      result: this.#step(step, i),
-      masks: this.#live.map((s) => s.mask),
-    }));
+    return steps.map((step, i) => {
+      const result = this.#step(step, i);
+      if (this.#tcp.isOdd && this.oddAt > i) this.oddAt = i;
+      return { result, masks: this.#live.map((s) => s.mask) };
+    });
   }
 
   #step(step: SocketStep, index: number): string {

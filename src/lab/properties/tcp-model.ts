@@ -172,6 +172,7 @@ export class TcpModel {
 
   /** Shut down before it was connected: the FIN goes out now (tcp_rcv_state_process in SYN_RECV). */
   #finishShutdown(): void {
+    if (this.shut !== 0) this.#net.isOdd = true;
     if ((this.shut & SEND) !== 0) this.#sendFin();
   }
 
@@ -369,6 +370,8 @@ interface TimeWait {
 /** Who holds which port on this host. */
 export class TcpNet {
   readonly all = new Set<TcpModel>();
+  /** A connection began with what shutdown() was told before it, or that its listener was told: nobody's plan. */
+  isOdd = false;
   #timeWaits: TimeWait[] = [];
 
   listenerOn(port: number): TcpModel | null {

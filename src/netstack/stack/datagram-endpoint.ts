@@ -126,7 +126,8 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
   protected abstract unregister(): void;
 
   readiness(): number {
-    let mask = this.#writeShut ? 0 : Ready.Write;
+    // Also when writing is shut down (datagram_poll): a send then tells.
+    let mask: number = Ready.Write;
     if (this.queue.count > 0 || this.#readShut) mask |= Ready.Read;
     if (this.#error !== 0) mask |= Ready.Error;
     if (this.#errors !== null && this.#errors.count > 0) mask |= Ready.ErrorQueue;
@@ -267,8 +268,8 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
       }
       length = Math.min(length, Math.max(0, keep - (from - begin)));
     }
+    // Shut down or not: what comes is kept (udp_queue_rcv_skb).
     if (
-      this.#readShut ||
       !this.queue.hasRoom(length, this.options.receiveBufferBytes) ||
       stack.socketMemoryBytes > stack.limits.socketMemoryBytes
     ) {
@@ -312,11 +313,11 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
   }
 
   shutdown(read: boolean, write: boolean): NetError | 0 {
-    if (!this.isConnected) return NetErr.NotConnected;
     this.#readShut ||= read;
     this.#writeShut ||= write;
     this.announce();
-    return 0;
+    // Said of one without a peer, and done (inet_shutdown).
+    return this.isConnected ? 0 : NetErr.NotConnected;
   }
 
   close(): void {
@@ -405,9 +406,9 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
   /** What every send checks first: 0, or the NetError. */
   protected sendCheck(addr: IpAddr | null): NetError | 0 {
     if (this.isClosed) return NetErr.Closed;
-    if (this.#writeShut) return NetErr.BrokenPipe;
-    if (this.#error !== 0) return this.takeError();
     if (addr === null && !this.isConnected) return NetErr.DestinationRequired;
+    if (this.#error !== 0) return this.takeError();
+    if (this.#writeShut) return NetErr.BrokenPipe;
     if (addr === null) return 0;
     if (this.family === IPV4 && !addr.isV4) return NetErr.NotSupported;
     if (this.family === IPV6 && addr.isV4 && this.options.v6Only) return NetErr.NetworkUnreachable;

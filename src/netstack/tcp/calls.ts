@@ -200,8 +200,10 @@ export function discardUser(tcb: Tcb, length: number): number {
 }
 
 function nothingToRead(tcb: Tcb): number {
+  // The end that came is told before an error that came behind it (SOCK_DONE in tcp_recvmsg_locked).
+  if (tcb.rcv.finReceived) return 0;
   if (tcb.error !== 0) return takePending(tcb);
-  if (tcb.rcv.finReceived || tcb.receiveShutdown) return 0;
+  if (tcb.receiveShutdown) return 0;
   if (tcb.state === CLOSED || tcb.state === TIME_WAIT) return 0;
   return NetErr.WouldBlock;
 }
@@ -220,7 +222,7 @@ function consume(tcb: Tcb, length: number): void {
 
 /** Half-close: what is written still goes, then the FIN. The caller runs finish(). */
 export function closeWrite(tcb: Tcb): void {
-  if (tcb.sendShutdown) return;
+  if (tcb.snd.finQueued) return;
   tcb.sendShutdown = true;
   if (tcb.state === CLOSE_WAIT) setState(tcb, LAST_ACK);
   else if (tcb.state === ESTABLISHED || tcb.state === SYN_RECEIVED) setState(tcb, FIN_WAIT_1);

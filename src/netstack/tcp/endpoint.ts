@@ -74,6 +74,13 @@ export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
   isAutobound = false;
   #listener: Listener | null = null;
   #isAddrBound = false;
+  /** bind() named the port: it is kept whatever becomes of the connection (SOCK_BINDPORT_LOCK). */
+  #isPortNamed = false;
+  /** localPort is only what getsockname still shows. */
+  #isPortGone = false;
+  /** Of an endpoint without a connection: a pending error, and what shutdown() was told (1 read, 2 write). */
+  #error: NetError | 0 = 0;
+  #shut = 0;
   #predecessor: TimeWait | null = null;
   #isClosed = false;
   /** connect() has been told of its success once. */
@@ -141,7 +148,10 @@ export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
   readiness(): number {
     if (this.#listener !== null) return this.#listener.queueLength > 0 ? Ready.Read : 0;
     const tcb = this.#tcb;
-    if (tcb === null) return Ready.Write | Ready.Hangup;
+    if (tcb === null) {
+      const shut = (this.#shut & 1) !== 0 ? Ready.Read | Ready.ReadClosed : 0;
+      return Ready.Write | Ready.Hangup | shut | (this.#error !== 0 ? Ready.Error : 0);
+    }
     const mask = readinessOf(tcb, this.state, this.readableBytes > 0);
     return this.#errors !== null && this.#errors.count > 0 ? mask | Ready.ErrorQueue : mask;
   }
@@ -152,12 +162,18 @@ export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
 
   takeError(): NetError | 0 {
     const tcb = this.#tcb;
-    if (tcb === null) return 0;
+    if (tcb === null) return this.#takeBareError();
     const isSoftShown = this.#ctx.settings.softErrorsShown !== 0;
     const error = tcb.error === 0 && isSoftShown ? tcb.softError : tcb.error;
     tcb.error = 0;
     if (!isSoftShown) return error;
     tcb.softError = 0;
+    return error;
+  }
+
+  #takeBareError(): NetError | 0 {
+    const error = this.#error;
+    this.#error = 0;
     return error;
   }
 
@@ -185,7 +201,9 @@ export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
 
   // @rfc 9293 MUST-43
   bind(addr: IpAddr, port: number): NetError | 0 {
-    if (this.localPort !== 0 || this.#tcb !== null || port < 0 || port > 0xffff) {
+    this.#givePortBack();
+    const holdsPort = this.localPort !== 0 && !this.#isPortGone;
+    if (holdsPort || this.state !== CLOSED || port < 0 || port > 0xffff) {
       return NetErr.InvalidArgument;
     }
     if (addr.isV4 ? this.family === IPV6 && this.options.v6Only : this.family === IPV4) {
@@ -211,7 +229,18 @@ export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
     this.localAddr = addr.clone();
     this.localPort = chosen;
     this.#isAddrBound = !addr.isUnspecified;
+    this.#isPortNamed = port !== 0;
+    this.#isPortGone = false;
+    this.isAutobound = false;
     return ports.endpoints.add(this, chosen);
+  }
+
+  /** The end of a connection gives back a port that bind() did not name (tcp_set_state); done when it matters. */
+  #givePortBack(): void {
+    const isOver = this.#tcb !== null && this.state === CLOSED;
+    if (!isOver || this.#isPortNamed || this.#isPortGone || this.localPort === 0) return;
+    this.#ctx.ports.endpoints.remove(this, this.localPort);
+    this.#isPortGone = true;
   }
 
   // @rfc 9293 MUST-44 MUST-45 MUST-46
@@ -254,9 +283,11 @@ export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
     if (this.#listener !== null) return NetErr.IsConnected;
     const old = this.#tcb;
     if (old !== null) {
+      this.#givePortBack();
       const again = this.#connectAgain(old);
       if (again !== null) return again;
     }
+    this.#error = 0;
     const remote = destinationOf(this.family, this.options.v6Only, addr);
     if (typeof remote === "number") return remote;
     const ctx = this.#ctx;
@@ -298,13 +329,14 @@ export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
 
   #ensurePort(): NetError | 0 {
     const { ports } = this.#ctx;
-    if (this.localPort !== 0) {
+    if (this.localPort !== 0 && !this.#isPortGone) {
       return this.#isTupleFree(this.localPort) ? 0 : NetErr.AddressNotAvailable;
     }
     const { localAddr, remoteAddr, remotePort, options } = this;
     const port = ports.ephemeral.pick(localAddr, remoteAddr, remotePort, this, options.portRange);
     if (port === 0) return NetErr.AddressNotAvailable;
     this.localPort = port;
+    this.#isPortGone = false;
     this.isAutobound = true;
     return ports.endpoints.add(this, port);
   }
@@ -337,6 +369,9 @@ export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
     const tcb = newTcb(this.#ctx, this.options, route, this.localAddr, this.remoteAddr);
     tcb.ports = (this.localPort << 16) | this.remotePort;
     this.#adopt(tcb);
+    // Shut down before it was connected: it stays so.
+    if ((this.#shut & 1) !== 0) tcb.receiveShutdown = true;
+    if ((this.#shut & 2) !== 0) tcb.sendShutdown = true;
     installActive(tcb, this.#predecessor);
     this.#predecessor = null;
     let taken = 0;
@@ -363,12 +398,14 @@ export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
       return 0;
     }
     if (this.state !== CLOSED || this.#isClosed) return NetErr.InvalidArgument;
-    if (this.localPort === 0) {
+    this.#givePortBack();
+    if (this.localPort === 0 || this.#isPortGone) {
       const error = this.bind(this.localAddr, 0);
       if (error !== 0) return error;
     }
-    // SO_REUSEADDR lets sockets share a port only until one of them listens.
-    if (!ctx.ports.endpoints.mayBind(this, this.localAddr, this.localPort)) {
+    // SO_REUSEADDR lets sockets share a port only until one of them listens; it counts for what an earlier
+    // listening has left as well (inet_csk_listen_start).
+    if (!ctx.ports.mayBind(this, this.localAddr, this.localPort)) {
       return NetErr.AddressInUse;
     }
     const listener = new Listener(this, backlog);
@@ -385,7 +422,7 @@ export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
 
   write(src: Uint8Array, offset: number, length: number, flags: number): number {
     const tcb = this.#tcb;
-    if (tcb === null) return NetErr.BrokenPipe;
+    if (tcb === null) return this.#takeBareError() || NetErr.BrokenPipe;
     this.#ctx.enter();
     const n = writeUser(tcb, src, offset, length, flags);
     flushEvents(tcb);
@@ -394,7 +431,9 @@ export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
 
   read(dst: Uint8Array, offset: number, length: number, peek: boolean): number {
     const tcb = this.#tcb;
-    if (tcb === null) return NetErr.NotConnected;
+    if (tcb === null) {
+      return this.#takeBareError() || ((this.#shut & 1) !== 0 ? 0 : NetErr.NotConnected);
+    }
     this.#ctx.enter();
     return readUser(tcb, dst, offset, length, peek);
   }
@@ -454,13 +493,18 @@ export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
   }
 
   shutdown(read: boolean, write: boolean): NetError | 0 {
+    // inet_shutdown.
     if (this.#listener !== null) {
-      if (!read) return NetErr.NotConnected;
-      this.#stopListening();
+      if (read) this.disconnect();
       return 0;
     }
     const tcb = this.#tcb;
-    if (tcb === null || this.state === CLOSED || tcb.state === SYN_SENT) {
+    if (tcb !== null && tcb.state === SYN_SENT) {
+      this.disconnect();
+      return 0;
+    }
+    if (tcb === null || this.state === CLOSED) {
+      this.#shut |= (read ? 1 : 0) | (write ? 2 : 0);
       return NetErr.NotConnected;
     }
     this.#ctx.enter();
@@ -485,6 +529,31 @@ export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
       finish(tcb);
     }
     if (this.localPort !== 0) this.#ctx.ports.endpoints.remove(this, this.localPort);
+  }
+
+  /** As if it had never been connected, but for the port that bind() named (tcp_disconnect). */
+  disconnect(): void {
+    this.#ctx.enter();
+    if (this.#listener !== null) this.#stopListening();
+    const tcb = this.#tcb;
+    const wasOpen = tcb !== null && this.state !== CLOSED;
+    if (tcb !== null) {
+      abortTcb(tcb, 0, true);
+      tcb.receiveRing.free();
+      tcb.owner = null;
+      this.#givePortBack();
+      this.#tcb = null;
+    } else if (!this.#isPortNamed && this.localPort !== 0 && !this.#isPortGone) {
+      this.#ctx.ports.endpoints.remove(this, this.localPort);
+      this.#isPortGone = true;
+    }
+    // A pending error outlives it.
+    if (wasOpen) this.#error = NetErr.ConnectionReset;
+    else if (tcb !== null) this.#error = tcb.error;
+    this.#shut = 0;
+    this.#isConnectReported = false;
+    this.remotePort = 0;
+    this.onReadiness?.(this.readiness());
   }
 
   abort(): void {

@@ -2,6 +2,7 @@
 // the receive ring, in order or not; a list of ranges says what is there beyond RCV.NXT.
 
 import { seqAdd, seqDiff, seqGe, seqGt, seqLe, seqLt, seqMax } from "../../base/seqnum.ts";
+import { NetErr } from "../net-error.ts";
 import { Ready } from "../readiness.ts";
 import { FIN, URG } from "../wire/tcp.ts";
 import { enterQuickAck, scheduleAck } from "./ack-policy.ts";
@@ -26,6 +27,10 @@ import { growWindow, measureReceiverRtt, noteReceiverRtt, receiveWindow } from "
 const mayReceive = (state: number): boolean =>
   state === ESTABLISHED || state === FIN_WAIT_1 || state === FIN_WAIT_2;
 
+/** Closed, or shut down both ways (tcp_rcv_state_process in FIN_WAIT1 and FIN_WAIT2). */
+const isUnread = (tcb: Tcb): boolean =>
+  tcb.isOrphan || (tcb.receiveShutdown && tcb.state !== ESTABLISHED);
+
 /** Steps six, seven and eight. False: the connection is gone. */
 export function processData(tcb: Tcb, seg: Segment): boolean {
   const hasFin = (seg.flags & FIN) !== 0;
@@ -35,11 +40,11 @@ export function processData(tcb: Tcb, seg: Segment): boolean {
     if (seg.length > 0 || hasFin) tcb.isAckNow = true;
     return true;
   }
-  if (tcb.isOrphan && seg.length > 0 && seqGt(seqAdd(seg.dataSeq, seg.length), tcb.rcv.nxt)) {
+  if (isUnread(tcb) && seg.length > 0 && seqGt(seqAdd(seg.dataSeq, seg.length), tcb.rcv.nxt)) {
     // Nobody is there to read it: the peer must learn that (RFC 2525 2.17).
     tcb.ctx.stats.TCPAbortOnData++;
     replyReset(tcb.ctx, seg, tcb.options.md5Keys);
-    abortTcb(tcb, 0, false);
+    abortTcb(tcb, tcb.isOrphan ? 0 : NetErr.ConnectionReset, false);
     return false;
   }
   if ((seg.flags & URG) !== 0) processUrgent(tcb, seg);

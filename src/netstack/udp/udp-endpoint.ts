@@ -15,6 +15,8 @@ const IP_MAX = 65_535;
 export class UdpEndpoint extends DatagramBase implements PortProbe {
   /** The user chose the local address; otherwise disconnect forgets it. */
   #boundAddr = false;
+  /** bind() named the port (SOCK_BINDPORT_LOCK). */
+  #isPortNamed = false;
 
   constructor(stack: Stack, family: Family) {
     super(stack, family);
@@ -88,6 +90,7 @@ export class UdpEndpoint extends DatagramBase implements PortProbe {
       return NetErr.AddressInUse;
     }
     this.#boundAddr = !addr.isUnspecified;
+    this.#isPortNamed = port !== 0;
     this.localPort = chosen;
     return ports.add(this, chosen);
   }
@@ -116,10 +119,21 @@ export class UdpEndpoint extends DatagramBase implements PortProbe {
     this.clearAddr(this.remoteAddr);
     this.remotePort = 0;
     if (!this.#boundAddr) this.clearAddr(this.localAddr);
+    // __udp_disconnect: a port that bind() named stays.
+    if (!this.#isPortNamed && this.localPort !== 0) {
+      this.unregister();
+      this.localPort = 0;
+    }
     this.dropPath();
   }
 
   send(src: Uint8Array, offset: number, length: number, addr: IpAddr | null, port: number): number {
+    if (this.isClosed) return NetErr.Closed;
+    // Before anything is looked at (inet_send_prepare).
+    if (this.localPort === 0) {
+      const result = this.#autobind();
+      if (result < 0) return result;
+    }
     const refused = this.sendCheck(addr);
     if (refused < 0) return refused;
     const toPort = addr === null ? this.remotePort : port;
@@ -135,10 +149,6 @@ export class UdpEndpoint extends DatagramBase implements PortProbe {
     const path = this.pathTo(to);
     if (path === null) return this.pathError;
     if (path.isBroadcast && !this.options.broadcast) return NetErr.NotPermitted;
-    if (this.localPort === 0) {
-      const result = this.#autobind();
-      if (result < 0) return result;
-    }
     const stack = this.stack;
     const pkt = stack.allocPacket();
     pkt.ttl = path.isMulticast ? this.options.multicastTtl : this.options.ttl;

@@ -1,6 +1,7 @@
 // UDP, ping (ICMP echo) and raw sockets: udp(7), icmp(7), raw(7) over the stack's DatagramEndpoint.
 
 import {
+  EAGAIN,
   EDESTADDRREQ,
   EFAULT,
   EINVAL,
@@ -16,6 +17,7 @@ import { FIONREAD } from "../../../abi/ioctl.ts";
 import {
   AF_INET6,
   AF_UNSPEC,
+  MSG_DONTWAIT,
   MSG_ERRQUEUE,
   MSG_MORE,
   MSG_OOB,
@@ -126,7 +128,10 @@ export class DatagramSocket extends InetSocket {
       if (refused !== 0) return refused;
       to = scratchAddr;
       port = parsed.port;
-    } else if (!this.isConnected) return -EDESTADDRREQ;
+    } else if (!this.isConnected) {
+      // A UDP socket has a port behind this, too.
+      return this.hasPorts ? resultOf(this.endpoint.send(nothing, 0, 0, null, 0)) : -EDESTADDRREQ;
+    }
     choices.reset();
     if (message.control.length > 0) {
       const refused = choices.read(t, this, message.control);
@@ -261,8 +266,11 @@ export class DatagramSocket extends InetSocket {
     if ((flags & MSG_ERRQUEUE) !== 0) return receiveError(this, io, message);
     if ((flags & MSG_OOB) !== 0) return -EOPNOTSUPP;
     const info = this.#info;
+    const isEmpty = this.endpoint.queuedReceiveBytes === 0;
     const n = this.#take(io, (flags & MSG_PEEK) !== 0);
     if (n < 0) return n;
+    // SHUT_RD ends the waiting, not the asking (__skb_recv_udp).
+    if (isEmpty && (this.isNonBlocking || (flags & MSG_DONTWAIT) !== 0)) return -EAGAIN;
     // 0 and nothing received: the reading side was shut down.
     formatInetAddress(message.address, this.family, info.addr, info.port, info.nicId);
     putDatagramControl(this, info, message.control);
@@ -288,7 +296,6 @@ export class DatagramSocket extends InetSocket {
   }
 
   override shutdown(_t: Task, how: number): number {
-    if (!this.isConnected) return -ENOTCONN;
     const result = this.endpoint.shutdown(how !== 1, how !== 0);
     this.waiters.notify(this.poll());
     return result === NetErr.NotConnected ? -ENOTCONN : resultOf(result);

@@ -73,6 +73,7 @@ import { getTcpOption, setTcpOption } from "./tcp-options.ts";
 const UNCONNECTED = 0;
 const CONNECTING = 1;
 const CONNECTED = 2;
+const DISCONNECTING = 3;
 
 const oneByte = new Uint8Array(1);
 /** MSG_PEEK over several pieces of memory goes through here. */
@@ -121,6 +122,7 @@ export class StreamSocket extends InetSocket {
     if (state === TCP_LISTEN) return -EISCONN;
     if (this.#state === CONNECTED || this.fastOpen.isDeferred) return -EISCONN;
     if (this.#state === CONNECTING) return this.#connectOutcome();
+    if (this.#state === DISCONNECTING) return -EINVAL;
     const refused = this.parseDestination(address, false);
     if (refused !== 0) return refused;
     if (this.fastOpen.defers(scratchAddr, parsed.port)) return 0;
@@ -135,8 +137,10 @@ export class StreamSocket extends InetSocket {
     const state = this.endpoint.state;
     if (state === TCP_SYN_SENT || state === TCP_SYN_RECV) return -EALREADY;
     if (state === TCP_CLOSE) {
+      const error = this.takeError() || ECONNABORTED;
       this.#state = UNCONNECTED;
-      return -(this.takeError() || ECONNABORTED);
+      this.endpoint.disconnect();
+      return -error;
     }
     this.#state = CONNECTED;
     return 0;
@@ -144,8 +148,7 @@ export class StreamSocket extends InetSocket {
 
   /** connect(AF_UNSPEC): back to a socket without a connection. */
   #disconnect(): number {
-    this.endpoint.abort();
-    this.endpoint.takeError();
+    this.endpoint.disconnect();
     this.fastOpen.isDeferred = false;
     this.#state = UNCONNECTED;
     this.waiters.notify(POLL_ALL);
@@ -155,10 +158,6 @@ export class StreamSocket extends InetSocket {
   override listen(_t: Task, backlog: number): number {
     if (this.#state !== UNCONNECTED) return -EINVAL;
     const limit = backlog < 0 ? SOMAXCONN : Math.min(backlog, SOMAXCONN);
-    if (this.endpoint.localPort === 0) {
-      const bound = this.endpoint.bind(this.endpoint.localAddr, 0);
-      if (bound !== 0) return resultOf(bound);
-    }
     return resultOf(this.endpoint.listen(limit));
   }
 
@@ -324,8 +323,12 @@ export class StreamSocket extends InetSocket {
   }
 
   override shutdown(_t: Task, how: number): number {
-    const state = this.endpoint.state;
-    if (state === TCP_CLOSE) return -ENOTCONN;
+    const { state } = this.endpoint;
+    if (this.#state === CONNECTING) {
+      const isOpening = state === TCP_SYN_SENT || state === TCP_SYN_RECV || state === TCP_CLOSE;
+      this.#state = isOpening ? DISCONNECTING : CONNECTED;
+    }
+    if (state === TCP_SYN_SENT) this.#state = UNCONNECTED;
     const result = resultOf(this.endpoint.shutdown(how !== 1, how !== 0));
     this.waiters.notify(this.poll());
     return result;
