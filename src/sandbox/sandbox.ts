@@ -2,18 +2,16 @@
 
 import type { ChildProcess } from "node:child_process";
 import { constants, openSync } from "node:fs";
-import { availableParallelism } from "node:os";
-import { errnoName } from "../abi/errno.ts";
-import { MS } from "../base/clock.ts";
-import { DEFAULT_LIMITS } from "../base/limits.ts";
+import { SIGKILL } from "../abi/signal.ts";
 import type { GoferConfig } from "../gofer/index.ts";
 import { close } from "../host/libc.ts";
 import type { FromSentry, SentryConfig } from "../sentry/control/protocol.ts";
 import { ControlChannel } from "./control-channel.ts";
 import { NetcellError } from "./errors.ts";
-import { composeFiles, type FilesPlan } from "./files.ts";
+import { composeFiles } from "./files.ts";
 import { openNetwork, type SandboxNetwork } from "./network.ts";
 import { checkOptions, type SandboxOptions, type SpawnOptions } from "./options.ts";
+import { PendingProcess } from "./pending-process.ts";
 import {
   closeOwned,
   type ExitStatus,
@@ -23,6 +21,9 @@ import {
   type Stdio,
   shellStatus,
 } from "./process.ts";
+import { environment, parseUser } from "./program-identity.ts";
+import { Questions } from "./questions.ts";
+import { openLog, STDERR, sentryConfig } from "./sentry-config.ts";
 import {
   discardProcesses,
   endProcesses,
@@ -41,22 +42,8 @@ export interface RunResult extends ExitStatus {
   status: number;
 }
 
-interface PendingProcess {
-  spawned: (pid: number) => void;
-  failed: (error: NetcellError) => void;
-  exit: (status: ExitStatus) => void;
-  exitFailed: (error: NetcellError) => void;
-  timer: NodeJS.Timeout | null;
-  timedOut: boolean;
-}
-
-const STDERR = 2;
-/** A round number of seconds, in 2023: when virtual time starts unless told otherwise. */
-const VIRTUAL_START_MS = 1_700_000_000_000;
 /** A Sentry that has not ended by then is killed. */
 const SENTRY_END_MS = 1000;
-const ENOENT = 2;
-const ENOTDIR = 20;
 
 export class Sandbox implements AsyncDisposable, ProcessHost {
   readonly #started: StartedProcesses;
@@ -65,8 +52,7 @@ export class Sandbox implements AsyncDisposable, ProcessHost {
   readonly #defaultWorkdir: string;
   readonly #nullFd: number;
   readonly #processes = new Map<number, PendingProcess>();
-  /** What to do with the answer to a ping, and when none can come any more. */
-  readonly #pings = new Map<number, (isAlive: boolean) => void>();
+  readonly #questions = new Questions();
   #nextId = 1;
   #failure: NetcellError | null = null;
   #closing: Promise<void> | null = null;
@@ -125,35 +111,19 @@ export class Sandbox implements AsyncDisposable, ProcessHost {
     if (this.#failure !== null) throw this.#failure;
     const stdio = openStdio(options, this.#nullFd);
     const id = this.#nextId++;
-    const entry: PendingProcess = {
-      spawned: () => {},
-      failed: () => {},
-      exit: () => {},
-      exitFailed: () => {},
-      timer: null,
-      timedOut: false,
-    };
+    const entry = new PendingProcess();
     this.#processes.set(id, entry);
-    const spawned = new Promise<number>((resolve, reject) => {
-      entry.spawned = resolve;
-      entry.failed = reject;
-    });
-    const exited = new Promise<ExitStatus>((resolve, reject) => {
-      entry.exit = resolve;
-      entry.exitFailed = reject;
-    });
-    exited.catch(() => {});
-    this.#watch(id, entry, options, exited);
+    this.#watch(id, entry, options);
     let pid: number;
     try {
       await this.#sendSpawn(id, argv, options, stdio);
-      pid = await spawned;
+      pid = await entry.spawned;
     } catch (error) {
       this.#processes.delete(id);
       for (const stream of [stdio.stdin, stdio.stdout, stdio.stderr]) stream?.destroy();
       throw error;
     }
-    return new Process(this, id, pid, stdio, exited);
+    return new Process(this, id, pid, stdio, entry.exited);
   }
 
   /** Runs a program to its end and collects its output. */
@@ -203,71 +173,52 @@ export class Sandbox implements AsyncDisposable, ProcessHost {
     return sent.finally(() => closeOwned(stdio));
   }
 
-  #watch(
-    id: number,
-    entry: PendingProcess,
-    options: SpawnOptions,
-    exited: Promise<ExitStatus>,
-  ): void {
-    const SIGKILL = 9;
-    if (options.timeoutMs !== undefined) {
-      entry.timer = setTimeout(() => {
-        entry.timedOut = true;
-        this.signalProcess(id, SIGKILL);
-      }, options.timeoutMs);
-    }
+  #watch(id: number, entry: PendingProcess, options: SpawnOptions): void {
+    const kill = (): void => this.signalProcess(id, SIGKILL);
+    if (options.timeoutMs !== undefined) entry.limit(options.timeoutMs, kill);
     const { signal } = options;
     if (signal === undefined) return;
-    const onAbort = (): void => this.signalProcess(id, SIGKILL);
-    signal.addEventListener("abort", onAbort, { once: true });
-    const forget = (): void => signal.removeEventListener("abort", onAbort);
-    exited.then(forget, forget);
+    signal.addEventListener("abort", kill, { once: true });
+    const forget = (): void => signal.removeEventListener("abort", kill);
+    entry.exited.then(forget, forget);
   }
 
   #onMessage(message: FromSentry): void {
-    if (message.type === "ready") return;
-    if (message.type === "fatal") {
-      this.#fail(message.message);
-      return;
-    }
-    if (message.type === "unusable") {
-      this.#end(new NetcellError("ERR_HOST", message.message));
-      return;
-    }
-    if (message.type === "pong" || message.type === "quiet") {
-      this.#pings.get(message.id)?.(true);
-      return;
-    }
-    const entry = this.#processes.get(message.id);
-    if (entry === undefined) return;
-    if (message.type === "spawned") entry.spawned(message.pid);
-    else {
-      if (entry.timer !== null) clearTimeout(entry.timer);
-      this.#processes.delete(message.id);
-      if (message.type === "spawnFailed") {
-        const missing = message.errno === ENOENT || message.errno === ENOTDIR;
-        const code = missing ? "ERR_NOT_FOUND" : "ERR_NOT_EXECUTABLE";
-        entry.failed(new NetcellError(code, `${message.reason} (${errnoName(message.errno)}).`));
-      } else {
-        const { exitCode, signal } = message;
-        entry.exit({ exitCode, signal, timedOut: entry.timedOut });
-      }
+    switch (message.type) {
+      case "ready":
+        return;
+      case "fatal":
+        this.#fail(message.message);
+        return;
+      case "unusable":
+        this.#end(new NetcellError("ERR_HOST", message.message));
+        return;
+      case "pong":
+      case "quiet":
+        this.#questions.answer(message.id);
+        return;
+      case "spawned":
+        this.#processes.get(message.id)?.hasSpawned(message.pid);
+        return;
+      case "spawnFailed":
+        this.#forget(message.id)?.hasFailed(message);
+        return;
+      case "exited":
+        this.#forget(message.id)?.hasExited(message);
+        return;
     }
   }
 
+  #forget(id: number): PendingProcess | undefined {
+    const entry = this.#processes.get(id);
+    this.#processes.delete(id);
+    return entry;
+  }
+
   /** Whether its kernel still works: false when it is closed, or does not answer in time. */
-  async answers(withinMs: number): Promise<boolean> {
-    if (this.#failure !== null) return false;
-    const id = this.#nextId++;
-    const answer = new Promise<boolean>((resolve) => {
-      const timer = setTimeout(resolve, withinMs, false);
-      this.#pings.set(id, (isAlive) => {
-        clearTimeout(timer);
-        resolve(isAlive);
-      });
-    });
-    this.#control.send({ type: "ping", id }).catch(() => {});
-    return answer.finally(() => this.#pings.delete(id));
+  answers(withinMs: number): Promise<boolean> {
+    if (this.#failure !== null) return Promise.resolve(false);
+    return this.#questions.ask((id) => this.#control.send({ type: "ping", id }), withinMs);
   }
 
   /**
@@ -276,10 +227,9 @@ export class Sandbox implements AsyncDisposable, ProcessHost {
    */
   async quiescent(): Promise<void> {
     if (this.#failure !== null) throw this.#failure;
-    const id = this.#nextId++;
-    const answer = new Promise<boolean>((resolve) => this.#pings.set(id, resolve));
-    await this.#control.send({ type: "quiescent", id });
-    const isQuiet = await answer.finally(() => this.#pings.delete(id));
+    const isQuiet = await this.#questions.ask((id) =>
+      this.#control.send({ type: "quiescent", id }),
+    );
     if (!isQuiet) throw this.#failure ?? new NetcellError("ERR_CLOSED", "the sandbox is closed.");
   }
 
@@ -307,12 +257,7 @@ export class Sandbox implements AsyncDisposable, ProcessHost {
   #end(failure: NetcellError): void {
     if (this.#failure !== null) return;
     this.#failure = failure;
-    for (const entry of this.#processes.values()) {
-      if (entry.timer !== null) clearTimeout(entry.timer);
-      entry.failed(failure);
-      entry.exitFailed(failure);
-    }
-    this.#processes.clear();
+    this.#loseProcesses(failure);
     void this.close();
   }
 
@@ -324,44 +269,24 @@ export class Sandbox implements AsyncDisposable, ProcessHost {
 
   async #close(): Promise<void> {
     if (this.#onAbort !== null) this.#signal?.removeEventListener("abort", this.#onAbort);
-    for (const answer of this.#pings.values()) answer(false);
+    this.#questions.end();
     const failure = (this.#failure ??= new NetcellError("ERR_CLOSED", "the sandbox is closed."));
     // The Sentry ends its stubs and itself when it sees this.
     this.#control.close();
     await endProcesses(this.#started, SENTRY_END_MS);
     await this.#network.close();
     close(this.#nullFd);
-    for (const entry of this.#processes.values()) {
-      if (entry.timer !== null) clearTimeout(entry.timer);
-      entry.failed(failure);
-      entry.exitFailed(failure);
-    }
+    this.#loseProcesses(failure);
+  }
+
+  #loseProcesses(failure: NetcellError): void {
+    for (const entry of this.#processes.values()) entry.isLost(failure);
     this.#processes.clear();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
-}
-
-function parseUser(text: string): [number, number] {
-  const match = /^(\d{1,9})(?::(\d{1,9}))?$/.exec(text);
-  if (match === null) {
-    throw new NetcellError("ERR_USAGE", `user "${text}" must be UID or UID:GID, in numbers.`);
-  }
-  return [Number(match[1]), Number(match[2] ?? match[1])];
-}
-
-function environment(given: Record<string, string> | undefined): string[] {
-  const env: Record<string, string> = {
-    PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    HOME: "/root",
-  };
-  for (const name of ["PATH", "TERM", "LANG"]) {
-    const value = process.env[name];
-    if (value !== undefined) env[name] = value;
-  }
-  return Object.entries({ ...env, ...given }).map(([name, value]) => `${name}=${value}`);
 }
 
 /** Starts a sandbox in processes that were started before, or (null) in new ones. */
@@ -403,37 +328,4 @@ export async function startIn(
     throw error;
   }
   return sandbox;
-}
-
-function sentryConfig(
-  options: SandboxOptions,
-  files: FilesPlan,
-  network: SandboxNetwork,
-  hasLog: boolean,
-): SentryConfig {
-  const config: SentryConfig = {
-    hostname: options.hostname ?? "netcell",
-    root: files.root,
-    network: network.config,
-    limits: { ...DEFAULT_LIMITS, ...options.limits },
-    hasLink: network.sentryFd >= 0,
-    pcapFormat: network.pcapFd < 0 ? null : options.pcap?.endsWith(".pcapng") ? "pcapng" : "us",
-    hasLog,
-    strace: options.strace === true,
-    cpus: availableParallelism(),
-  };
-  if (options.seed !== undefined) config.seed = options.seed;
-  if (options.time === "virtual")
-    config.virtualStartNs = (options.timeStartMs ?? VIRTUAL_START_MS) * MS;
-  return config;
-}
-
-function openLog(options: SandboxOptions): number {
-  if (options.log === undefined) return options.strace === true ? STDERR : -1;
-  try {
-    const { O_WRONLY, O_CREAT, O_APPEND } = constants;
-    return openSync(options.log, O_WRONLY | O_CREAT | O_APPEND, 0o644);
-  } catch (error) {
-    throw new NetcellError("ERR_HOST", `log "${options.log}" cannot be written.`, error);
-  }
 }

@@ -4,7 +4,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { SECOND } from "../../src/base/clock.ts";
-import { Arena, ip4, PORT, segment, stranger } from "../../src/netstack/attacks/testing.ts";
+import { Arena } from "../../src/netstack/attacks/testing.ts";
+import { ip4, PORT, segment, stranger } from "../../src/netstack/attacks/testing-frames.ts";
 
 const numRuns = 100 * Number(process.env.NETCELL_RUNS ?? 2_000);
 const seed = Number(process.env.NETCELL_SEED ?? Date.now() | 0);

@@ -27,7 +27,7 @@ import {
   UDP,
   VICTIM,
   VICTIM6,
-} from "../../netstack/attacks/testing.ts";
+} from "../../netstack/attacks/testing-frames.ts";
 import type { IpAddr } from "../../netstack/index.ts";
 import type { MadeCapture, Tape } from "./tape.ts";
 

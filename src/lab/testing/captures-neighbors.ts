@@ -24,7 +24,7 @@ import {
   UDP,
   VICTIM,
   VICTIM6,
-} from "../../netstack/attacks/testing.ts";
+} from "../../netstack/attacks/testing-frames.ts";
 import { arpOf, Client, type MadeCapture, PORT_ECHO, VICTIM_ISN } from "./tape.ts";
 
 const ROUTER = ip("fe80::1");

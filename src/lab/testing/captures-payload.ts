@@ -1,7 +1,7 @@
 // Captures written byte by byte: payloads that lie to whoever parses them (NAME:WRECK, AMNESIA:33, slirp's bootp
 // and tftp). The stack carries them; the decoder reads them, and must come to an end.
 
-import { be16, datagram, pattern, stranger } from "../../netstack/attacks/testing.ts";
+import { be16, datagram, pattern, stranger } from "../../netstack/attacks/testing-frames.ts";
 import { type MadeCapture, repeat, text } from "./tape.ts";
 
 const DNS = 53;

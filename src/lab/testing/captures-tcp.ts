@@ -13,7 +13,7 @@ import {
   segment,
   stranger,
   stranger6,
-} from "../../netstack/attacks/testing.ts";
+} from "../../netstack/attacks/testing-frames.ts";
 import {
   ATTACKER_ISN,
   Client,

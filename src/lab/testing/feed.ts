@@ -5,7 +5,8 @@
 import { setU16, setU32, u16, u32 } from "../../base/bytes.ts";
 import { SECOND } from "../../base/clock.ts";
 import { CaptureReader, sourceOf } from "../../link/index.ts";
-import { Arena, type Honest, MAC_VICTIM, PORT } from "../../netstack/attacks/testing.ts";
+import { Arena, type Honest } from "../../netstack/attacks/testing.ts";
+import { MAC_VICTIM, PORT } from "../../netstack/attacks/testing-frames.ts";
 import {
   checksum,
   type Family,

@@ -18,7 +18,7 @@ import {
   type TcpOptionsOf,
   VICTIM,
   VICTIM6,
-} from "../../netstack/attacks/testing.ts";
+} from "../../netstack/attacks/testing-frames.ts";
 import type { IpAddr } from "../../netstack/index.ts";
 
 export const VICTIM_ISN = 0x2000_0000;

@@ -3,8 +3,8 @@
 
 import { describe, expect, it } from "vitest";
 import { SECOND } from "../../base/clock.ts";
+import { Arena } from "./testing.ts";
 import {
-  Arena,
   be16,
   be32,
   datagram,
@@ -19,7 +19,7 @@ import {
   TCP,
   UDP,
   VICTIM,
-} from "./testing.ts";
+} from "./testing-frames.ts";
 
 type Piece = readonly [offset: number, length: number, more: boolean];
 

@@ -8,13 +8,12 @@ import { IpAddr } from "../ip-addr.ts";
 import type { Path } from "../stack/path.ts";
 import { ESTABLISHED } from "../tcp/state.ts";
 import type { Tcb } from "../tcp/tcb.ts";
+import { Arena, type Honest, STALE } from "./testing.ts";
 import {
-  Arena,
   be16,
   be32,
   bytesOf,
   datagram,
-  type Honest,
   ICMP,
   ICMPV6,
   icmp,
@@ -25,14 +24,13 @@ import {
   PEER6,
   pattern,
   quoted,
-  STALE,
   segment,
   stranger,
   stranger6,
   UDP,
   VICTIM,
   VICTIM6,
-} from "./testing.ts";
+} from "./testing-frames.ts";
 
 const tcbOf = (endpoint: TcpEndpoint): Tcb => (endpoint as unknown as { tcb: Tcb }).tcb;
 

@@ -3,9 +3,9 @@
 
 import { describe, expect, it } from "vitest";
 import type { IpAddr } from "../ip-addr.ts";
+import { Arena } from "./testing.ts";
 import {
   ACK,
-  Arena,
   be32,
   datagram,
   icmp,
@@ -20,7 +20,7 @@ import {
   segment,
   VICTIM,
   VICTIM6,
-} from "./testing.ts";
+} from "./testing-frames.ts";
 
 const kinds: [string, (src: IpAddr, dst: IpAddr) => Uint8Array][] = [
   ["UDP", (src, dst) => datagram([1, 2, 3], { src, dst, mac: MAC_VICTIM })],

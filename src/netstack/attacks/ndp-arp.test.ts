@@ -5,8 +5,8 @@ import { describe, expect, it } from "vitest";
 import { MS, SECOND } from "../../base/clock.ts";
 import type { IpAddr } from "../ip-addr.ts";
 import { NeighborState } from "../stack/neighbor-entry.ts";
+import { Arena } from "./testing.ts";
 import {
-  Arena,
   be16,
   be32,
   bytesOf,
@@ -24,7 +24,7 @@ import {
   summed,
   VICTIM,
   VICTIM6,
-} from "./testing.ts";
+} from "./testing-frames.ts";
 
 const ROUTER = ip("fe80::1");
 const EVIL = ip("fe80::66");

@@ -4,9 +4,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { SECOND } from "../../base/clock.ts";
+import { Arena } from "./testing.ts";
 import {
   ACK,
-  Arena,
   be32,
   datagram,
   icmp,
@@ -22,7 +22,7 @@ import {
   stranger,
   TCP,
   UDP,
-} from "./testing.ts";
+} from "./testing-frames.ts";
 
 describe("TCP options", () => {
   // @rfc 9293 MUST-5 MUST-6 MUST-64

@@ -6,7 +6,8 @@ import { SECOND } from "../../base/clock.ts";
 import { SeededRng } from "../../base/rng.ts";
 import { Timer, TimerQueue } from "../../base/timers.ts";
 import { established, listening } from "../tcp/testing.ts";
-import { Arena, ip, PORT, segment, stranger } from "./testing.ts";
+import { Arena } from "./testing.ts";
+import { ip, PORT, segment, stranger } from "./testing-frames.ts";
 
 describe("timers of many connections", () => {
   it("arming and disarming one among 50,000 compares a few dozen times", () => {

@@ -9,9 +9,9 @@ import { SeededRng } from "../../base/rng.ts";
 import { IpAddr } from "../ip-addr.ts";
 import { EphemeralPorts } from "../stack/ports.ts";
 import { Secrets } from "../tcp/secrets.ts";
+import { Arena } from "./testing.ts";
 import {
   ACK,
-  Arena,
   datagram,
   PEER,
   PORT,
@@ -20,7 +20,7 @@ import {
   stranger,
   stranger6,
   VICTIM,
-} from "./testing.ts";
+} from "./testing-frames.ts";
 
 const LOCAL = IpAddr.v4(10, 0, 0, 1);
 

@@ -5,9 +5,9 @@ import { describe, expect, it } from "vitest";
 import { u32 } from "../../base/bytes.ts";
 import { MS, SECOND } from "../../base/clock.ts";
 import { Ready } from "../readiness.ts";
+import { Arena } from "./testing.ts";
 import {
   ACK,
-  Arena,
   MAC_ATTACKER,
   PORT,
   pattern,
@@ -17,7 +17,7 @@ import {
   stranger,
   stranger6,
   type TcpOptionsOf,
-} from "./testing.ts";
+} from "./testing-frames.ts";
 
 const isSynAck = (f: Uint8Array): boolean => f[23] === 6 && (f[47] & 0x12) === 0x12;
 

@@ -1,8 +1,8 @@
 // Requirements on the network layer that no other test is about (RFC 1122 3, RFC 4443, RFC 8200).
 
 import { describe, expect, it } from "vitest";
+import { Arena } from "../attacks/testing.ts";
 import {
-  Arena,
   datagram,
   icmp,
   ip,
@@ -13,7 +13,7 @@ import {
   quoted,
   VICTIM,
   VICTIM6,
-} from "../attacks/testing.ts";
+} from "../attacks/testing-frames.ts";
 import { NetErr } from "../net-error.ts";
 
 describe("IPv4", () => {
