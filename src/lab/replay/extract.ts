@@ -57,6 +57,8 @@ interface Open {
   hasFin: boolean[];
   isReset: boolean;
   hasData: boolean;
+  /** Of each side, of TCP: a segment whose checksum is right has come. */
+  hasIntact: boolean[];
 }
 
 export class Extractor {
@@ -133,12 +135,20 @@ export class Extractor {
     const seq = u32(bytes, 4);
     const [sport, dport] = [u16(bytes, 0), u16(bytes, 2)];
     const found = this.#find("tcp", packet, sport, dport);
-    if (found !== null && !packet.isDamaged) {
+    if (found !== null && isBelieved(found, packet)) {
       const [open, from] = found;
       if ((flags & (SYN | ACK)) === SYN && beginsAnew(open, from, seq)) this.#handOut(open);
     }
-    const [open, from] = this.#file("tcp", packet, number, timeNs, sport, dport);
-    if (packet.isDamaged) return;
+    const filed = this.#file("tcp", packet, number, timeNs, sport, dport);
+    if (!isBelieved(filed, packet)) return;
+    const [open, from] = filed;
+    const isWhole = bytes.length >= packet.length;
+    if (isWhole && !packet.isDamaged && !open.hasIntact[from]) {
+      // What those before said was hurt on its way after all.
+      open.hasIntact[from] = true;
+      open.isn[from] = null;
+      open.hasFin[from] = false;
+    }
     if ((flags & SYN) !== 0) open.isn[from] = seq;
     if ((flags & FIN) !== 0) open.hasFin[from] = true;
     if ((flags & RST) !== 0) open.isReset = true;
@@ -215,6 +225,7 @@ export class Extractor {
       hasFin: [false, false],
       isReset: false,
       hasData: false,
+      hasIntact: [false, false],
     };
     this.#open.set(key, open);
     this.#append(open, packet, number, timeNs, CLIENT);
@@ -252,6 +263,10 @@ export class Extractor {
 const isIcmp = (protocol: number): boolean => protocol === PROTO_ICMP || protocol === PROTO_ICMPV6;
 
 const isOver = (open: Open): boolean => open.isReset || (open.hasFin[0] && open.hasFin[1]);
+
+/** Where all checksums of a side are wrong so far, its card fills them in, or somebody rewrote the capture. */
+const isBelieved = ([open, from]: [Open, Side], packet: IpPacket): boolean =>
+  !packet.isDamaged || !open.hasIntact[from];
 
 /** A SYN on a known connection: another one, unless it is the same SYN again. */
 function beginsAnew(open: Open, from: Side, seq: number): boolean {
@@ -313,12 +328,13 @@ function clientOf(c: Conversation): Side {
 }
 
 function tcpClient(c: Conversation): Side {
-  for (const packet of c.packets) {
-    if (packet.protocol !== PROTO_TCP || packet.isDamaged) continue;
-    const flags = packet.bytes[13];
-    if ((flags & SYN) === 0) continue;
-    if ((flags & ACK) === 0) return packet.from;
-    return packet.from === CLIENT ? SERVER : CLIENT;
+  const segments = c.packets.filter(({ protocol }) => protocol === PROTO_TCP);
+  const syns = segments.filter(({ bytes }) => (bytes[13] & SYN) !== 0);
+  // One that was hurt on its way only where there is no other: of a side whose checksums are all wrong.
+  const syn = syns.find(({ isDamaged }) => !isDamaged) ?? syns[0];
+  if (syn !== undefined) {
+    if ((syn.bytes[13] & ACK) === 0) return syn.from;
+    return syn.from === CLIENT ? SERVER : CLIENT;
   }
   // Seen from the middle: servers mostly have the smaller port.
   const [a, b] = c.stations;

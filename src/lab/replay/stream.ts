@@ -66,6 +66,14 @@ export class Stream {
     return this.holes().reduce((sum, { from, to }) => sum + to - from, 0);
   }
 
+  /** The stream ends here whatever came. */
+  cut(end: number): void {
+    this.length = end;
+    this.#have = this.#have.filter(({ from }) => from < end);
+    const last = this.#have.at(-1);
+    if (last !== undefined) last.to = Math.min(last.to, end);
+  }
+
   /** No more segments: `bytes` is then as long as the stream. */
   finish(): void {
     this.#reserve(this.length);

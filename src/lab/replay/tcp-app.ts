@@ -2,6 +2,7 @@
 
 import {
   type IpAddr,
+  NetErr,
   type NetError,
   Ready,
   type Stack,
@@ -59,6 +60,8 @@ export class TcpApp {
   readonly #buffer = new Uint8Array(CHUNK_BYTES);
   #listener: TcpEndpoint | null = null;
   #next = 0;
+  /** The last step that was tried. */
+  #begun = -1;
   /** Of the write under way. */
   #written = 0;
   #isPaused = false;
@@ -135,7 +138,9 @@ export class TcpApp {
       const step = this.#steps[this.#next];
       if (this.#c.pace.dueNs(step.timeNs) > nowNs) break;
       if (step.kind !== "open" && !this.#mayDo(step)) break;
-      this.#c.pace.happened(step.timeNs, nowNs);
+      // Once: what has to be tried again does not put off what comes after it each time.
+      if (this.#begun !== this.#next) this.#c.pace.happened(step.timeNs, nowNs);
+      this.#begun = this.#next;
       if (!this.#do(step)) break;
       this.#next++;
       hasDone = true;
@@ -200,8 +205,9 @@ export class TcpApp {
       const call = this.#call("write");
       const n = endpoint.write(this.#stream, this.#written, length, flags);
       call.bytes = Math.max(0, n);
-      // No room now; or an error, which the judge sees by what is missing.
-      if (n <= 0) return (endpoint.readiness() & (Ready.Error | Ready.Hangup)) !== 0;
+      if (n === NetErr.WouldBlock) return false;
+      // The judge sees it by what is missing.
+      if (n < 0) return true;
       this.#written += n;
     }
     return true;

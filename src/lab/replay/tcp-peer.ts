@@ -9,6 +9,7 @@ import { MS, SECOND } from "../../base/clock.ts";
 import { ACK, FIN, PSH, RST, SYN } from "../drill/frame.ts";
 import { CLIENT, otherSide, type Side } from "./conversation.ts";
 import type { Pace } from "./pace.ts";
+import { cutSegment, playedFrames } from "./played-frames.ts";
 import { Stream } from "./stream.ts";
 import { OPTION_TIMESTAMPS, readTcpOptions } from "./tcp-options.ts";
 import { made, notAgreed, type PlayedPath, rewritten } from "./tcp-rewrite.ts";
@@ -106,7 +107,7 @@ export class TcpPeer {
     const { trace, side } = config;
     this.#own = trace.sides[side];
     this.#other = trace.sides[otherSide(side)];
-    this.#frames = framesOf(trace, side);
+    this.#frames = playedFrames(trace, side);
     const isOpener = side === CLIENT;
     const isPlain = config.withoutTimestamps === true;
     const kinds = isOpener ? notAgreed(this.#own.syn, this.#other.syn) : notAgreed(null, null);
@@ -187,6 +188,7 @@ export class TcpPeer {
     }
     if (options.tsVal !== null && at <= Math.max(this.#ackSent, 0)) this.#tsRecent = options.tsVal;
     if (isRepeat) this.counts.repeatsSeen++;
+    const before = this.#progress;
     if (length > 0 && at >= 0) this.received.add(at, b, headerBytes, length, length);
     if ((flags & FIN) !== 0 && this.otherFin < 0) this.otherFin = at + length;
     if (ack >= 0) this.#acked = Math.max(this.#acked, ack);
@@ -195,7 +197,13 @@ export class TcpPeer {
       this.#edge = Math.max(this.#edge, ack + window * 2 ** shift);
     }
     this.#lookNs = -1;
-    this.#idleSinceNs = -1;
+    // What only repeats itself does not keep the conversation alive.
+    if (this.#progress !== before) this.#idleSinceNs = -1;
+  }
+
+  /** Larger whenever something came that was not there before. */
+  get #progress(): number {
+    return this.receivedEnd + this.#acked + this.#edge;
   }
 
   get #isScaled(): boolean {
@@ -224,6 +232,7 @@ export class TcpPeer {
       const frame = this.#frames[this.#next];
       if (this.#c.pace.dueNs(frame.packet.timeNs) > nowNs) {
         this.#lookNs = -1;
+        this.#idleSinceNs = -1;
         return hasSent;
       }
       const isReady = this.#mayGo(frame);
@@ -239,6 +248,7 @@ export class TcpPeer {
     const isAllDone = this.isDone && this.isQuiet;
     if (hasNotBegun || this.hasReset || this.isStuck || isAllDone) {
       this.#lookNs = -1;
+      this.#idleSinceNs = -1;
       return hasSent;
     }
     // RFC 5681 4.2: two full segments are acknowledged at once.
@@ -441,49 +451,4 @@ export class TcpPeer {
     if ((flags & ACK) !== 0) this.#ackSent = Math.max(this.#ackSent, ack);
     this.#emit(tcp, null, at, data.length, ack);
   }
-}
-
-/** In two, at `length` bytes; what ends the segment (PSH, FIN) is with the second. */
-function cutSegment(frame: TcpSegment, length: number): [TcpSegment, TcpSegment] {
-  const { packet, headerBytes } = frame;
-  const head = packet.bytes.subarray(0, headerBytes);
-  const part = (from: number, to: number, flags: number): TcpSegment => {
-    const bytes = new Uint8Array(headerBytes + to - from);
-    bytes.set(head);
-    bytes.set(packet.bytes.subarray(headerBytes + from, headerBytes + to), headerBytes);
-    bytes[13] = flags & 0xff;
-    return {
-      ...frame,
-      packet: { ...packet, bytes, length: bytes.length, cuts: null },
-      flags,
-      at: frame.at + from,
-      length: to - from,
-    };
-  };
-  return [part(0, length, frame.flags & ~(PSH | FIN)), part(length, frame.length, frame.flags)];
-}
-
-/** A side's segments; data in a SYN becomes a segment of its own behind the handshake. */
-function framesOf(trace: TcpTrace, side: Side): TcpSegment[] {
-  const frames = trace.segments.filter((segment) => segment.from === side);
-  const syn = frames.find((frame) => (frame.flags & SYN) !== 0 && frame.length > 0);
-  if (syn === undefined) return frames;
-  const after = frames.findIndex((frame) => (frame.flags & (SYN | ACK)) === ACK);
-  if (after < 0) return frames;
-  const carrier = frames[after];
-  const { packet, headerBytes } = carrier;
-  const bytes = new Uint8Array(headerBytes + syn.length);
-  bytes.set(packet.bytes.subarray(0, headerBytes));
-  bytes.set(syn.packet.bytes.subarray(syn.headerBytes, syn.headerBytes + syn.length), headerBytes);
-  bytes[13] = ACK | PSH;
-  const data: TcpSegment = {
-    ...carrier,
-    packet: { ...packet, bytes, length: bytes.length },
-    flags: ACK | PSH,
-    at: 0,
-    length: syn.length,
-    isRepeat: false,
-  };
-  frames.splice(after, carrier.length > 0 ? 0 : 1, data);
-  return frames;
 }

@@ -81,7 +81,11 @@ export function traceTcp(conversation: Conversation): TcpTrace {
   if (packets.length === 0) return { ...trace, problem: "no TCP segment arrived whole" };
   findStarts(trace, packets);
   for (const packet of packets) addSegment(trace, packet);
-  for (const side of trace.sides) side.stream.finish();
+  for (const side of trace.sides) {
+    // A keep-alive asks with a byte of where the FIN stood (RFC 9293 3.8.4).
+    if (side.fin >= 0 && side.stream.length === side.fin + 1) side.stream.cut(side.fin);
+    side.stream.finish();
+  }
   const [client, server] = trace.sides;
   trace.hasHandshake = client.hasSyn && server.hasSyn;
   trace.problem = problemOf(trace);
@@ -249,6 +253,9 @@ function problemOf(trace: TcpTrace): string {
   const [client, server] = trace.sides;
   for (const { stream } of trace.sides) {
     if (stream.isAbsurd) return "its sequence numbers leap so far that the capture holds no stream";
+  }
+  if (trace.sides.some(({ fin, stream }) => fin >= 0 && stream.length > fin)) {
+    return "it speaks on after its end";
   }
   const isSigned = trace.segments.some(({ options }) => options.isSigned);
   if (isSigned)
