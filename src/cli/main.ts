@@ -36,6 +36,15 @@ function program(early: StartedProcesses | null): Command {
     .enablePositionalOptions()
     .configureOutput({ writeErr: () => {} })
     .exitOverride();
+  addRun(netcell, early);
+  addSandboxes(netcell);
+  addDrill(netcell);
+  addReplay(netcell);
+  addFuzz(netcell);
+  return netcell;
+}
+
+function addRun(netcell: Command, early: StartedProcesses | null): void {
   netcell
     .command("run")
     .description("run a program in a new sandbox")
@@ -79,6 +88,9 @@ function program(early: StartedProcesses | null): Command {
     .action(async (name: string, args: string[], flags: RunFlags) => {
       process.exitCode = await run([name, ...args], flags, early);
     });
+}
+
+function addSandboxes(netcell: Command): void {
   netcell
     .command("list")
     .description("list the sandboxes that run, of this user (root: of all)")
@@ -104,6 +116,9 @@ function program(early: StartedProcesses | null): Command {
       const { doctor } = await import("./doctor.ts");
       process.exitCode = await doctor(flags.json === true);
     });
+}
+
+function addDrill(netcell: Command): void {
   netcell
     .command("drill")
     .description("run packetdrill scripts (files or folders) against the stack in virtual time")
@@ -122,6 +137,9 @@ function program(early: StartedProcesses | null): Command {
       const { drill } = await import("./drill.ts");
       process.exitCode = await drill(paths, flags);
     });
+}
+
+function addReplay(netcell: Command): void {
   netcell
     .command("replay")
     .description(
@@ -164,6 +182,9 @@ function program(early: StartedProcesses | null): Command {
       // Behind the capture's name the parser leaves the separator standing.
       process.exitCode = await replay(path, argv[0] === "--" ? argv.slice(1) : argv, flags);
     });
+}
+
+function addFuzz(netcell: Command): void {
   netcell
     .command("fuzz")
     .description(
@@ -188,7 +209,6 @@ function program(early: StartedProcesses | null): Command {
       const program = isProgram ? [target, ...argv] : argv;
       process.exitCode = await fuzz(isProgram ? undefined : target, program, flags);
     });
-  return netcell;
 }
 
 function explain(error: unknown): string {

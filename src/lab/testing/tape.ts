@@ -21,6 +21,10 @@ import {
 } from "../../netstack/attacks/testing-frames.ts";
 import type { IpAddr } from "../../netstack/index.ts";
 
+/** TCP options of a SYN. */
+export const MSS = [2, 4, ...be16(1460)];
+export const MSS_SACK = [...MSS, 1, 1, 4, 2];
+
 export const VICTIM_ISN = 0x2000_0000;
 export const ATTACKER_ISN = 0x1000_0000;
 /** Services of the victim: it reads and says nothing (PORT), sends back, and says a line and closes. */

@@ -136,9 +136,12 @@ export interface TcpOptionsOf {
   dataOffset?: number;
   mac?: readonly number[];
 }
+export const FIN = 1;
 export const SYN = 2;
 export const RST = 4;
+export const PSH = 8;
 export const ACK = 16;
+export const URG = 32;
 
 export function tcpBytes(o: TcpOptionsOf = {}): Uint8Array {
   const options = o.options ?? [];

@@ -13,7 +13,7 @@ import { InetSocket } from "../inet/inet-socket.ts";
 import { StreamSocket } from "../inet/stream-socket.ts";
 import { encodeTcpInfo, TCP_INFO_BYTES } from "../inet/tcp-info.ts";
 import type { Socket } from "../socket.ts";
-import { MEMINFO_BYTES, putMemInfo } from "../socket-options.ts";
+import { MEMINFO_BYTES, putMemInfo } from "../socket-options-read.ts";
 import { UnixConnectionSocket } from "../unix/connection-socket.ts";
 import { UnixDatagramSocket } from "../unix/datagram-socket.ts";
 import { UnixSocket } from "../unix/unix-socket.ts";
