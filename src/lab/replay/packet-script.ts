@@ -18,6 +18,7 @@ export interface PacketScript {
   problem: string;
 }
 
+const NO_ROOM = "-1 EAGAIN (Resource temporarily unavailable)";
 /** Longer ones nobody reads. */
 const SEGMENTS_MAX = 4000;
 
@@ -63,7 +64,7 @@ function opening(refused: boolean): string[] {
   ];
 }
 
-function callTexts({ kind, bytes }: AppCall, fd: number): string[] {
+function callTexts({ kind, bytes, wantedBytes }: AppCall, fd: number): string[] {
   switch (kind) {
     case "connect":
       return [
@@ -73,11 +74,11 @@ function callTexts({ kind, bytes }: AppCall, fd: number): string[] {
         "connect(3, ..., ...) = -1 EINPROGRESS (Operation now in progress)",
       ];
     case "accept":
-      return ["accept(3, ..., ...) = 4"];
+      return ["accept(3, ..., ...) = 4", "fcntl(4, F_SETFL, O_RDWR|O_NONBLOCK) = 0"];
     case "read":
       return [`read(${fd}, ..., ${bytes}) = ${bytes}`];
     case "write":
-      return [`write(${fd}, ..., ${bytes}) = ${bytes}`];
+      return [`write(${fd}, ..., ${wantedBytes}) = ${bytes > 0 ? bytes : NO_ROOM}`];
     case "shutdown":
       return [`shutdown(${fd}, SHUT_WR) = 0`];
     case "close":

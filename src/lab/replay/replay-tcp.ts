@@ -78,6 +78,7 @@ export function playTcp(
   const segments: WireSegment[] = [];
   const events: (WireSegment | AppCall)[] = [];
   const mtu = mtuOf(trace, other);
+  let hasEnded = false;
   const pace = new Pace(
     options.pace ?? "captured",
     BENCH_START_NS + MS,
@@ -111,6 +112,8 @@ export function playTcp(
     pace,
     patience: STACK_PATIENCE,
     record: (segment) => {
+      // What our own tidying up sends is no part of it.
+      if (hasEnded) return;
       segments.push(segment);
       if (options.isPlain === true) events.push(segment);
     },
@@ -153,11 +156,11 @@ export function playTcp(
     peer.isStuck ||
     (peer.isDone && app.isDone && ((peer.isQuiet && app.isDrained) || peer.hasReset));
   bench.run([peer, errors, app], isOver);
+  hasEnded = true;
   outcome.replayNs = bench.nowNs - BENCH_START_NS;
   app.close();
   bench.stack.close();
-  const made = events.filter((event) => !isIdle(event));
-  return { peer, app, segments, events: made, mtu };
+  return { peer, app, segments, events: withoutIdleCalls(events), mtu };
 }
 
 function headOf(
@@ -169,9 +172,18 @@ function headOf(
   return { tos, ttl, flowLabel: 0, protocol };
 }
 
-/** A call that had nothing to read, or no room to write. */
-const isIdle = (event: WireSegment | AppCall): boolean =>
-  "kind" in event && event.bytes === 0 && (event.kind === "read" || event.kind === "write");
+/** Calls that changed nothing: a write that finds no room leaves its mark once (SOCK_NOSPACE), and the buffer grows. */
+function withoutIdleCalls(events: readonly (WireSegment | AppCall)[]): (WireSegment | AppCall)[] {
+  let hadRoom = true;
+  return events.filter((event) => {
+    if (!("kind" in event)) return true;
+    if (event.kind === "read") return event.bytes > 0;
+    if (event.kind !== "write") return true;
+    const isKept = event.bytes > 0 || hadRoom;
+    hadRoom = event.bytes === event.wantedBytes;
+    return isKept;
+  });
+}
 
 /** What our side's MSS option said that it can take; jumbo frames and loopbacks included. */
 function mtuOf(trace: TcpTrace, side: Side): number {

@@ -32,8 +32,10 @@ export interface TcpAppConfig {
 export interface AppCall {
   kind: "connect" | "accept" | "read" | "write" | "shutdown" | "close" | "abort";
   timeNs: number;
-  /** 0: there was nothing to be had, as if it had not been made. */
+  /** 0: there was nothing to be had, or no room. */
   bytes: number;
+  /** Of a write: how many it was asked to take. */
+  wantedBytes: number;
 }
 
 const CHUNK_BYTES = 65_536;
@@ -79,7 +81,7 @@ export class TcpApp {
   }
 
   #call(kind: AppCall["kind"]): AppCall {
-    const call = { kind, timeNs: this.#nowNs, bytes: 0 };
+    const call = { kind, timeNs: this.#nowNs, bytes: 0, wantedBytes: 0 };
     this.#c.onCall?.(call);
     return call;
   }
@@ -205,6 +207,7 @@ export class TcpApp {
       const call = this.#call("write");
       const n = endpoint.write(this.#stream, this.#written, length, flags);
       call.bytes = Math.max(0, n);
+      call.wantedBytes = length;
       if (n === NetErr.WouldBlock) return false;
       // The judge sees it by what is missing.
       if (n < 0) return true;
