@@ -44,6 +44,8 @@ export interface WorldConfig {
   clock?: Clock;
   /** A link that takes 64 KiB segments and needs no checksums: virtio, or the gateway's. */
   hasOffload?: boolean;
+  /** What is under way arrives at once: segments are merged (GRO). */
+  batches?: boolean;
 }
 
 export class World {
@@ -58,6 +60,7 @@ export class World {
     const hasOffload = config.hasOffload ?? false;
     this.pair = new MemoryPair({
       clock,
+      batches: config.batches,
       mtu: config.mtu ?? 1500,
       checksumOffload: hasOffload,
       gsoBytesMax: hasOffload ? 65_535 : 0,

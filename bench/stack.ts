@@ -283,6 +283,12 @@ const BENCHMARKS: readonly Benchmark[] = [
     run: () => alone(throughput({}, true)),
   },
   {
+    name: "TCP, MTU 1500, in batches",
+    unit: "Gbit/s",
+    target: ">= 1.5",
+    run: () => alone(throughput({ batches: true }, false)),
+  },
+  {
     name: "64 bytes there and back",
     unit: "us",
     target: "< tcpip",

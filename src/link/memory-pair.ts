@@ -19,6 +19,8 @@ export interface MemoryLinkConfig {
   gsoBytesMax?: number;
   /** Frames in flight one way; more are dropped. */
   queueFrames?: number;
+  /** What is due at once arrives as one batch, so that the stacks may merge segments (GRO). */
+  batches?: boolean;
 }
 
 const DEFAULT_MTU = 1500;
@@ -44,6 +46,7 @@ export class MemoryLink implements LinkEndpoint {
   readonly #clock: Clock;
   readonly #delayNs: number;
   readonly #queueFrames: number;
+  readonly #batches: boolean;
   readonly #free: PacketBuffer[] = [];
   /** As large as frames get here: buffers of 64 KiB for 1500 bytes each would be a cache miss each. */
   readonly #bufferBytes: number;
@@ -59,6 +62,7 @@ export class MemoryLink implements LinkEndpoint {
     const frameBytes = this.gsoBytesMax > 0 ? MAX_PACKET : this.mtu + LINK_HEADER_BYTES;
     this.#bufferBytes = HEADROOM + Math.min(frameBytes, MAX_PACKET);
     this.#queueFrames = config.queueFrames ?? DEFAULT_QUEUE;
+    this.#batches = config.batches ?? false;
   }
 
   attach(sink: LinkSink): void {
@@ -127,6 +131,8 @@ export class MemoryLink implements LinkEndpoint {
   pump(): number {
     const nowNs = this.#clock.monotonicNs();
     let count = 0;
+    const batch = this.#batches && this.#count > 1 ? this.#sink : null;
+    batch?.beginBatch?.();
     while (this.#count > 0 && this.#inbound[this.#head].timeNs <= nowNs) {
       const pkt = this.#inbound[this.#head];
       this.#head = (this.#head + 1) & (this.#inbound.length - 1);
@@ -135,6 +141,7 @@ export class MemoryLink implements LinkEndpoint {
       this.#free.push(pkt);
       count++;
     }
+    batch?.endBatch?.();
     return count;
   }
 

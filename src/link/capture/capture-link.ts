@@ -69,6 +69,15 @@ export class CaptureLink implements LinkEndpoint, LinkSink {
     this.#sink = sink;
     this.#inner.attach(this);
   }
+  beginBatch(): void {
+    this.#sink?.beginBatch?.();
+  }
+  /** What waited for its end is handled now. */
+  endBatch(): void {
+    this.#causes?.delivering(true);
+    this.#sink?.endBatch?.();
+    this.#causes?.delivering(false);
+  }
   send(pkt: PacketBuffer): boolean {
     this.#record(pkt, DIRECTION_OUT);
     return this.#inner.send(pkt);

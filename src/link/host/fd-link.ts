@@ -67,7 +67,11 @@ export class FdLink implements LinkEndpoint {
 
   /** Takes in up to about `maxFrames`; how many came. 0: nothing more to read now (or isOver). */
   readable(maxFrames = 64): number {
-    return this.#kind === "tap" ? this.#readTap(maxFrames) : this.#readStream(maxFrames);
+    const sink = this.#sink;
+    sink?.beginBatch?.();
+    const count = this.#kind === "tap" ? this.#readTap(maxFrames) : this.#readStream(maxFrames);
+    sink?.endBatch?.();
+    return count;
   }
 
   #readTap(maxFrames: number): number {

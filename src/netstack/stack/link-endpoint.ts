@@ -9,6 +9,12 @@ export interface LinkSink {
    * it during the call only; the link owns and reuses it. Anything may be in it.
    */
   deliver(pkt: PacketBuffer): void;
+  /**
+   * Around frames that are delivered one right after the other: segments of a flow may be handled as one, at the
+   * latest in endBatch(). Who does not say so has each frame handled at once.
+   */
+  beginBatch?(): void;
+  endBatch?(): void;
 }
 
 export interface LinkEndpoint {

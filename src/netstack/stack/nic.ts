@@ -23,6 +23,7 @@ import { ICMP_UNREACHABLE, UNREACHABLE_HOST } from "../wire/icmp.ts";
 import { ICMP6_UNREACHABLE, UNREACHABLE6_ADDRESS } from "../wire/icmpv6.ts";
 import { ArpProtocol } from "./arp.ts";
 import { completeChecksum } from "./checksum-partial.ts";
+import { Gro } from "./gro.ts";
 import { Igmp } from "./igmp.ts";
 import type { Ipv6Interface } from "./ipv6-interface.ts";
 import type { LinkEndpoint, LinkSink } from "./link-endpoint.ts";
@@ -117,6 +118,9 @@ export class Nic implements LinkSink, NeighborResolver {
   readonly groups6: { readonly group: IpAddr; count: number }[] = [];
   readonly #groupMac = new Uint8Array(6);
   #segmenter: Segmenter | null = null;
+  /** Segments of one batch of the link are merged meanwhile. */
+  #isBatch = false;
+  #gro: Gro | null = null;
 
   constructor(
     stack: Stack,
@@ -241,6 +245,25 @@ export class Nic implements LinkSink, NeighborResolver {
     this.stack.leave();
   }
 
+  /** What is on its way through must stay as it was: no merging there. */
+  beginBatch(): void {
+    const { forwarding } = this.stack;
+    this.#isBatch = !this.promiscuous && !forwarding.v4 && !forwarding.v6;
+    if (this.#isBatch) this.#gro ??= new Gro();
+  }
+  endBatch(): void {
+    if (!this.#isBatch) return;
+    this.#isBatch = false;
+    this.stack.enter();
+    this.#releaseHeld();
+    this.stack.leave();
+  }
+
+  #releaseHeld(): void {
+    const held = this.#gro === null ? null : this.#gro.release();
+    if (held !== null) this.#inputIp(held);
+  }
+
   #input(pkt: PacketBuffer): void {
     const counters = this.stack.counters;
     const length = pkt.end - pkt.start;
@@ -263,7 +286,18 @@ export class Nic implements LinkSink, NeighborResolver {
       counters.dropNotForUs++;
       return;
     }
+    if (this.#isBatch) {
+      const gro = this.#gro as Gro;
+      if (gro.take(pkt)) return;
+      this.#releaseHeld();
+      if (!group && gro.begin(pkt)) return;
+    }
     pkt.linkBroadcast = group;
+    this.#inputIp(pkt);
+  }
+
+  #inputIp(pkt: PacketBuffer): void {
+    const { counters } = this.stack;
     pkt.nicId = this.id;
     pkt.l3 = pkt.start + ETH_HEADER;
     switch (ethType(pkt.bytes, pkt.start)) {

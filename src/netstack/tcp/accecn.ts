@@ -104,9 +104,8 @@ export function countMark(tcb: Tcb, seg: Segment): void {
   const mark = markOf(seg);
   if (mark !== 0) {
     tcb.isEctSeen = true;
-    const gso = seg.pkt === null ? 0 : seg.pkt.gsoSize;
     if (mark === CE) {
-      const packets = gso > 0 ? Math.ceil(seg.length / gso) : 1;
+      const { packets } = seg;
       state.receivedCe += packets;
       state.pendingCe += packets;
     }

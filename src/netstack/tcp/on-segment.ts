@@ -52,7 +52,7 @@ const NOT_PREDICTED = FIN | SYN | RST | URG;
 
 /** A segment whose 4-tuple is this TCB's. */
 export function onSegment(tcb: Tcb, seg: Segment): void {
-  tcb.segsIn++;
+  tcb.segsIn += seg.packets;
   switch (tcb.state) {
     case ESTABLISHED:
       if (onPredicted(tcb, seg)) break;

@@ -101,7 +101,7 @@ export function processText(tcb: Tcb, seg: Segment): void {
     }
   }
   if (tcb.ecnOk) receiveEcnMark(tcb, seg);
-  tcb.dataSegsIn++;
+  tcb.dataSegsIn += seg.packets;
   tcb.lastReceivedMs = ctx.nowMs;
   if (seq !== rcv.nxt) {
     storeOutOfOrder(tcb, seg, seq, offset, length);

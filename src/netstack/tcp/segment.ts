@@ -49,6 +49,11 @@ export class Segment {
     parseTcpOptions(this.options, b, l4, (this.flags & SYN) !== 0);
   }
 
+  /** On the wire: one, or what the link or GRO has merged. */
+  get packets(): number {
+    const size = this.pkt === null ? 0 : this.pkt.gsoSize;
+    return size > 0 && this.length > size ? Math.ceil(this.length / size) : 1;
+  }
   has(flag: number): boolean {
     return (this.flags & flag) !== 0;
   }
