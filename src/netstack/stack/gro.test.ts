@@ -18,7 +18,7 @@ import {
   tcpBytes,
   VICTIM,
   VICTIM6,
-} from "../attacks/testing.ts";
+} from "../attacks/testing-frames.ts";
 import { IPV4, IpAddr } from "../ip-addr.ts";
 import { newTcpInfo } from "../tcp-info.ts";
 import { sum16 } from "../wire/checksum.ts";
