@@ -148,7 +148,7 @@ describe("groups", () => {
     w.sent.length = 0;
     const member = udp(w.a, ANY, 5000);
     const group = ip("ff05::1:3");
-    expect(member.joinGroup(group, w.nicA.id)).toBe(0);
+    expect(member.memberships.join(group, w.nicA.id)).toBe(0);
     w.run(3 * SECOND);
     const records = () => w.sent.splice(0).map((p) => [p[6], p[7], p[48], p[56]]);
     expect(records()).toEqual([
@@ -159,7 +159,7 @@ describe("groups", () => {
     w.pair.a.inject(icmp(query, { src: ROUTER, dst: ALL_NODES, hopLimit: 1 }));
     w.run(2 * SECOND);
     expect(records().every((r) => r[2] === 143 && r[3] === 2)).toBe(true);
-    member.leaveGroup(group, w.nicA.id);
+    member.memberships.leave(group, w.nicA.id);
     w.run(3 * SECOND);
     expect(records()).toEqual([
       [0, 1, 143, 3],
@@ -178,7 +178,7 @@ describe("groups", () => {
     stranger.options.multicastAll = false;
     member.options.reuseAddress = true;
     expect(stranger.bind(ANY, 5000)).toBe(0);
-    expect(member.joinGroup(group, w.nicB.id)).toBe(0);
+    expect(member.memberships.join(group, w.nicB.id)).toBe(0);
     const sender = udp(w.a, ANY, 0);
     sender.options.boundNicId = w.nicA.id;
     expect(sender.send(pattern(9), 0, 9, group, 5000)).toBe(9);
@@ -202,7 +202,7 @@ describe("groups", () => {
     };
     const member = w.a.endpoints.udp(4);
     if (typeof member === "number") throw new Error("no endpoint");
-    member.joinGroup(IpAddr.v4(239, 1, 2, 3), w.nicA.id);
+    member.memberships.join(IpAddr.v4(239, 1, 2, 3), w.nicA.id);
     w.run(3 * SECOND);
     expect(reports.splice(0)).toEqual([
       [0x46, 1, 0x22, 224, 0, 0, 22],

@@ -336,7 +336,7 @@ describe("UDP between two stacks", () => {
     const member = udp(w.b, ANY, 7000);
     const stranger = w.b.endpoints.udp(4) as UdpEndpoint;
     const nicId = w.b.nics[1].id;
-    expect(member.joinGroup(group, nicId)).toBe(0);
+    expect(member.memberships.join(group, nicId)).toBe(0);
     expect(stranger.bind(B, 7001)).toBe(0);
     const client = udp(w.a, A, 0);
     client.send(pattern(7), 0, 7, group, 7000);
@@ -344,7 +344,7 @@ describe("UDP between two stacks", () => {
     w.run();
     expect(receive(member)).toEqual(pattern(7));
     expect(stranger.nextBytes).toBe(0);
-    expect(member.leaveGroup(group, nicId)).toBe(0);
+    expect(member.memberships.leave(group, nicId)).toBe(0);
     client.send(pattern(7), 0, 7, group, 7000);
     w.run();
     expect(receive(member)).toBe(NetErr.WouldBlock);

@@ -7,6 +7,7 @@ import type { SocketFilter } from "./packet/filter.ts";
 import type { PacketEndpoint } from "./packet/packet-endpoint.ts";
 import type { OnReadiness } from "./readiness.ts";
 import type { ErrorEntry } from "./stack/error-queue.ts";
+import type { Memberships } from "./stack/memberships.ts";
 import type { BbrInfo } from "./tcp/congestion/bbr.ts";
 import type { Md5Keys } from "./tcp/md5-signature.ts";
 import type { TcpInfo } from "./tcp-info.ts";
@@ -258,16 +259,8 @@ export interface DatagramEndpoint extends Endpoint {
   /** MSG_ZEROCOPY: the send just made is done with; the error queue says so. */
   completeZerocopy(): void;
   disconnect(): void;
-  joinGroup(group: IpAddr, nicId: number): NetError | 0;
-  leaveGroup(group: IpAddr, nicId: number): NetError | 0;
-  /** One source of a group more or less, let in alone (include) or kept out: see DatagramBase. */
-  changeSource(
-    group: IpAddr,
-    nicId: number,
-    source: IpAddr,
-    include: boolean,
-    add: boolean,
-  ): NetError | 0;
+  /** Its groups, with their source filters. */
+  readonly memberships: Memberships;
   shutdown(read: boolean, write: boolean): NetError | 0;
 }
 

@@ -38,6 +38,7 @@ export { type ErrorEntry, ErrorOrigin, TimestampKind } from "./stack/error-queue
 export { FrameLayout, PROTO_TCP, PROTO_UDP } from "./stack/frame-layout.ts";
 export type { Ipv6Config } from "./stack/ipv6-interface.ts";
 export type { LinkEndpoint, LinkSink } from "./stack/link-endpoint.ts";
+export { Memberships } from "./stack/memberships.ts";
 export { type NeighborEntry, NeighborState } from "./stack/neighbor-entry.ts";
 export type { Nic, NicAddress, NicCounters } from "./stack/nic.ts";
 export {

@@ -85,7 +85,7 @@ describe("tables", () => {
       group.w3 = n;
       nic.joinGroup(group);
     }
-    expect(nic.groups6.length).toBeLessThanOrEqual(1_024);
+    expect(nic.groups.v6.length).toBeLessThanOrEqual(1_024);
   });
 
   it("a path to each of many peers is cached up to a bound", () => {

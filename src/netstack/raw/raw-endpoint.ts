@@ -43,6 +43,7 @@ export class RawEndpoint extends DatagramBase {
   accepts(pkt: PacketBuffer): boolean {
     if (!this.localAddr.isUnspecified && !this.localAddr.equals(pkt.dst)) return false;
     if (this.isConnected && !this.remoteAddr.equals(pkt.src)) return false;
+    if (pkt.dst.isMulticast && !this.isMember(pkt.dst, pkt.src, pkt.nicId)) return false;
     if (this.options.boundNicId !== 0 && this.options.boundNicId !== pkt.nicId) return false;
     if (this.protocol !== PROTO_ICMP || this.icmpFilter === 0 || pkt.end <= pkt.l4) return true;
     const type = icmpType(pkt.bytes, pkt.l4);

@@ -17,6 +17,7 @@ import type { IpOptions } from "../wire/ipv4-options.ts";
 import { DatagramQueue } from "./datagram-queue.ts";
 import { type ErrorEntry, ErrorQueue, errorAfterTake, TimestampKind } from "./error-queue.ts";
 import { hasIpOptions } from "./ipv4-options.ts";
+import { Memberships } from "./memberships.ts";
 import type { PacketBuffer, TransmitObserver } from "./packet-buffer.ts";
 import { wholeBytes } from "./packet-pool.ts";
 import type { Path } from "./path.ts";
@@ -63,16 +64,6 @@ const MTU_DISCOVER_WANT = 1;
 const MTU_DISCOVER_DO = 2;
 const MTU_DISCOVER_PROBE = 3;
 
-const SOURCES_MAX = 10;
-
-interface Membership {
-  group: IpAddr;
-  nicId: number;
-  /** The sources that alone are heard (include), or alone are not. */
-  isInclude: boolean;
-  readonly sources: IpAddr[];
-}
-
 export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver {
   readonly family: Family;
   readonly options: CommonOptions = defaultOptions();
@@ -103,7 +94,7 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
   /** What #path was found with. */
   #pathNicId = 0;
   #pathMark = 0;
-  readonly #memberships: Membership[] = [];
+  #memberships: Memberships | null = null;
 
   constructor(stack: Stack, family: Family) {
     this.stack = stack;
@@ -124,6 +115,12 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
   abstract disconnect(): void;
   /** Leaves the tables. */
   protected abstract unregister(): void;
+
+  /** Made when first needed. */
+  get memberships(): Memberships {
+    this.#memberships ??= new Memberships(this.stack);
+    return this.#memberships;
+  }
 
   readiness(): number {
     // Also when writing is shut down (datagram_poll): a send then tells.
@@ -324,8 +321,7 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
     if (this.isClosed) return;
     this.isClosed = true;
     this.unregister();
-    for (const m of this.#memberships) this.stack.leaveGroup(m.group, m.nicId);
-    this.#memberships.length = 0;
+    this.#memberships?.close();
     this.stack.socketMemoryBytes -= this.queue.chargedBytes;
     this.stack.endpointCount--;
     this.queue.clear();
@@ -338,69 +334,10 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
     return 0;
   }
 
-  joinGroup(group: IpAddr, nicId: number): NetError | 0 {
-    if (!group.isMulticast) return NetErr.InvalidArgument;
-    for (const m of this.#memberships) {
-      if (m.group.equals(group) && m.nicId === nicId) return NetErr.AddressInUse;
-    }
-    if (this.#memberships.length >= 20) return NetErr.NoBuffers;
-    const result = this.stack.joinGroup(group, nicId);
-    if (result < 0) return result;
-    this.#memberships.push({ group: group.clone(), nicId, isInclude: false, sources: [] });
-    return 0;
-  }
-
-  leaveGroup(group: IpAddr, nicId: number): NetError | 0 {
-    const at = this.#memberships.findIndex((m) => m.group.equals(group) && m.nicId === nicId);
-    if (at < 0) return NetErr.AddressNotAvailable;
-    this.#memberships.splice(at, 1);
-    this.stack.leaveGroup(group, nicId);
-    return 0;
-  }
-
-  /** ip_mc_sf_allow: whether a packet from src to this group, on this NIC, is for us. */
+  /** Whether a packet from src to this group, on this NIC, is for us. */
   protected isMember(group: IpAddr, src: IpAddr, nicId: number): boolean {
-    for (const m of this.#memberships) {
-      if (!m.group.equals(group) || (m.nicId !== 0 && m.nicId !== nicId)) continue;
-      const listed = m.sources.some((s) => s.equals(src));
-      return m.isInclude ? listed : !listed;
-    }
-    return this.options.multicastAll;
-  }
-
-  /**
-   * Source filters of a membership (ip_mc_source; RFC 3678): one source more or less that is let in (include:
-   * IP_ADD_SOURCE_MEMBERSHIP, IP_DROP_...) or kept out (IP_BLOCK_SOURCE, IP_UNBLOCK_SOURCE).
-   */
-  changeSource(
-    group: IpAddr,
-    nicId: number,
-    source: IpAddr,
-    include: boolean,
-    add: boolean,
-  ): NetError | 0 {
-    if (!group.isMulticast) return NetErr.InvalidArgument;
-    let m = this.#memberships.find((e) => e.group.equals(group) && e.nicId === nicId);
-    if (m === undefined) {
-      if (!include || !add) return include ? NetErr.AddressNotAvailable : NetErr.InvalidArgument;
-      const joined = this.joinGroup(group, nicId);
-      if (joined < 0) return joined;
-      m = this.#memberships[this.#memberships.length - 1];
-      m.isInclude = true;
-    } else if (m.isInclude !== include) return NetErr.InvalidArgument;
-    const at = m.sources.findIndex((s) => s.equals(source));
-    if (add) {
-      if (at >= 0) return NetErr.AddressNotAvailable;
-      // net.ipv4.igmp_max_msf.
-      if (m.sources.length >= SOURCES_MAX) return NetErr.NoBuffers;
-      m.sources.push(source.clone());
-      return 0;
-    }
-    if (at < 0) return NetErr.AddressNotAvailable;
-    m.sources.splice(at, 1);
-    // The last source that was let in takes the membership with it.
-    if (m.isInclude && m.sources.length === 0) return this.leaveGroup(group, nicId);
-    return 0;
+    const { multicastAll } = this.options;
+    return this.#memberships?.accepts(group, src, nicId, multicastAll) ?? multicastAll;
   }
 
   /** What every send checks first: 0, or the NetError. */

@@ -10,8 +10,15 @@ import { IpAddr } from "../ip-addr.ts";
 import { checksum, sum16 } from "../wire/checksum.ts";
 import { ETHERTYPE_IPV4, multicastMacV4 } from "../wire/ethernet.ts";
 import { PROTO_IGMP, resizeIpv4, writeIpv4 } from "../wire/ipv4.ts";
-import { decodeDelay, type GroupCodec, type GroupRecord, GroupReporter } from "./group-reports.ts";
+import {
+  decodeDelay,
+  type GroupCodec,
+  type GroupRecord,
+  GroupReporter,
+  inMessages,
+} from "./group-reports.ts";
 import type { Nic } from "./nic.ts";
+import { type GroupFilter, NO_SOURCE } from "./nic-groups.ts";
 import type { PacketBuffer } from "./packet-buffer.ts";
 
 const QUERY = 0x11;
@@ -24,10 +31,18 @@ const ALL_V3_ROUTERS = IpAddr.v4(224, 0, 0, 22);
 const ALL_HOSTS = 0xe0000001 | 0;
 const ROUTER_ALERT = 0x9404_0000 | 0;
 const HEADER_BYTES = 24;
-const RECORDS_MAX = 128;
+const MESSAGE_BYTES = 8;
+const RECORD_BYTES = 8;
+const SOURCE_BYTES = 4;
 /** RFC 3376 4.2.16's tos: internetwork control. */
 const TOS = 0xc0;
 const ANY = IpAddr.v4(0, 0, 0, 0);
+
+/** As many as the query says, or has. */
+function readSources(b: Uint8Array, o: number, length: number): IpAddr[] {
+  const count = Math.min(u16(b, o + 10), Math.floor((length - 12) / SOURCE_BYTES));
+  return Array.from({ length: count }, (_, i) => new IpAddr().read(b, o + 12 + 4 * i, 4));
+}
 
 export class Igmp implements GroupCodec {
   readonly newest = 3;
@@ -44,10 +59,11 @@ export class Igmp implements GroupCodec {
 
   members(): readonly IpAddr[] {
     const all: IpAddr[] = [];
-    for (const word of this.#nic.groups.keys()) {
-      if (word !== ALL_HOSTS) all.push(new IpAddr().setV4(word));
-    }
+    for (const { group } of this.#nic.groups.v4) if (group.w3 !== ALL_HOSTS) all.push(group);
     return all;
+  }
+  filterOf(group: IpAddr): GroupFilter {
+    return this.#nic.groups.find(group)?.filter ?? NO_SOURCE;
   }
 
   input(pkt: PacketBuffer): void {
@@ -58,17 +74,19 @@ export class Igmp implements GroupCodec {
       this.#nic.stack.counters.dropIcmpBad++;
       return;
     }
-    if (b[o] !== QUERY || this.#nic.groups.size === 0) return;
+    if (b[o] !== QUERY || this.#nic.groups.v4.length === 0) return;
     this.#nic.stack.counters.igmpInQueries++;
     const version = length >= 12 ? 3 : b[o + 1] === 0 ? 1 : 2;
     const tenths = version === 3 ? decodeDelay(b[o + 1], 4) : version === 1 ? 100 : b[o + 1];
     const group = this.#group.read(b, o + 4, 4);
-    this.reporter.onQuery(version, group.w3 === 0 ? null : group, (tenths * SECOND) / 10);
+    const sources = version === 3 && group.w3 !== 0 ? readSources(b, o, length) : [];
+    const asked = group.w3 === 0 ? null : group;
+    this.reporter.onQuery(version, asked, sources, (tenths * SECOND) / 10);
   }
 
   sendRecords(records: readonly GroupRecord[]): void {
-    for (let from = 0; from < records.length; from += RECORDS_MAX) {
-      const part = records.slice(from, from + RECORDS_MAX);
+    const room = this.#nic.mtu - HEADER_BYTES - MESSAGE_BYTES;
+    for (const part of inMessages(records, room, RECORD_BYTES, SOURCE_BYTES)) {
       const pkt = this.#nic.stack.allocPacket();
       const o = pkt.start;
       setU32(pkt.bytes, o, REPORT_V3 << 24);
@@ -77,8 +95,13 @@ export class Igmp implements GroupCodec {
       let at = o + 8;
       for (const record of part) {
         setU32(pkt.bytes, at, record.kind << 24);
+        setU16(pkt.bytes, at + 2, record.sources.length);
         record.group.write(pkt.bytes, at + 4, 4);
-        at += 8;
+        at += RECORD_BYTES;
+        for (const source of record.sources) {
+          source.write(pkt.bytes, at, 4);
+          at += SOURCE_BYTES;
+        }
       }
       pkt.end = at;
       this.#send(pkt, ALL_V3_ROUTERS);

@@ -33,7 +33,6 @@ import type { Stack } from "./stack.ts";
 
 const IP_MAX = 65_535;
 const ID_BUCKETS = 2048;
-const ALL_HOSTS = 0xe0000001 | 0;
 /** Pairs of addresses remembered as good. A power of two. */
 const GOOD_PAIRS = 64;
 
@@ -148,7 +147,7 @@ export class Ipv4 {
     if (dst.isMulticast) {
       pkt.linkBroadcast = true;
       counters.ipInMcastPkts++;
-      if (dst.w3 === ALL_HOSTS || nic.groups.has(dst.w3)) return true;
+      if (nic.groups.accepts(dst, pkt.src, pkt.protocol)) return true;
       counters.dropIpNotLocal++;
       return false;
     }

@@ -138,7 +138,7 @@ export class Ipv6 {
       pkt.linkBroadcast = true;
       counters.ip6InMcastPkts++;
       const scope = multicastScope(dst);
-      if (scope >= (fromSelf ? 1 : 2) && nic.isMember(dst)) return true;
+      if (scope >= (fromSelf ? 1 : 2) && nic.groups.accepts(dst, pkt.src, 0)) return true;
       counters.dropIpNotLocal++;
       return false;
     }

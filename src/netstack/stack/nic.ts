@@ -3,7 +3,7 @@
 // the stack queues its packets.
 
 import type { Family, IpAddr } from "../ip-addr.ts";
-import { NetErr, type NetError } from "../net-error.ts";
+import type { NetError } from "../net-error.ts";
 import {
   BROADCAST_MAC,
   checkEthernet,
@@ -27,19 +27,15 @@ import { Gro } from "./gro.ts";
 import { Igmp } from "./igmp.ts";
 import type { Ipv6Interface } from "./ipv6-interface.ts";
 import type { LinkEndpoint, LinkSink } from "./link-endpoint.ts";
-import { isAllNodes, isReportedGroup } from "./multicast-groups.ts";
 import type { NeighborEntry, NeighborResolver } from "./neighbor-entry.ts";
 import { NeighborTable } from "./neighbors.ts";
+import { ANY_SOURCE, NicGroups } from "./nic-groups.ts";
 import { GSO_NONE, type PacketBuffer } from "./packet-buffer.ts";
 import type { Path } from "./path.ts";
 import { inPrefix, maskAddr } from "./prefix.ts";
 import { Segmenter } from "./segmenter.ts";
 import { selectSource } from "./source-address.ts";
 import type { Stack } from "./stack.ts";
-
-const ALL_HOSTS = 0xe0000001 | 0;
-/** IPv6 groups per NIC, solicited-node groups included. */
-const GROUPS_MAX = 1024;
 
 export class NicAddress {
   readonly addr: IpAddr;
@@ -113,9 +109,9 @@ export class Nic implements LinkSink, NeighborResolver {
     txDropped: 0,
     multicast: 0,
   };
-  /** IPv4 multicast groups joined, with how often. */
-  readonly groups = new Map<number, number>();
-  readonly groups6: { readonly group: IpAddr; count: number }[] = [];
+  readonly groups = new NicGroups((group) =>
+    group.isV4 ? this.igmp?.reporter : this.ipv6?.mld.reporter,
+  );
   readonly #groupMac = new Uint8Array(6);
   #segmenter: Segmenter | null = null;
   /** Segments of one batch of the link are merged meanwhile. */
@@ -199,44 +195,11 @@ export class Nic implements LinkSink, NeighborResolver {
     return first;
   }
 
-  /** Whether packets to this group are for us. */
-  isMember(group: IpAddr): boolean {
-    if (group.isV4) return this.groups.has(group.w3);
-    for (const g of this.groups6) if (g.group.equals(group)) return true;
-    return isAllNodes(group);
-  }
-
   joinGroup(group: IpAddr): NetError | 0 {
-    if (group.isV4) {
-      const count = this.groups.get(group.w3) ?? 0;
-      this.groups.set(group.w3, count + 1);
-      if (count === 0 && group.w3 !== ALL_HOSTS) this.igmp?.reporter.joined(group);
-      return 0;
-    }
-    for (const g of this.groups6) {
-      if (!g.group.equals(group)) continue;
-      g.count++;
-      return 0;
-    }
-    if (this.groups6.length >= GROUPS_MAX) return NetErr.NoBuffers;
-    this.groups6.push({ group: group.clone(), count: 1 });
-    if (isReportedGroup(group)) this.ipv6?.mld.reporter.joined(group);
-    return 0;
+    return this.groups.change(group, null, ANY_SOURCE);
   }
-
   leaveGroup(group: IpAddr): void {
-    if (group.isV4) {
-      const count = this.groups.get(group.w3) ?? 0;
-      if (count > 1) this.groups.set(group.w3, count - 1);
-      else if (this.groups.delete(group.w3) && group.w3 !== ALL_HOSTS) {
-        this.igmp?.reporter.left(group);
-      }
-      return;
-    }
-    const at = this.groups6.findIndex((g) => g.group.equals(group));
-    if (at < 0 || --this.groups6[at].count > 0) return;
-    this.groups6.splice(at, 1);
-    if (isReportedGroup(group)) this.ipv6?.mld.reporter.left(group);
+    if (this.groups.find(group) !== null) this.groups.change(group, ANY_SOURCE, null);
   }
 
   deliver(pkt: PacketBuffer): void {

@@ -112,6 +112,8 @@ export class Stack implements NetworkLayer {
   readonly endpoints: Endpoints;
   /** IPv4 redirects of the router in use are followed (accept_redirects). */
   acceptsRedirects = true;
+  /** Of one endpoint: groups, and sources of each (igmp_max_memberships, igmp_max_msf, mld_max_msf). */
+  readonly groups = { membershipsMax: 20, membershipsMax6: 256, sourcesMax: 10, sourcesMax6: 64 };
   /** IPv4 packets with source routes are taken and passed on (accept_source_route); off, as everywhere (RFC 7126). */
   acceptsSourceRoutes = false;
   /** Called when packets to ourselves wait and no run is under way: see runPending. */
@@ -314,15 +316,8 @@ export class Stack implements NetworkLayer {
     return false;
   }
 
-  joinGroup(group: IpAddr, nicId: number): NetError | 0 {
-    const nic = this.#groupNic(group, nicId);
-    if (nic === null) return NetErr.NoDevice;
-    return nic.joinGroup(group);
-  }
-  leaveGroup(group: IpAddr, nicId: number): void {
-    this.#groupNic(group, nicId)?.leaveGroup(group);
-  }
-  #groupNic(group: IpAddr, nicId: number): Nic | null {
+  /** Where a group is joined: by its index, or where the routes lead (ip_mc_find_dev). */
+  groupNic(group: IpAddr, nicId: number): Nic | null {
     if (nicId !== 0) return this.nicById(nicId);
     const entry = this.routes.lookup(group, 0);
     return entry === null ? null : this.nicById(entry.nicId);
@@ -400,7 +395,7 @@ export class Stack implements NetworkLayer {
       this.#toOurselves(path.nic, pkt);
       return;
     }
-    const loops = path.isMulticast && pkt.multicastLoop && path.nic.isMember(path.dst);
+    const loops = path.isMulticast && pkt.multicastLoop && path.nic.groups.isMember(path.dst);
     if (path.isBroadcast || loops) {
       const copy = this.allocPacket();
       copyPacket(copy, pkt);

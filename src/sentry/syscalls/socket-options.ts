@@ -1,7 +1,8 @@
 // setsockopt(2) and getsockopt(2): moving the value; what it means is the socket's business.
 
 import { EFAULT, EINVAL } from "../../abi/errno.ts";
-import { SOL_PACKET, SOL_SOCKET } from "../../abi/socket.ts";
+import { IP_MSFILTER, MCAST_MSFILTER } from "../../abi/in.ts";
+import { SOL_IP, SOL_IPV6, SOL_PACKET, SOL_SOCKET } from "../../abi/socket.ts";
 import { SYS_getsockopt, SYS_setsockopt } from "../../abi/syscall-numbers.ts";
 import type { Task } from "../kernel/task.ts";
 import { setSocketOption } from "../socket/socket-options.ts";
@@ -11,7 +12,7 @@ import type { SyscallFamily } from "./family.ts";
 import { socketOf } from "./socket-access.ts";
 
 /** Longer than every option there is; what a program sends beyond is not looked at. */
-const VALUE_BYTES = 1024;
+const VALUE_BYTES = 20_480;
 const value = new Uint8Array(VALUE_BYTES);
 
 function setsockopt(t: Task, a: SyscallArgs): number {
@@ -36,8 +37,7 @@ function getsockopt(t: Task, a: SyscallArgs): number {
   const room = t.mm.readI32(lengthAddr);
   if (t.mm.faulted) return -EFAULT;
   if (room < 0) return -EINVAL;
-  // PACKET_HDRLEN is asked with a version in the value.
-  const asked = level === SOL_PACKET ? Math.min(room, 4) : 0;
+  const asked = Math.min(room, askedBytes(level, name));
   if (asked > 0 && t.mm.copyIn(a.addr(3), value, 0, asked) !== asked) return -EFAULT;
   const n =
     level === SOL_SOCKET
@@ -47,6 +47,13 @@ function getsockopt(t: Task, a: SyscallArgs): number {
   const used = Math.min(n, room);
   if (used > 0 && t.mm.copyOut(a.addr(3), value, 0, used) !== used) return -EFAULT;
   return t.mm.writeU32(lengthAddr, used);
+}
+
+/** What some are asked with: PACKET_HDRLEN with a version, filters of groups with the group and the room. */
+function askedBytes(level: number, name: number): number {
+  if (level === SOL_PACKET) return 4;
+  const isIp = level === SOL_IP || level === SOL_IPV6;
+  return isIp && (name === IP_MSFILTER || name === MCAST_MSFILTER) ? 144 : 0;
 }
 
 export const socketOptionsFamily: SyscallFamily = [

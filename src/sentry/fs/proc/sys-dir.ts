@@ -211,6 +211,16 @@ function icmpValues(tree: SysctlTree, kernel: Kernel): void {
     },
   );
   tree.value("net/ipv4/conf/default/accept_source_route", 1);
+  for (const [path, key] of [
+    ["net/ipv4/igmp_max_memberships", "membershipsMax"],
+    ["net/ipv4/igmp_max_msf", "sourcesMax"],
+    ["net/ipv6/mld_max_msf", "sourcesMax6"],
+  ] as const) {
+    const write = (n: number): void => {
+      kernel.stack.groups[key] = n;
+    };
+    file(path, () => kernel.stack.groups[key], write);
+  }
   const limitOf = (family: 4 | 6) => (family === 4 ? kernel.stack.icmp : kernel.stack.icmp6).limit;
   for (const [path, family] of [
     ["net/ipv4/icmp_ratelimit", 4],

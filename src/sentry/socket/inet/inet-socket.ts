@@ -34,7 +34,7 @@ import {
   SOL_SOCKET,
 } from "../../../abi/socket.ts";
 import { byteString, i32Le, putByteString, setU32Le, u32Le } from "../../../base/bytes.ts";
-import { type Endpoint, IpAddr, TimestampKind } from "../../../netstack/index.ts";
+import { type Endpoint, IpAddr, type Memberships, TimestampKind } from "../../../netstack/index.ts";
 import type { Task } from "../../kernel/task.ts";
 import { errnoOf, resultOf } from "../errno-of.ts";
 import { type FilterTarget, Socket } from "../socket.ts";
@@ -54,6 +54,8 @@ export abstract class InetSocket extends Socket {
   abstract readonly endpoint: Endpoint;
   readonly network: NetworkView;
   readonly ip = new IpState();
+  /** Of a stream; a datagram endpoint has its own. */
+  streamGroups: Memberships | null = null;
 
   constructor(
     table: SocketTable,
@@ -269,6 +271,7 @@ export abstract class InetSocket extends Socket {
   override release(): void {
     this.endpoint.onReadiness = null;
     this.endpoint.close();
+    this.streamGroups?.close();
     super.release();
   }
 }

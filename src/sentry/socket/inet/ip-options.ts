@@ -2,18 +2,14 @@
 // steers packets is set on the endpoint. An option without effect in netcell is refused (ENOPROTOOPT).
 
 import { CAP_NET_ADMIN } from "../../../abi/capability.ts";
-import { EADDRNOTAVAIL, EINVAL, ENODEV, ENOPROTOOPT, ENOTCONN, EPERM } from "../../../abi/errno.ts";
+import { EADDRNOTAVAIL, EINVAL, ENOPROTOOPT, ENOTCONN, EPERM } from "../../../abi/errno.ts";
 import {
-  IP_ADD_MEMBERSHIP,
-  IP_ADD_SOURCE_MEMBERSHIP,
   IP_BIND_ADDRESS_NO_PORT,
-  IP_BLOCK_SOURCE,
-  IP_DROP_MEMBERSHIP,
-  IP_DROP_SOURCE_MEMBERSHIP,
   IP_FREEBIND,
   IP_HDRINCL,
   IP_LOCAL_PORT_RANGE,
   IP_MINTTL,
+  IP_MSFILTER,
   IP_MTU,
   IP_MTU_DISCOVER,
   IP_MULTICAST_ALL,
@@ -34,16 +30,20 @@ import {
   IP_TOS,
   IP_TRANSPARENT,
   IP_TTL,
-  IP_UNBLOCK_SOURCE,
   IP_UNICAST_IF,
-  MCAST_JOIN_GROUP,
-  MCAST_LEAVE_GROUP,
+  MCAST_MSFILTER,
 } from "../../../abi/in.ts";
-import { AF_INET, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM } from "../../../abi/socket.ts";
-import { i32Le, setU32, setU32Le, u16Le, u32 } from "../../../base/bytes.ts";
-import { type DatagramEndpoint, IPV4, IPV6, IpAddr } from "../../../netstack/index.ts";
+import { SOCK_DGRAM, SOCK_RAW, SOCK_STREAM } from "../../../abi/socket.ts";
+import { i32Le, setU32, setU32Le, u32 } from "../../../base/bytes.ts";
+import { type DatagramEndpoint, IPV4 } from "../../../netstack/index.ts";
 import type { Task } from "../../kernel/task.ts";
-import { resultOf } from "../errno-of.ts";
+import {
+  getGroupFilter,
+  getIpFilter,
+  interfaceOfAddress,
+  isGroupOption,
+  setGroupOption,
+} from "./group-options.ts";
 import { getHeaderOptions, setHeaderOptions } from "./header-options.ts";
 import type { InetSocket } from "./inet-socket.ts";
 
@@ -73,9 +73,6 @@ export class IpState {
   unicastIndex = 0;
 }
 
-const group = new IpAddr();
-const source = new IpAddr();
-
 export function setIpOption(
   t: Task,
   s: InetSocket,
@@ -83,18 +80,8 @@ export function setIpOption(
   value: Uint8Array,
   length: number,
 ): number {
+  if (isGroupOption(name)) return setGroupOption(s, name, value, length);
   switch (name) {
-    case IP_ADD_MEMBERSHIP:
-    case IP_DROP_MEMBERSHIP:
-      return changeMembership(s, name === IP_ADD_MEMBERSHIP, value, length);
-    case IP_ADD_SOURCE_MEMBERSHIP:
-    case IP_DROP_SOURCE_MEMBERSHIP:
-    case IP_BLOCK_SOURCE:
-    case IP_UNBLOCK_SOURCE:
-      return changeSource(s, name, value, length);
-    case MCAST_JOIN_GROUP:
-    case MCAST_LEAVE_GROUP:
-      return changeGroupReq(s, name === MCAST_JOIN_GROUP, value, length);
     case IP_MULTICAST_IF:
       return setMulticastInterface(s, value, length);
     case IP_OPTIONS:
@@ -211,56 +198,6 @@ function setPortRange(s: InetSocket, value: number): number {
   return 0;
 }
 
-/** struct ip_mreq (group, address) or ip_mreqn (group, address, index). */
-function changeMembership(s: InetSocket, join: boolean, value: Uint8Array, length: number): number {
-  if (s.type === SOCK_STREAM) return -EINVAL;
-  if (length < 8) return -EINVAL;
-  group.read(value, 0, IPV4);
-  const index = length >= 12 ? i32Le(value, 8) : 0;
-  const byAddress = u32(value, 4);
-  let nic = index;
-  if (index === 0 && byAddress !== 0) {
-    nic = interfaceOfAddress(s, byAddress);
-    if (nic === 0) return join ? -ENODEV : -EADDRNOTAVAIL;
-  }
-  return changeGroup(s, join, group, nic);
-}
-
-/** struct ip_mreq_source: group, interface's address, source. */
-function changeSource(s: InetSocket, name: number, value: Uint8Array, length: number): number {
-  if (s.type === SOCK_STREAM || length !== 12) return -EINVAL;
-  const byAddress = u32(value, 4);
-  const nic = byAddress === 0 ? 0 : interfaceOfAddress(s, byAddress);
-  if (byAddress !== 0 && nic === 0) return -ENODEV;
-  group.read(value, 0, IPV4);
-  source.read(value, 8, IPV4);
-  const include = name === IP_ADD_SOURCE_MEMBERSHIP || name === IP_DROP_SOURCE_MEMBERSHIP;
-  const add = name === IP_ADD_SOURCE_MEMBERSHIP || name === IP_BLOCK_SOURCE;
-  return resultOf((s.endpoint as DatagramEndpoint).changeSource(group, nic, source, include, add));
-}
-
-/** struct group_req: index, then a sockaddr_storage at 8. */
-function changeGroupReq(s: InetSocket, join: boolean, value: Uint8Array, length: number): number {
-  if (s.type === SOCK_STREAM || length < 136) return -EINVAL;
-  const isV4 = u16Le(value, 8) === AF_INET;
-  group.read(value, isV4 ? 12 : 16, isV4 ? IPV4 : IPV6);
-  return changeGroup(s, join, group, i32Le(value, 0));
-}
-
-export function changeGroup(s: InetSocket, join: boolean, addr: IpAddr, index: number): number {
-  if (!addr.isMulticast) return -EINVAL;
-  if (index !== 0 && s.network.interfaceByIndex(index) === undefined) return -ENODEV;
-  const endpoint = s.endpoint as DatagramEndpoint;
-  return resultOf(join ? endpoint.joinGroup(addr, index) : endpoint.leaveGroup(addr, index));
-}
-
-function interfaceOfAddress(s: InetSocket, word: number): number {
-  for (const nic of s.network.interfaces()) {
-    for (const a of nic.addresses) if (a.addr.isV4 && a.addr.v4 === (word | 0)) return nic.index;
-  }
-  return 0;
-}
-
 /** An address, ip_mreq or ip_mreqn. */
 function setMulticastInterface(s: InetSocket, value: Uint8Array, length: number): number {
   if (s.type === SOCK_STREAM || length < 4) return -EINVAL;
@@ -290,6 +227,8 @@ export function getIpOption(
     setU32(out, 0, s.ip.multicastSource);
     return 4;
   }
+  if (name === IP_MSFILTER) return getIpFilter(s, out, maxLength);
+  if (name === MCAST_MSFILTER) return getGroupFilter(s, IPV4, out, maxLength);
   if (name === IP_OPTIONS) return getHeaderOptions(s, out);
   const value = getInteger(s, name);
   // An index in network order may look negative.

@@ -4,8 +4,6 @@ import { EINVAL, ENODEV, ENOPROTOOPT, ENOTCONN } from "../../../abi/errno.ts";
 import {
   IPV6_DONTFRAG,
   IPV6_FREEBIND,
-  IPV6_JOIN_GROUP,
-  IPV6_LEAVE_GROUP,
   IPV6_MINHOPCOUNT,
   IPV6_MTU,
   IPV6_MTU_DISCOVER,
@@ -23,17 +21,15 @@ import {
   IPV6_UNICAST_HOPS,
   IPV6_UNICAST_IF,
   IPV6_V6ONLY,
-  MCAST_JOIN_GROUP,
-  MCAST_LEAVE_GROUP,
+  MCAST_MSFILTER,
 } from "../../../abi/in.ts";
 import { SOCK_STREAM } from "../../../abi/socket.ts";
 import { i32Le, setU32Le } from "../../../base/bytes.ts";
-import { IPV6, IpAddr } from "../../../netstack/index.ts";
+import { IPV6 } from "../../../netstack/index.ts";
 import type { Task } from "../../kernel/task.ts";
+import { getGroupFilter, isGroupOption6, setGroupOption6 } from "./group-options.ts";
 import type { InetSocket } from "./inet-socket.ts";
-import { changeGroup, setUnicastInterface, swap } from "./ip-options.ts";
-
-const group = new IpAddr();
+import { setUnicastInterface, swap } from "./ip-options.ts";
 
 export function setIpv6Option(
   _t: Task,
@@ -42,20 +38,7 @@ export function setIpv6Option(
   value: Uint8Array,
   length: number,
 ): number {
-  switch (name) {
-    case IPV6_JOIN_GROUP:
-    case IPV6_LEAVE_GROUP:
-      // struct ipv6_mreq: address, index.
-      if (s.type === SOCK_STREAM) return -EINVAL;
-      if (length < 20) return -EINVAL;
-      group.read(value, 0, IPV6);
-      return changeGroup(s, name === IPV6_JOIN_GROUP, group, i32Le(value, 16));
-    case MCAST_JOIN_GROUP:
-    case MCAST_LEAVE_GROUP:
-      if (s.type === SOCK_STREAM || length < 136) return -EINVAL;
-      group.read(value, 16, IPV6);
-      return changeGroup(s, name === MCAST_JOIN_GROUP, group, i32Le(value, 0));
-  }
+  if (isGroupOption6(name)) return setGroupOption6(s, name, value, length);
   if (length < 4) return -EINVAL;
   return setInteger(s, name, i32Le(value, 0));
 }
@@ -141,8 +124,9 @@ export function getIpv6Option(
   s: InetSocket,
   name: number,
   out: Uint8Array,
-  _maxLength: number,
+  maxLength: number,
 ): number {
+  if (name === MCAST_MSFILTER) return getGroupFilter(s, IPV6, out, maxLength);
   const value = getInteger(s, name);
   if (value < 0) return value;
   setU32Le(out, 0, value);

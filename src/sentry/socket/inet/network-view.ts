@@ -1,7 +1,14 @@
 // What the Sentry shows of the stack's configuration: interfaces, addresses, routes, neighbours. Read by
 // interface ioctls, netlink dumps and /proc/net; stack-view.ts makes it from the real stack.
 
-import type { IpAddr, IpOptions, NetError, RuleTable } from "../../../netstack/index.ts";
+import type {
+  Family,
+  IpAddr,
+  IpOptions,
+  Memberships,
+  NetError,
+  RuleTable,
+} from "../../../netstack/index.ts";
 
 export interface AddressView {
   readonly addr: IpAddr;
@@ -105,6 +112,9 @@ export interface NetworkView {
   routes(): readonly RouteView[];
   neighbors(): readonly NeighborView[];
   isLocal(addr: IpAddr): boolean;
+  /** igmp_max_msf, mld_max_msf. */
+  sourcesMax(family: Family): number;
+  newMemberships(): Memberships;
   /** IPv4 options for what a user sends; null: not like this, or not by this user. */
   compileIpOptions(
     src: Uint8Array,

@@ -2,8 +2,10 @@
 
 import { RTN_BROADCAST, RTN_MULTICAST, RTN_UNICAST } from "../../../abi/netlink.ts";
 import {
+  type Family,
   type IpAddr,
   IpOptions,
+  Memberships,
   NetErr,
   type NetError,
   type RouteEntry,
@@ -103,6 +105,13 @@ export class StackView implements NetworkView, NetworkChanges {
   }
   isLocal(addr: IpAddr): boolean {
     return this.#stack.isLocalAddress(addr);
+  }
+  sourcesMax(family: Family): number {
+    const { groups } = this.#stack;
+    return family === 4 ? groups.sourcesMax : groups.sourcesMax6;
+  }
+  newMemberships(): Memberships {
+    return new Memberships(this.#stack);
   }
   compileIpOptions(
     src: Uint8Array,
