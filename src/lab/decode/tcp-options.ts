@@ -4,6 +4,8 @@ import type { Dissection } from "./dissection.ts";
 
 const END = 0;
 const NOP = 1;
+/** What nearly every segment has (RFC 7323 appendix A). */
+const NOP_NOP_TIMESTAMPS = 0x0101080a;
 
 const KNOWN: Readonly<Record<number, string>> = {
   0: "eol",
@@ -52,6 +54,12 @@ export function decodeTcpOptions(
   length: number,
   sackBase: number,
 ): boolean {
+  if (length === 12 && d.has(from, 12) && d.u32(from) === NOP_NOP_TIMESTAMPS) {
+    d.put(", options [nop,nop,TS");
+    putTimestamps(d, from + 4);
+    d.put("]");
+    return true;
+  }
   d.put(", options [");
   const end = from + length;
   let at = from;
@@ -136,11 +144,7 @@ function printFixed(d: Dissection, kind: number, at: number): void {
       d.put(` ${d.u8(at)}`);
       break;
     case 8:
-      d.need(at, 8);
-      d.put(" val ");
-      d.putNumber(d.u32(at));
-      d.put(" ecr ");
-      d.putNumber(d.u32(at + 4));
+      putTimestamps(d, at);
       break;
     case 19:
       d.put(` ${d.hex(at, 16)}`);
@@ -157,6 +161,14 @@ function printFixed(d: Dissection, kind: number, at: number): void {
     default:
       d.put(` ${d.u32(at)}`);
   }
+}
+
+function putTimestamps(d: Dissection, at: number): void {
+  d.need(at, 8);
+  d.put(" val ");
+  d.putNumber(d.u32(at));
+  d.put(" ecr ");
+  d.putNumber(d.u32(at + 4));
 }
 
 function printSack(d: Dissection, at: number, size: number, end: number, base: number): number {

@@ -19,6 +19,8 @@ export class TcpSequences {
   #count = 0;
   /** The entry that is to be forgotten next, once there are CONNECTIONS_MAX. */
   #oldest = 0;
+  /** The entry found last: packets of one connection mostly come one after the other. */
+  #last = 0;
   readonly #key = new Int32Array(PORTS + 1);
   /** Set by relate(): what is to be subtracted, and whether the packet runs against the order of ports. */
   sequenceBase = 0;
@@ -79,12 +81,15 @@ export class TcpSequences {
 
   /** Where the key's entry begins; -1: there is none. */
   #find(): number {
+    if (this.#count > 0 && this.#isKeyAt(this.#last)) return this.#last;
     const { length } = this.#slots;
     for (let i = hash(this.#key, 0) & (length - 1); ; i = (i + 1) & (length - 1)) {
       const index = this.#slots[i];
       if (index === 0) return -1;
       const at = (index - 1) * WORDS;
-      if (this.#isKeyAt(at)) return at;
+      if (!this.#isKeyAt(at)) continue;
+      this.#last = at;
+      return at;
     }
   }
 
