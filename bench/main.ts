@@ -1,8 +1,10 @@
 // npm run bench [-- NAME...] [--json]: native and netcell side by side; the stack
-// alone (`stack`, `stack: connect`); the packet scripts (`drill`). Reports; judges nothing.
+// alone (`stack`, `stack: connect`); the laboratory (`lab`, `lab: fuzz`); the packet scripts (`drill`). Reports;
+// judges nothing.
 
 import { drill } from "./drill.ts";
 import { printTable, type Row, workplace } from "./harness.ts";
+import { lab } from "./lab.ts";
 import { network } from "./network.ts";
 import { stack, stackRow } from "./stack.ts";
 import { idle, micro, startUp } from "./system.ts";
@@ -21,8 +23,9 @@ if (own !== null) {
 const rows: Row[] = [];
 if (names.length === 0 || names.some((n) => n.startsWith("stack")))
   rows.push(...(await stack(only)));
+if (names.length === 0 || names.some((n) => n.startsWith("lab"))) rows.push(...lab(only));
 if (only("drill")) rows.push(...(await drill()));
-if (names.length === 0 || names.some((n) => !/^(stack|drill)/.test(n))) await besideNative();
+if (names.length === 0 || names.some((n) => !/^(stack|lab|drill)/.test(n))) await besideNative();
 
 async function besideNative(): Promise<void> {
   const place = workplace();

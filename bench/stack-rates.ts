@@ -12,7 +12,7 @@ const WARM_UP_MS = 2_000;
 export type Work = () => number;
 export type SlowWork = () => Promise<number>;
 
-function cpuMs(): number {
+export function cpuMs(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1_000;
 }

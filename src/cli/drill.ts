@@ -7,6 +7,7 @@ import { basename, join } from "node:path";
 import { type DrillFamily, type DrillOutcome, runScript } from "../lab/index.ts";
 import { PcapWriter } from "../link/index.ts";
 import { NetcellError } from "../sandbox/errors.ts";
+import { paceText } from "./output.ts";
 
 export interface DrillFlags {
   json?: boolean;
@@ -26,6 +27,8 @@ interface Report {
   column: number;
   message: string;
   milliseconds: number;
+  /** Virtual time the script took. */
+  simulatedMs: number;
 }
 
 const FAMILIES: readonly DrillFamily[] = ["ipv4", "ipv6", "mapped"];
@@ -109,7 +112,8 @@ function runOne(file: string, choice: FamilyChoice, flags: DrillFlags): Report {
     });
     const { family, state, line, column, message } = outcome;
     const milliseconds = Number(process.hrtime.bigint() - started) / 1e6;
-    return { file, family, state, line, column, message, milliseconds };
+    const simulatedMs = outcome.scriptNs / 1e6;
+    return { file, family, state, line, column, message, milliseconds, simulatedMs };
   } finally {
     pcap?.flush();
     if (fd >= 0) closeSync(fd);
@@ -170,7 +174,8 @@ async function runInJobs(
     if (report !== undefined) return report;
     const message = "its process ended before it did";
     const family = choice ?? "ipv4";
-    return { file, family, state: "failed", line: 0, column: 0, message, milliseconds: 0 };
+    const nowhere = { line: 0, column: 0, milliseconds: 0, simulatedMs: 0 };
+    return { file, family, state: "failed", message, ...nowhere };
   });
 }
 
@@ -181,8 +186,11 @@ export async function drill(paths: readonly string[], flags: DrillFlags): Promis
   const families = familiesOf(flags.family);
   const scripts = paths.flatMap(scriptsAt);
   const counts = { passed: 0, failed: 0, skipped: 0 };
+  const started = performance.now();
+  let simulatedMs = 0;
   const print = (report: Report): void => {
     counts[report.state]++;
+    simulatedMs += report.simulatedMs;
     const text = flags.json === true ? JSON.stringify(report) : textOf(report, families.length > 1);
     process.stdout.write(`${text}\n`);
   };
@@ -191,10 +199,14 @@ export async function drill(paths: readonly string[], flags: DrillFlags): Promis
     if (jobs > 1) for (const report of await runInJobs(files, family, flags, jobs)) print(report);
     else for (const file of files) print(runOne(file, family, flags));
   }
-  if (flags.json === true) process.stdout.write(`${JSON.stringify(counts)}\n`);
-  else {
+  const seconds = (performance.now() - started) / 1e3;
+  const simulatedSeconds = simulatedMs / 1e3;
+  if (flags.json === true) {
+    process.stdout.write(`${JSON.stringify({ ...counts, simulatedSeconds, seconds })}\n`);
+  } else {
     const { passed, failed, skipped } = counts;
-    process.stdout.write(`${passed} passed, ${failed} failed, ${skipped} skipped\n`);
+    const time = paceText(simulatedSeconds, seconds);
+    process.stdout.write(`${passed} passed, ${failed} failed, ${skipped} skipped; ${time}\n`);
   }
   return counts.failed > 0 ? 1 : 0;
 }

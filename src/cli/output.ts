@@ -16,3 +16,11 @@ export function noteOutput(): void {
 export function isSilent(): boolean {
   return !isUsed;
 }
+
+/** What virtual time was to the world's. */
+export function paceText(simulatedSeconds: number, seconds: number): string {
+  const pace = simulatedSeconds / seconds;
+  const digits = pace < 10 ? 2 : 0;
+  const times = `${simulatedSeconds.toFixed(1)} s simulated in ${seconds.toFixed(1)} s`;
+  return `${times}, ${pace.toFixed(digits)} simulated s/s`;
+}

@@ -19,7 +19,7 @@ import {
 import type { CaptureReader } from "../link/index.ts";
 import { NetcellError } from "../sandbox/errors.ts";
 import { brokenText, createCapture, openCapture } from "./capture-file.ts";
-import { tell } from "./output.ts";
+import { paceText, tell } from "./output.ts";
 import { parseCount } from "./quantities.ts";
 import { saveConversations } from "./replay-save.ts";
 
@@ -106,10 +106,12 @@ export async function replay(
   const seconds = Number(process.hrtime.bigint() - begin) / 1e9;
   const { frames, others, broken } = result.counts;
   if (flags.json === true) {
-    process.stdout.write(`${JSON.stringify({ ...sum, frames, others, broken })}\n`);
+    const simulatedSeconds = simulatedNs / 1e9;
+    const sums = { ...sum, frames, others, broken, simulatedSeconds, seconds };
+    process.stdout.write(`${JSON.stringify(sums)}\n`);
   } else {
     const { passed, failed, skipped } = sum;
-    const time = `${(simulatedNs / 1e9).toFixed(1)} s simulated in ${seconds.toFixed(1)} s`;
+    const time = paceText(simulatedNs / 1e9, seconds);
     process.stdout.write(`${passed} passed, ${failed} failed, ${skipped} skipped; ${time}\n`);
   }
   const brokenWhere = brokenText(path, capture, result.problem, frames);

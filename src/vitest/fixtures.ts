@@ -9,6 +9,13 @@ import { seedOf } from "./seed.ts";
 
 const NS_PER_MS = 1e6;
 
+declare module "vitest" {
+  interface TaskMeta {
+    /** Of the world of a test with `sim`; reporters that show what is known of a test have it. */
+    simulated?: { seconds: number; secondsPerSecond: number | null };
+  }
+}
+
 export interface NetcellFixtures {
   sim: World;
   /** Not attached to anything yet: sim.join and sim.plug do that. */
@@ -24,11 +31,13 @@ export function fullName(task: Pick<RunnerTestCase, "name" | "suite">): string {
   return names.join(" > ");
 }
 
+const paceOf = (speed: number): string => `${speed.toFixed(0)} simulated seconds per real one`;
+
 /** What a failure says and keeps; the text is for people. */
 export function report(name: string, world: World): string {
   const { recording, seed, speed } = world;
   const seconds = (world.nowNs / 1e9).toFixed(3);
-  const pace = speed === null ? "" : `, ${speed.toFixed(0)} simulated seconds per real one`;
+  const pace = speed === null ? "" : `, ${paceOf(speed)}`;
   const lines = [
     `netcell: "${name}" failed at ${seconds} s${pace}; NETCELL_SEED=${seed} repeats its world`,
   ];
@@ -52,6 +61,7 @@ export const test = base.extend<NetcellFixtures>({
       process.stderr.write(`${report(name, world)}\n`);
     });
     await use(world);
+    task.meta.simulated = { seconds: world.nowNs / 1e9, secondsPerSecond: world.speed };
     world.close();
   },
   stack: async ({ sim }, use) => {

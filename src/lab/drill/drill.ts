@@ -91,6 +91,8 @@ export function runScript(text: string, options: DrillOptions = {}): DrillOutcom
     message: "",
     scriptNs: 0,
   };
+  const clock = new ManualClock();
+  clock.advanceNs(START_NS);
   const fail = (error: DrillError): DrillOutcome => ({
     ...outcome,
     state: error.kind === "unsupported" ? "skipped" : "failed",
@@ -108,10 +110,12 @@ export function runScript(text: string, options: DrillOptions = {}): DrillOutcom
       return { ...outcome, state: "skipped", message: `the script is for ${wanted}` };
     }
     expected = script.failure;
-    outcome.scriptNs = runParsed(script, family, options);
+    runParsed(script, family, options, clock);
+    outcome.scriptNs = clock.monotonicNs() - START_NS;
     if (expected === null) return outcome;
     return fail(mismatch(expected, "the script says that this fails, but it does not"));
   } catch (error) {
+    outcome.scriptNs = clock.monotonicNs() - START_NS;
     if (error instanceof DrillError) {
       return isExpected(error, expected) ? outcome : fail(error);
     }
@@ -177,11 +181,14 @@ function rulesOf(script: Script): Omit<RunnerRules, "anyOptionOrder"> {
   };
 }
 
-/** Returns the virtual time it took. Throws DrillError. */
-function runParsed(script: Script, family: DrillFamily, options: DrillOptions): number {
+/** Throws DrillError. */
+function runParsed(
+  script: Script,
+  family: DrillFamily,
+  options: DrillOptions,
+  clock: ManualClock,
+): void {
   const profile = profileOf(options);
-  const clock = new ManualClock();
-  clock.advanceNs(START_NS);
   const timers = new TimerQueue();
   const stack = new Stack({
     clock,
@@ -240,5 +247,4 @@ function runParsed(script: Script, family: DrillFamily, options: DrillOptions): 
   } finally {
     runner.cleanUp();
   }
-  return clock.monotonicNs() - START_NS;
 }
