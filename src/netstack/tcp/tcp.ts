@@ -19,7 +19,7 @@ import { flushEvents, onSegment } from "./on-segment.ts";
 import { onTimeWait } from "./on-time-wait.ts";
 import type { TcpSettings } from "./settings.ts";
 import type { TcpStats } from "./stats.ts";
-import type { Tcb } from "./tcb.ts";
+import { type Tcb, warm } from "./tcb.ts";
 import { onTimer } from "./timers.ts";
 import { closeTcb } from "./transitions.ts";
 
@@ -84,6 +84,7 @@ export class TcpProtocol implements TransportProtocol {
     const ports = (segment.dstPort << 16) | segment.srcPort;
     const tcb = ctx.demux.find(pkt.dst, pkt.src, ports);
     if (tcb !== null) {
+      ctx.seen = warm(tcb);
       const { filter, md5Keys } = tcb.options;
       if (
         (md5Keys !== null || segment.options.md5At !== 0) &&
