@@ -32,6 +32,8 @@ export const newTcpInfo = () => ({
   rcvRttUs: 0,
   rcvSpace: 0,
   totalRetrans: 0,
+  /** Bytes per second; Infinity: not paced. */
+  pacingRate: 0,
   bytesAcked: 0,
   bytesReceived: 0,
   segsOut: 0,

@@ -15,6 +15,10 @@ export class Counters {
   ipInOctets = 0;
   ipInBcastPkts = 0;
   ipInMcastPkts = 0;
+  ipInNoECTPkts = 0;
+  ipInECT1Pkts = 0;
+  ipInECT0Pkts = 0;
+  ipInCEPkts = 0;
   ipOutRequests = 0;
   ipOutOctets = 0;
   ipOutDiscards = 0;
@@ -40,6 +44,10 @@ export class Counters {
   ip6InTruncatedPkts = 0;
   ip6InOctets = 0;
   ip6InMcastPkts = 0;
+  ip6InNoECTPkts = 0;
+  ip6InECT1Pkts = 0;
+  ip6InECT0Pkts = 0;
+  ip6InCEPkts = 0;
   ip6OutRequests = 0;
   ip6OutOctets = 0;
   ip6OutDiscards = 0;

@@ -26,7 +26,7 @@ import { completeChecksum } from "./checksum-partial.ts";
 import { forwardIpv4 } from "./forward-ipv4.ts";
 import { Ipv4Options, OPTIONS_DROP, OPTIONS_ONWARD, OPTIONS_TAKE } from "./ipv4-options.ts";
 import type { Nic } from "./nic.ts";
-import { GSO_NONE, type PacketBuffer } from "./packet-buffer.ts";
+import { GSO_NONE, type PacketBuffer, wirePackets } from "./packet-buffer.ts";
 import { copyRange } from "./packet-pool.ts";
 import type { Path } from "./path.ts";
 import type { Stack } from "./stack.ts";
@@ -79,6 +79,7 @@ export class Ipv4 {
     pkt.protocol = ipv4Protocol(b, o);
     pkt.ttl = ipv4Ttl(b, o);
     pkt.tos = ipv4Tos(b, o);
+    this.#countMark(pkt);
     if (!this.#isKnownGood(nic, pkt) && !this.#judge(nic, pkt, fromSelf)) return;
     if (pkt.l4 - o > IPV4_HEADER && !this.#takeOptions(nic, pkt)) return;
     if (!ipv4IsFragment(b, o)) {
@@ -96,6 +97,25 @@ export class Ipv4 {
     whole.timeNs = pkt.timeNs;
     this.deliver(whole);
     this.#stack.freePacket(whole);
+  }
+
+  /** IPSTATS_MIB_NOECTPKTS and its neighbours, of the packets on the wire. */
+  #countMark(pkt: PacketBuffer): void {
+    const { counters } = this.#stack;
+    const packets = pkt.gsoSize === 0 ? 1 : wirePackets(pkt);
+    switch (pkt.tos & 3) {
+      case 0:
+        counters.ipInNoECTPkts += packets;
+        break;
+      case 1:
+        counters.ipInECT1Pkts += packets;
+        break;
+      case 2:
+        counters.ipInECT0Pkts += packets;
+        break;
+      default:
+        counters.ipInCEPkts += packets;
+    }
   }
 
   #isKnownGood(nic: Nic, pkt: PacketBuffer): boolean {

@@ -23,7 +23,7 @@ import { completeChecksum } from "./checksum-partial.ts";
 import { ExtensionWalk, WALK_DROP, WALK_FRAGMENT, WALK_PROBLEM } from "./ipv6-extensions.ts";
 import { isLinkLocal, multicastScope } from "./multicast-groups.ts";
 import type { Nic } from "./nic.ts";
-import { GSO_NONE, type PacketBuffer } from "./packet-buffer.ts";
+import { GSO_NONE, type PacketBuffer, wirePackets } from "./packet-buffer.ts";
 import { copyRange } from "./packet-pool.ts";
 import type { Path } from "./path.ts";
 import type { Stack } from "./stack.ts";
@@ -59,11 +59,30 @@ export class Ipv6 {
     pkt.protocol = ipv6Next(b, o);
     pkt.ttl = ipv6HopLimit(b, o);
     pkt.tos = ipv6Tos(b, o);
+    this.#countMark(pkt);
     if (!this.#sourceOk(pkt, fromSelf) || !this.#isOurs(nic, pkt, fromSelf)) return;
     this.fromFragments = false;
     const protocol = this.#stack.protocols[pkt.protocol];
     if (protocol !== null) this.deliver(pkt);
     else this.#walkOn(pkt, this.#walk.begin(b, o, pkt.end));
+  }
+
+  #countMark(pkt: PacketBuffer): void {
+    const { counters } = this.#stack;
+    const packets = pkt.gsoSize === 0 ? 1 : wirePackets(pkt);
+    switch (pkt.tos & 3) {
+      case 0:
+        counters.ip6InNoECTPkts += packets;
+        break;
+      case 1:
+        counters.ip6InECT1Pkts += packets;
+        break;
+      case 2:
+        counters.ip6InECT0Pkts += packets;
+        break;
+      default:
+        counters.ip6InCEPkts += packets;
+    }
   }
 
   // @rfc 6946 4

@@ -18,6 +18,8 @@ export const GSO_UDP_L4 = 5;
 
 /** Room in front for virtio-net header, Ethernet with VLAN, IPv6 with options, TCP with options. */
 export const HEADROOM = 192;
+const UDP_HEADER = 8;
+const TCP_DATA_OFFSET = 12;
 /** The largest packet a link hands over in one piece (GSO). */
 export const MAX_PACKET = 65_535 + 18;
 
@@ -112,4 +114,12 @@ export class PacketBuffer {
   get length(): number {
     return this.end - this.start + this.fragLength;
   }
+}
+
+/** How many packets on the wire an inbound one of a link or of GRO stands for. Precondition: l4 is set. */
+export function wirePackets(pkt: PacketBuffer): number {
+  const header =
+    pkt.gsoType === GSO_UDP_L4 ? UDP_HEADER : (pkt.bytes[pkt.l4 + TCP_DATA_OFFSET] >>> 4) << 2;
+  const payload = pkt.end - pkt.l4 - header;
+  return pkt.gsoSize > 0 && payload > pkt.gsoSize ? Math.ceil(payload / pkt.gsoSize) : 1;
 }

@@ -51,6 +51,7 @@ export function fillInfo(tcb: Tcb, state: number, out: TcpInfo): void {
   out.rcvRttUs = tcb.rcvRttUs;
   out.rcvSpace = tcb.rcvSpaceBytes;
   out.totalRetrans = tcb.totalRetrans;
+  out.pacingRate = tcb.loss.pacingRate;
   out.bytesAcked = tcb.bytesAcked;
   out.bytesReceived = tcb.bytesReceived;
   out.segsOut = tcb.segsOut;
@@ -77,5 +78,6 @@ export function fillInfo(tcb: Tcb, state: number, out: TcpInfo): void {
 /** A TCB that does not exist yet or any more: only the state means anything. */
 export function emptyInfo(state: number, out: TcpInfo): void {
   for (const key of Object.keys(out) as (keyof TcpInfo)[]) out[key] = 0;
+  out.pacingRate = Number.POSITIVE_INFINITY;
   out.state = state;
 }

@@ -45,10 +45,8 @@ export function encodeTcpInfo(out: Uint8Array, i: TcpInfo, maxPacingRate: number
   words.forEach((word, k) => {
     setU32Le(out, 8 + 4 * k, Math.min(word, 0xffff_ffff));
   });
-  // pacing_rate: there is no pacing, so ~0, as is max_pacing_rate unless it was set.
-  out.fill(0xff, 104, 112);
-  if (maxPacingRate === Number.POSITIVE_INFINITY) out.fill(0xff, 112, 120);
-  else setU64Le(out, 112, maxPacingRate);
+  putRate(out, 104, i.pacingRate);
+  putRate(out, 112, maxPacingRate);
   setU64Le(out, 120, i.bytesAcked);
   setU64Le(out, 128, i.bytesReceived);
   const second = [i.segsOut, i.segsIn, i.notsentBytes, i.minRttUs, i.dataSegsIn, i.dataSegsOut];
@@ -68,4 +66,10 @@ export function encodeTcpInfo(out: Uint8Array, i: TcpInfo, maxPacingRate: number
   setU32Le(out, 224, i.rcvOooPack);
   setU32Le(out, 228, i.sndWnd);
   setU32Le(out, 232, i.rcvWnd);
+}
+
+/** ~0: without bound. */
+function putRate(out: Uint8Array, at: number, rate: number): void {
+  if (rate === Number.POSITIVE_INFINITY) out.fill(0xff, at, at + 8);
+  else setU64Le(out, at, Math.floor(rate));
 }
