@@ -315,12 +315,13 @@ export class IcmpProtocol implements TransportProtocol {
     stack.sendPacket(route, error, false);
   }
 
-  /** icmpv4_xrlim_allow: news of the path's MTU, and what stays in this machine, are free but for the burst of all. */
+  /** icmp_send, icmpv4_xrlim_allow: what stays in this machine is free; news of the path's MTU but for the burst of all. */
   #mayTell(pkt: PacketBuffer, type: number, code: number): boolean {
     const { loopback, counters } = this.#stack;
     const isPathMtu = type === ICMP_UNREACHABLE && code === UNREACHABLE_FRAG_NEEDED;
+    if (pkt.nicId === loopback.id) return true;
     const isMasked = ((this.ratemask >>> type) & 1) !== 0;
-    const perHost = isMasked && !isPathMtu && pkt.nicId !== loopback.id;
+    const perHost = isMasked && !isPathMtu;
     const verdict = this.limit.take(pkt.src, perHost);
     if (verdict === LIMITED_GLOBALLY) counters.icmpOutRateLimitGlobal++;
     else if (verdict === LIMITED_FOR_HOST) counters.icmpOutRateLimitHost++;

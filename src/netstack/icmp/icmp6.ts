@@ -286,10 +286,11 @@ export class Icmp6Protocol implements TransportProtocol {
     );
   }
 
-  /** icmpv6_xrlim_allow: packet too big, and what stays in this machine, are free but for the burst of all. */
+  /** icmp6_send, icmpv6_xrlim_allow: what stays in this machine is free; packet too big but for the burst of all. */
   #mayTell(pkt: PacketBuffer, type: number): boolean {
     const { loopback, counters } = this.#stack;
-    const perHost = type !== ICMP6_PACKET_TOO_BIG && pkt.nicId !== loopback.id;
+    if (pkt.nicId === loopback.id) return true;
+    const perHost = type !== ICMP6_PACKET_TOO_BIG;
     const verdict = this.limit.take(pkt.src, perHost);
     if (verdict === LIMITED_GLOBALLY) counters.icmp6OutRateLimitGlobal++;
     else if (verdict === LIMITED_FOR_HOST) counters.icmp6OutRateLimitHost++;
