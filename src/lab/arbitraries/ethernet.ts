@@ -6,6 +6,7 @@ import { setU16 } from "../../base/bytes.ts";
 import { arpPacket } from "./arp.ts";
 import { icmpMessage } from "./icmp.ts";
 import { icmp6Message } from "./icmp6.ts";
+import { igmpMessage } from "./igmp.ts";
 import { ipv4Fragment, ipv4Packet, pieces } from "./ipv4.ts";
 import { ipv6Fragment, ipv6Packet } from "./ipv6.ts";
 import { bytes, inMood, type Mood } from "./mood.ts";
@@ -84,6 +85,12 @@ export const icmpFrame = (options: FrameOptions = {}): fc.Arbitrary<Uint8Array> 
     overIp(icmpMessage, icmp6Message, mood, options.place ?? DEFAULT_PLACE),
   );
 
+/** IGMP over IPv4, Multicast Listener Discovery (with the rest of ICMPv6) over IPv6. */
+export const groupFrame = (options: FrameOptions = {}): fc.Arbitrary<Uint8Array> =>
+  inMood(options.mood, (mood) =>
+    overIp(igmpMessage, icmp6Message, mood, options.place ?? DEFAULT_PLACE),
+  );
+
 export const arpFrame = (options: FrameOptions = {}): fc.Arbitrary<Uint8Array> => {
   const place = options.place ?? DEFAULT_PLACE;
   return inMood(options.mood, (mood) =>
@@ -111,6 +118,7 @@ export function frame(options: FrameOptions = {}): fc.Arbitrary<Uint8Array> {
     { weight: 4, arbitrary: udpFrame(options) },
     { weight: 5, arbitrary: icmpFrame(options) },
     { weight: 2, arbitrary: arpFrame(options) },
+    { weight: 2, arbitrary: groupFrame(options) },
   ];
   const others = options.mood === "valid" ? [] : [{ weight: 1, arbitrary: otherFrame(options) }];
   return fc.oneof({ withCrossShrink: true }, ...kinds, ...others);

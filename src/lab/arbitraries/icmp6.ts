@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { setU16, setU32 } from "../../base/bytes.ts";
 import type { IpAddr } from "../../netstack/index.ts";
-import { bytes, type Mood, mostly, oneFlaw, payload, word } from "./mood.ts";
+import { bytes, honest, lies, type Mood, mostly, oneFlaw, payload, word } from "./mood.ts";
 import { clientPort, type Place, port, type Station } from "./place.ts";
 import { cutTransport } from "./tcp.ts";
 import { ICMPV6, TCP, type Transport, UDP } from "./transport.ts";
@@ -16,6 +16,8 @@ interface Message {
   rest: number;
   body: readonly number[];
   isNeighborDiscovery?: boolean;
+  /** From beside us on the link, as MLD and routers speak. */
+  isLinkLocal?: boolean;
 }
 
 function addressBytes(addr: IpAddr): number[] {
@@ -82,7 +84,7 @@ function ndOption(mood: Mood, place: Place): fc.Arbitrary<number[]> {
   const strange = fc.tuple(fc.nat(255), bytes(14)).map(([kind, b]) => option(kind, [...b]));
   if (mood === "near") return fc.oneof(good, strange);
   const lying = fc
-    .tuple(fc.nat(255), fc.nat(255), bytes(14))
+    .tuple(fc.nat(255), fc.oneof(fc.constantFrom(0, 1, 255), fc.nat(255)), bytes(14))
     .map(([kind, units, b]) => [kind, units, ...b]);
   return fc.oneof(good, strange, lying);
 }
@@ -111,20 +113,55 @@ function neighborDiscovery(mood: Mood, place: Place): fc.Arbitrary<Message> {
   );
 }
 
-const listenerQuery: fc.Arbitrary<Message> = fc
-  .tuple(fc.nat(65_535), bytes(24))
-  .map(([delay, b]) => ({ type: 130, code: 0, rest: delay << 16, body: [...b] }));
+const group = fc
+  .constantFrom(
+    "00".repeat(16),
+    "ff020000000000000000000000000001",
+    "ff0e0000000000000000000000000001",
+  )
+  .map((text) =>
+    Array.from({ length: 16 }, (_, i) => Number.parseInt(text.slice(2 * i, 2 * i + 2), 16)),
+  );
+
+/** Queries of both versions, with delays of the plain and of the exponential form; reports; the end. */
+function listenerMessage(mood: Mood): fc.Arbitrary<Message> {
+  const at = { code: 0, isLinkLocal: true };
+  const delay = fc.oneof(fc.constantFrom(0, 1, 1_000, 0x7fff, 0x8000, 0xffff), fc.nat(65_535));
+  const claim = mood === "hostile" ? lies(16) : honest;
+  const sources = fc.array(
+    bytes(16).filter((b) => b.length === 16),
+    { maxLength: 2 },
+  );
+  return fc.oneof(
+    { withCrossShrink: true },
+    fc.tuple(delay, group).map(([d, g]) => ({ ...at, type: 130, rest: d << 16, body: g })),
+    fc
+      .tuple(delay, group, fc.nat(15), fc.nat(255), sources, claim)
+      .map(([d, g, flags, qqic, list, lie]) => {
+        const n = lie(list.length);
+        const body = [...g, flags, qqic, n >>> 8, n & 255, ...list.flatMap((b) => [...b])];
+        return { ...at, type: 130, rest: d << 16, body };
+      }),
+    fc
+      .tuple(fc.constantFrom(131, 132), group)
+      .map(([type, g]) => ({ ...at, type, rest: 0, body: g })),
+    fc
+      .tuple(fc.nat(7), group)
+      .map(([kind, g]) => ({ ...at, type: 143, rest: 1, body: [kind, 0, 0, 0, ...g] })),
+  );
+}
 
 const noise: fc.Arbitrary<Message> = fc
   .record({ type: fc.nat(255), code: fc.nat(255), rest: word, body: bytes(80) })
   .map((m) => ({ ...m, body: [...m.body] }));
 
 export function icmp6Message(mood: Mood, place: Place): fc.Arbitrary<Transport> {
-  const honest = [echo, errors(place), neighborDiscovery(mood, place)];
-  const others = mood === "valid" ? [] : [listenerQuery, noise];
+  const discovery = neighborDiscovery(mood, place);
+  const ordinary = [echo, errors(place), discovery, discovery, listenerMessage(mood)];
+  const others = mood === "valid" ? [] : [noise];
   const built = fc
     .record({
-      message: fc.oneof({ withCrossShrink: true }, ...honest, ...others),
+      message: fc.oneof({ withCrossShrink: true }, ...ordinary, ...others),
       checksumOff: mood === "hostile" ? mostly(0, fc.nat(65_535)) : fc.constant(0),
       flaw: oneFlaw(mood, "checksum", "code", "hop limit"),
     })
@@ -140,6 +177,9 @@ export function icmp6Message(mood: Mood, place: Place): fc.Arbitrary<Transport> 
         checksumAt: 2,
         checksumOff: flaw === "checksum" ? 1 : checksumOff,
         ...(isDiscovery ? { hopLimit: ND_HOP_LIMIT } : {}),
+        ...(m.isLinkLocal === true && flaw !== "hop limit"
+          ? { hopLimit: 1, isLinkLocal: true }
+          : {}),
       };
     });
   return cutTransport(mood, built);

@@ -22,6 +22,7 @@ export {
   type FrameOptions,
   fragments,
   frame,
+  groupFrame,
   icmpFrame,
   otherFrame,
   tcpFrame,

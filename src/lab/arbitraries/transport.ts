@@ -18,6 +18,8 @@ export interface Transport {
   checksumOff: number;
   /** A Neighbour Discovery message must come with hop limit 255 (RFC 4861). */
   hopLimit?: number;
+  /** Its source is a link-local address (RFC 3810 6.2). */
+  isLinkLocal?: boolean;
 }
 
 /** The bytes with their checksum. */

@@ -1,5 +1,6 @@
 // What must hold of a stack at every step, and what must be left of it at the end: counters, quotas, states, memory.
 
+import { u16 } from "../../base/bytes.ts";
 import { SECOND } from "../../base/clock.ts";
 import { Counters, TCP_STATE_NAMES, TCP_TRANSITIONS } from "../../netstack/index.ts";
 import { isDamaged } from "./outgoing.ts";
@@ -125,6 +126,9 @@ export class Laws {
     if (this.#wire.sentNow > 0 && isDamaged(frame)) {
       throw new BrokenLaw("damaged frame answered", "its checksum is wrong");
     }
+    if (this.#wire.sentNow > 0 && isForGroup(frame)) {
+      throw new BrokenLaw("group answered", "a segment or echo request to everybody");
+    }
     if (mayRelease) return;
     const { sentNow, longestNow } = this.#wire;
     if (sentNow > ANSWERS_MAX) throw new BrokenLaw("amplification", `${sentNow} frames for one`);
@@ -211,4 +215,12 @@ export class Laws {
     const timers = stack.timers.size - this.#timersAtRest - neighbors;
     if (timers > 8) throw new BrokenLaw("left behind", `${timers} timers of nobody`);
   }
+}
+
+/** TCP segments and ICMP echo requests over IPv4 to all on the link or a group of them (RFC 1122 3.2.2.6, 4.2.3.10). */
+function isForGroup(f: Uint8Array): boolean {
+  if (f.length < 35 || (f[0] & 1) === 0 || u16(f, 12) !== 0x0800 || (u16(f, 20) & 0x3fff) !== 0)
+    return false;
+  const header = (f[14] & 15) << 2;
+  return header === 20 && (f[23] === 6 || (f[23] === 1 && f[14 + header] === 8));
 }

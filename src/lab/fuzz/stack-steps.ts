@@ -2,6 +2,7 @@
 // and time that passes. Drawn, changed and made simpler here; done in stack-target.ts.
 
 import fc from "fast-check";
+import { setU16, u16 } from "../../base/bytes.ts";
 import type { SeededRng } from "../../base/rng.ts";
 import { type SocketCall, socketCalls } from "../arbitraries/calls.ts";
 import { fragments, frame } from "../arbitraries/ethernet.ts";
@@ -11,11 +12,14 @@ import { PEERS } from "./wire.ts";
 
 export type StackStep =
   | { do: "frame"; bytes: Uint8Array }
+  /** The same frame again and again; the 16-bit word at `at` counts up from what it is, checksums are made right. */
+  | { do: "flood"; bytes: Uint8Array; at: number; count: number }
   | SegmentStep
   | { do: "call"; call: SocketCall }
   | { do: "wait"; milliseconds: number };
 
 export const FRAME_BYTES_MAX = 1_514;
+const FLOOD_MAX = 64;
 
 const flags = fc.oneof(
   {
@@ -93,6 +97,26 @@ const raw: fc.Arbitrary<StackStep> = fc
   )
   .map((bytes) => ({ do: "frame", bytes: bytes.subarray(0, FRAME_BYTES_MAX) }));
 
+/** What many of a kind do: tables fill up, by sender, port, identification or whatever else lies at such a place. */
+const flood: fc.Arbitrary<StackStep> = fc
+  .tuple(frame(), fc.nat(30), fc.integer({ min: 2, max: FLOOD_MAX }))
+  .filter(([bytes]) => bytes.length >= 24)
+  .map(([bytes, at, count]) => ({
+    do: "flood",
+    bytes: bytes.subarray(0, FRAME_BYTES_MAX),
+    at: Math.min(14 + 2 * at, bytes.length - 2),
+    count,
+  }));
+
+/** Frame number i of a flood. */
+export function floodFrame(step: { bytes: Uint8Array; at: number }, i: number): Uint8Array {
+  const bytes = step.bytes.slice();
+  if (i === 0 || step.at + 2 > bytes.length) return bytes;
+  setU16(bytes, step.at, (u16(bytes, step.at) + i) & 0xffff);
+  mendChecksums(bytes);
+  return bytes;
+}
+
 const wait: fc.Arbitrary<StackStep> = fc
   .oneof(fc.nat(40), fc.nat(1_500), fc.nat(70_000))
   .map((milliseconds) => ({ do: "wait", milliseconds }));
@@ -111,6 +135,7 @@ export const stackSteps: fc.Arbitrary<StackStep> = fc.oneof(
   { weight: 4, arbitrary: honest },
   { weight: 1, arbitrary: call },
   { weight: 2, arbitrary: wait },
+  { weight: 1, arbitrary: flood },
 );
 
 const NUDGES = [0, 1, -1, 2, 100, -100, 1_400, -1_400, 65_535];
@@ -120,6 +145,8 @@ export function mutateStackStep(step: StackStep, rng: SeededRng): StackStep {
   switch (step.do) {
     case "frame":
       return { do: "frame", bytes: mutateFrame(step.bytes, rng) };
+    case "flood":
+      return mutateFlood(step, rng);
     case "wait":
       return {
         do: "wait",
@@ -159,6 +186,19 @@ export function mutateStackStep(step: StackStep, rng: SeededRng): StackStep {
   return s;
 }
 
+function mutateFlood(step: StackStep & { do: "flood" }, rng: SeededRng): StackStep {
+  switch (rng.below(3)) {
+    case 0:
+      return { ...step, at: Math.min(14 + 2 * rng.below(31), step.bytes.length - 2) };
+    case 1:
+      return { ...step, count: 2 + rng.below(FLOOD_MAX - 1) };
+    default: {
+      const bytes = mutateFrame(step.bytes, rng);
+      return { ...step, bytes, at: Math.min(step.at, bytes.length - 2) };
+    }
+  }
+}
+
 const bytesArbitrary = fc.uint8Array({ maxLength: FRAME_BYTES_MAX });
 
 /** fast-check shrinks numbers and bytes; what is a frame stays one. */
@@ -168,7 +208,12 @@ export function* simplerStackSteps(step: StackStep): Iterable<StackStep> {
       yield { do: "wait", milliseconds: value_ };
     }
   } else if (step.do === "segment") yield* simplerSegments(step);
-  else if (step.do === "frame") {
+  else if (step.do === "flood") {
+    yield { do: "frame", bytes: step.bytes };
+    for (const { value_ } of fc.nat(FLOOD_MAX).shrink(step.count, undefined)) {
+      if (value_ >= 2) yield { ...step, count: value_ };
+    }
+  } else if (step.do === "frame") {
     const body = step.bytes.subarray(14);
     for (const { value_ } of bytesArbitrary.shrink(body.slice(), undefined)) {
       const bytes = new Uint8Array(14 + value_.length);

@@ -6,7 +6,13 @@ import { MS } from "../../base/clock.ts";
 import { App } from "./app.ts";
 import { Laws } from "./laws.ts";
 import type { SegmentStep } from "./peer.ts";
-import { mutateStackStep, type StackStep, simplerStackSteps, stackSteps } from "./stack-steps.ts";
+import {
+  floodFrame,
+  mutateStackStep,
+  type StackStep,
+  simplerStackSteps,
+  stackSteps,
+} from "./stack-steps.ts";
 import { Subject, type SubjectConfig, VirtualHang } from "./subject.ts";
 import { BrokenLaw, type Failure, type Target, type Verdict, type Watch } from "./target.ts";
 import { Wire } from "./wire.ts";
@@ -84,6 +90,12 @@ class Run {
     switch (step.do) {
       case "frame":
         this.#give(step.bytes, mayRelease(step.bytes));
+        break;
+      case "flood":
+        for (let i = 0; i < step.count; i++) {
+          this.#give(floodFrame(step, i), mayRelease(step.bytes));
+          this.#settle();
+        }
         break;
       case "segment":
         this.#segment(step);

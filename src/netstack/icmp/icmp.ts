@@ -67,6 +67,10 @@ export interface IcmpForwarder {
 /** Unreachable, source quench, time exceeded, parameter problem. */
 const DEFAULT_RATEMASK = 0x1818;
 
+/** A type that nobody knows may be an error: it gets none (icmp_send). */
+const TYPE_MAX = 18;
+const mayBeError = (type: number): boolean => type > TYPE_MAX || isIcmpError(type);
+
 export class IcmpProtocol implements TransportProtocol {
   readonly protocol = PROTO_ICMP;
   readonly pings: PingTable;
@@ -289,7 +293,7 @@ export class IcmpProtocol implements TransportProtocol {
     const o = pkt.l3;
     if (!pkt.src.isV4 || pkt.linkBroadcast || pkt.src.isUnspecified || pkt.src.isMulticast) return;
     if (ipv4FragOffset(b, o) !== 0) return;
-    if (pkt.protocol === PROTO_ICMP && (pkt.end <= pkt.l4 || isIcmpError(b[pkt.l4]))) return;
+    if (pkt.protocol === PROTO_ICMP && (pkt.end <= pkt.l4 || mayBeError(b[pkt.l4]))) return;
     if (!this.#mayTell(pkt, type, code)) return;
     const nic = stack.nicById(pkt.nicId);
     // In our own name: a foreign destination (gateway) is not ours to speak for.
@@ -304,8 +308,8 @@ export class IcmpProtocol implements TransportProtocol {
     error.end = error.start + ICMP_HEADER + quoted;
     error.l4 = error.start;
     error.protocol = PROTO_ICMP;
-    // RFC 1812 4.3.2.5: precedence of internetwork control.
-    error.tos = 0xc0;
+    // RFC 1812 4.3.2.5: precedence of internetwork control; the service is that of what it is about (RFC 1122 3.2.2).
+    error.tos = (pkt.tos & 0x1e) | 0xc0;
     setIcmpChecksum(error.bytes, error.l4, checksum(error.bytes, error.l4, error.end - error.l4));
     stack.counters.icmpOutMsgs++;
     if (type === ICMP_UNREACHABLE) stack.counters.icmpOutDestUnreachs++;

@@ -81,6 +81,35 @@ describe("a chain of extension headers", () => {
     expect(walked(packet([[ROUTING, [0, 0, 0, 0, 0, 0]]])).verdict).toBe(WALK_UPPER);
   });
 
+  it("takes no source route of RPL or segment routing, used up or not", () => {
+    for (const type of [3, 4]) {
+      for (const left of [0, 1]) {
+        const bytes = packet([[ROUTING, [type, left, 0, 0, 0, 0]]]);
+        expect(walked(bytes).verdict).toBe(WALK_DROP);
+      }
+    }
+  });
+
+  it("takes padding for alignment, not for hiding", () => {
+    const of = (options: number[]) => walked(packet([[DESTINATION, options]])).verdict;
+    expect(of([0, 0, 0, 0, 0, 0])).toBe(WALK_UPPER);
+    expect(of([1, 4, 0, 0, 0, 0])).toBe(WALK_UPPER);
+    expect(of([1, 4, 0, 7, 0, 0])).toBe(WALK_DROP);
+    expect(of([1, 4, 0, 0, 0, 0, 1, 6, 0, 0, 0, 0, 0, 0])).toBe(WALK_DROP);
+  });
+
+  it("finds a second fragment header a problem", () => {
+    const bytes = packet([
+      [44, [0, 0, 0, 0, 0, 1]],
+      [44, [0, 0, 0, 0, 0, 2]],
+    ]);
+    const walk = new ExtensionWalk();
+    expect(walk.begin(bytes, 0, bytes.length)).toBe(WALK_FRAGMENT);
+    walk.skipFragment(bytes);
+    expect(walk.resume(bytes, 0, bytes.length)).toBe(WALK_PROBLEM);
+    expect([walk.code, walk.pointer]).toEqual([0, 48]);
+  });
+
   // @rfc 8200 4a
   it("takes hop-by-hop options in the first place only", () => {
     const { verdict, walk } = walked(

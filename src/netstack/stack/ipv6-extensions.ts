@@ -17,6 +17,10 @@ const HEADERS_MAX = 8;
 const OPTIONS_MAX = 8;
 const OPTION_PAD1 = 0;
 const OPTION_PADN = 1;
+const ROUTING_RPL = 3;
+const ROUTING_SEGMENTS = 4;
+/** In a row no more than alignment needs, and nothing hidden in it (RFC 4942 2.1.9.5; Linux's ip6_parse_tlv). */
+const PADDING_MAX = 7;
 const OPTION_ROUTER_ALERT = 5;
 
 export const WALK_UPPER = 0;
@@ -35,11 +39,14 @@ export class ExtensionWalk {
   code = 0;
   pointer = 0;
   evenMulticast = false;
+  /** It has been in fragments, or said so: no second time (IP6SKB_FRAGMENTED in ipv6_frag_rcv). */
+  isFragmented = false;
   #headers = 0;
 
   /** From the header behind the fixed one. o: the IPv6 header. */
   begin(b: Uint8Array, o: number, end: number): number {
     this.#headers = 0;
+    this.isFragmented = false;
     this.next = b[o + 6];
     this.nextField = o + 6;
     this.at = o + 40;
@@ -55,7 +62,11 @@ export class ExtensionWalk {
         return this.next === NEXT_NONE ? WALK_DROP : WALK_UPPER;
       }
       if (++this.#headers > HEADERS_MAX || this.at + 8 > end) return WALK_DROP;
-      if (this.next === NEXT_FRAGMENT) return WALK_FRAGMENT;
+      if (this.next === NEXT_FRAGMENT) {
+        return this.isFragmented
+          ? this.problem(PROBLEM6_HEADER, this.at - o, false)
+          : WALK_FRAGMENT;
+      }
       if (this.next === NEXT_HOP_BY_HOP && this.at !== o + 40) {
         return this.problem(PROBLEM6_NEXT_HEADER, this.nextField - o, false);
       }
@@ -71,6 +82,7 @@ export class ExtensionWalk {
 
   /** Past the fragment header that the walk stopped at. */
   skipFragment(b: Uint8Array): void {
+    this.isFragmented = true;
     this.#skip(b, FRAGMENT_HEADER);
   }
 
@@ -90,22 +102,31 @@ export class ExtensionWalk {
   // @rfc 5095 3
   // @rfc 8200 4.4
   #routing(b: Uint8Array, o: number): number {
-    // No type is understood: with segments left it is an error, without it is ignored.
+    const type = b[this.at + 2];
+    // Source routes of RPL and of segment routing are for whom they are switched on (ipv6_rpl_srh_rcv, ipv6_srh_rcv).
+    if (type === ROUTING_RPL || type === ROUTING_SEGMENTS) return WALK_DROP;
+    // No other type is understood: with segments left it is an error, without it is ignored.
     if (b[this.at + 3] === 0) return WALK_UPPER;
     return this.problem(PROBLEM6_HEADER, this.at + 2 - o, false);
   }
 
   #options(b: Uint8Array, o: number, from: number, end: number): number {
     let seen = 0;
+    let padding = 0;
     let i = from;
     while (i < end) {
       const type = b[i];
       if (type === OPTION_PAD1) {
+        if (++padding > PADDING_MAX) return WALK_DROP;
         i++;
         continue;
       }
       if (i + 2 > end || i + 2 + b[i + 1] > end) return WALK_DROP;
-      if (type !== OPTION_PADN) {
+      if (type === OPTION_PADN) {
+        padding += 2 + b[i + 1];
+        if (padding > PADDING_MAX || !isZero(b, i + 2, i + 2 + b[i + 1])) return WALK_DROP;
+      } else {
+        padding = 0;
         if (++seen > OPTIONS_MAX) return WALK_DROP;
         const verdict = type === OPTION_ROUTER_ALERT ? WALK_UPPER : this.#unknown(type, i - o);
         if (verdict !== WALK_UPPER) return verdict;
@@ -129,6 +150,11 @@ export class ExtensionWalk {
         return this.problem(PROBLEM6_OPTION, pointer, false);
     }
   }
+}
+
+function isZero(b: Uint8Array, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if (b[i] !== 0) return false;
+  return true;
 }
 
 // @rfc 8200 4.5e

@@ -123,9 +123,10 @@ export class Ipv6 {
     whole.tos = pkt.tos;
     whole.timeNs = pkt.timeNs;
     this.fromFragments = true;
+    walk.isFragmented = true;
     const verdict = walk.resume(whole.bytes, whole.l3, whole.end);
     // A fragment in a fragment is nobody's honest packet.
-    this.#walkOn(whole, verdict === WALK_FRAGMENT ? WALK_DROP : verdict);
+    this.#walkOn(whole, verdict);
     this.#stack.freePacket(whole);
   }
 

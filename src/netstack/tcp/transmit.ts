@@ -287,6 +287,7 @@ export function replyReset(
   const pkt = seg.pkt as PacketBuffer;
   if ((seg.flags & RST) !== 0 || pkt.linkBroadcast) return;
   if (!isAnswerable(pkt.dst) || !isAnswerable(pkt.src)) return;
+  if (areOptionsBroken(pkt)) return;
   let key = known ?? keys?.find(pkt.src) ?? null;
   if (key === null && seg.options.md5At !== 0) {
     key = resetKey(ctx, seg);
@@ -305,10 +306,34 @@ export function replyReset(
   encodeTcp(out.bytes, off, ports, seq, hasAck ? 0 : seg.end, at - off, flags, 0, 0);
   out.end = at;
   if (key !== null) sign(out, off + DIGEST_OFFSET, pkt.dst, pkt.src, key);
+  // Its class is that of what it answers, without ECN (tcp_v4_send_reset).
+  out.tos = pkt.tos & ~ECN_MASK;
   ctx.stats.OutRsts++;
   send(ctx, route, out, pseudoSum(pkt.dst, pkt.src, TCP_PROTOCOL, 0), null);
 }
 
+/**
+ * Whether nobody can tell if the segment has a signature: such a one gets no RST (tcp_parse_auth_options in
+ * tcp_v4_send_reset, with TCP_MD5SIG and without TCP_AO). What is shorter than a signature is not looked at.
+ */
+function areOptionsBroken({ bytes, l4 }: PacketBuffer): boolean {
+  let left = ((bytes[l4 + 12] >>> 4) << 2) - TCP_HEADER_BYTES;
+  for (let o = l4 + TCP_HEADER_BYTES; left >= MD5_OPTION_BYTES; ) {
+    const kind = bytes[o];
+    if (kind === OPTION_END) return false;
+    const size = kind === OPTION_NOP ? 1 : bytes[o + 1];
+    if (size > left || (size < 2 && kind !== OPTION_NOP)) return true;
+    if (kind === OPTION_MD5 && size !== MD5_OPTION_BYTES) return true;
+    o += size;
+    left -= size;
+  }
+  return false;
+}
+
+const OPTION_END = 0;
+const OPTION_NOP = 1;
+const OPTION_MD5 = 19;
+const MD5_OPTION_BYTES = 18;
 const isAnswerable = (addr: IpAddr): boolean =>
   !addr.isUnspecified && !addr.isMulticast && !addr.isLimitedBroadcast;
 
