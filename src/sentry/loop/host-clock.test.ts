@@ -116,3 +116,20 @@ describe("the vDSO", () => {
     expect(page.image.sigreturnOffset).toBeGreaterThan(0);
   });
 });
+
+describe("the time of a turn", () => {
+  it("is that of the last look at the clock, and moves with the next", () => {
+    const clock = new HostClock();
+    const { turn } = clock;
+    const looked = clock.monotonicNs();
+    const now = clock.monotonicNs();
+    expect(now).toBeGreaterThanOrEqual(looked);
+    expect([turn.monotonicNs(), turn.monotonicNs()]).toEqual([now, now]);
+    turn.refresh?.();
+    expect(turn.monotonicNs()).toBeGreaterThanOrEqual(now);
+    expect(turn.realtimeNs() - turn.monotonicNs()).toBeCloseTo(
+      clock.realtimeNs() - clock.monotonicNs(),
+      -6,
+    );
+  });
+});
