@@ -5,7 +5,14 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { ManualClock, MS } from "../base/clock.ts";
 import { DEFAULT_LIMITS, type Limits } from "../base/limits.ts";
 import { SeededRng } from "../base/rng.ts";
-import { IpAddr, NetErr, Ready, Stack, type TcpEndpoint } from "../netstack/index.ts";
+import {
+  type DatagramEndpoint,
+  IpAddr,
+  NetErr,
+  Ready,
+  Stack,
+  type TcpEndpoint,
+} from "../netstack/index.ts";
 import { MemoryPair } from "./memory-pair.ts";
 
 const A = IpAddr.v4(10, 0, 0, 1);
@@ -25,6 +32,7 @@ const LIMITS: Limits = {
   reassemblyBytes: 64 * 1024,
   routes: 16,
   neighborEntries: 8,
+  neighborQueuePackets: 4,
   icmpErrorsPerSecond: 10,
 };
 
@@ -277,5 +285,85 @@ describe("an honest connection lives on while somebody", () => {
     }
     expect(a.counters.icmpOutRateLimitGlobal).toBeGreaterThan(900);
     livesOn();
+  });
+
+  it("sends datagrams that nobody reads to all sockets there are", () => {
+    const sockets: DatagramEndpoint[] = [];
+    for (let port = 5000; sockets.length < 6; port++) {
+      const endpoint = a.endpoints.udp(4) as DatagramEndpoint;
+      endpoint.options.receiveBufferBytes = LIMITS.socketMemoryBytes;
+      expect(endpoint.bind(A, port)).toBe(0);
+      sockets.push(endpoint);
+    }
+    const p = new Uint8Array(1_408);
+    for (let n = 0; n < 3_000; n++) {
+      put16(p, 2, 5_000 + (n % 6));
+      put16(p, 4, p.length);
+      pair.a.inject(frame(n, UDP, p));
+      // One datagram may be the one that reaches the limit.
+      expect(a.socketMemoryBytes).toBeLessThanOrEqual(LIMITS.socketMemoryBytes + 2_000);
+      if (n % 1_000 === 999) livesOn();
+    }
+    expect(a.counters.dropReceiveQueueFull).toBeGreaterThan(1_000);
+    for (const s of sockets) s.close();
+    expect(a.socketMemoryBytes).toBe(0);
+  });
+
+  it("never reads, and has all that one socket may hold written to it and by it", () => {
+    const greedy = dial();
+    run(10 * MS);
+    const server = listener.accept() as TcpEndpoint;
+    const data = new Uint8Array(1 << 20);
+    for (let i = 0; i < 50; i++) {
+      greedy.write(data, 0, data.length, 0);
+      server.write(data, 0, data.length, 0);
+      run(5 * MS);
+    }
+    expect(server.sendMemoryBytes).toBeLessThanOrEqual(2 * LIMITS.socketBufferBytesMax);
+    expect(server.receiveMemoryBytes).toBeLessThanOrEqual(LIMITS.socketBufferBytesMax);
+    expect(server.receiveMemoryBytes).toBeGreaterThan(0);
+    livesOn();
+  });
+
+  it("makes us send to neighbours that do not answer", () => {
+    const { neighbors } = a.nics[1];
+    const socket = a.endpoints.udp(4) as DatagramEndpoint;
+    const data = new Uint8Array(1_000);
+    for (let n = 0; n < 2_000; n++) {
+      socket.send(data, 0, data.length, IpAddr.v4(10, 8, 0, n % 20), 9);
+      if (n % 500 === 499) livesOn();
+    }
+    expect(neighbors.entries().length).toBeLessThanOrEqual(LIMITS.neighborEntries);
+    expect(a.counters.dropNeighborQueueFull).toBeGreaterThan(0);
+    run(10_000 * MS);
+    livesOn();
+  });
+});
+
+describe("every limit of a stack", () => {
+  /** Limits of the Sentry, not of its stack. */
+  const OTHERS = ["memoryBytes", "tasks", "files", "descriptorsPerProcess", "tmpfsBytes"];
+  OTHERS.push("inodes", "mappings", "pipeBytesMax");
+  /** Where somebody sits at it above. */
+  const TESTED: Record<string, RegExp> = {
+    sockets: /opens sockets until none is left/,
+    connections: /holds all connections/,
+    halfOpenConnections: /floods the listener/,
+    timeWaitConnections: /TIME-WAITs there may be/,
+    socketBufferBytesMax: /all that one socket may hold/,
+    socketMemoryBytes: /datagrams that nobody reads/,
+    reassemblyBytes: /pieces of datagrams/,
+    neighborEntries: /addresses that do not exist/,
+    routes: /table of routes/,
+    neighborQueuePackets: /neighbours that do not answer/,
+    icmpErrorsPerSecond: /closed ports/,
+    timers: /every timer there may be/,
+  };
+
+  it("has a test of its own here", ({ task }) => {
+    const titles = task.file.tasks.flatMap((t) => ("tasks" in t ? t.tasks : [])).map((t) => t.name);
+    for (const name of Object.keys(DEFAULT_LIMITS).filter((n) => !OTHERS.includes(n))) {
+      expect(titles.filter((title) => TESTED[name]?.test(title))).toHaveLength(1);
+    }
   });
 });
