@@ -25,6 +25,23 @@ while True:
     c.sendall(d.upper())
   c.close()`;
 
+const UDP_ECHO = `
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("", 7000))
+while True:
+  d, a = s.recvfrom(2000); s.sendto(d, a)`;
+const UDP_CLIENT = `
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(5)
+for n in (0, 1, 1400):
+  s.sendto(b"x" * n, ("some.host", 7000)); assert len(s.recv(2000)) == n`;
+const HTTP6 = `
+import socket
+s = socket.socket(socket.AF_INET6); s.setsockopt(1, 2, 1); s.bind(("::", 8080)); s.listen()
+while True:
+  c, _ = s.accept()
+  c.recv(1000); c.send(b"HTTP/1.0 200 OK\\r\\n\\r\\n" + b"netcell " * 50); c.close()`;
+
 interface ParsedPacket {
   header: { capturedLength: number; originalLength: number; timestampSeconds: number };
   data: Buffer;
@@ -119,6 +136,21 @@ describeWith(["tshark", "tcpdump", "curl", "python3"], "replay", () => {
       /^ok \d+ tcp .*the program took \d+ bytes and sent \d+ as captured/m,
     );
     expect(same.status).toBe(0);
+  });
+
+  it("plays datagrams, and IPv6, to servers and to clients", async () => {
+    const fixture = (name: string): string =>
+      new URL(`../fixtures/pcap/${name}`, import.meta.url).pathname;
+    const udp = ["replay", "--only", "1", fixture("udp.pcap"), "--", "python3", "-c"];
+    const server = await netcell([...udp, UDP_ECHO]);
+    expect(server.stdout).toContain("the program was sent 3 datagrams and sent 3 as captured");
+    const client = await netcell([...udp.toSpliced(1, 0, "--side", "server"), UDP_CLIENT]);
+    expect(client.stdout).toContain("the program was sent 3 datagrams and sent 3 as captured");
+    const get = ["curl", "-sSg", "-o", "/dev/null", "http://[2001:db8::9]:8080/"];
+    const six = await netcell(["replay", "--side", "server", fixture("curl6.pcap"), "--", ...get]);
+    expect(six.stdout).toMatch(/^ok 1 tcp \[2001:db8::a\].*sent 82 as captured/m);
+    const page = await netcell(["replay", fixture("curl6.pcap"), "--", "python3", "-c", HTTP6]);
+    expect(page.stdout).toMatch(/^ok 1 tcp .*took 82 bytes and sent 419 as captured/m);
   });
 
   it("writes what others read: pcap-parser, tcpdump, tshark", async () => {

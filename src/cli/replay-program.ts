@@ -5,6 +5,7 @@ import type { Clock } from "../base/clock.ts";
 import {
   type Conversation,
   PROGRAM_NETWORK,
+  PROGRAM_NETWORK6,
   ProgramPeer,
   type ReplayOutcome,
 } from "../lab/index.ts";
@@ -36,10 +37,14 @@ const CLIENT_MS = 30_000;
 export async function replayProgram(config: ProgramReplay): Promise<ReplayOutcome[]> {
   const clock: Clock = new MonitorClock();
   let outside: OutsideLink | null = null;
+  const hasIpv6 = config.conversations.some(
+    ({ conversation }) => !conversation.stations[0].addr.isV4,
+  );
   await using box = await Sandbox.start({
     ...sandboxOptions(config.flags),
     mtu: MTU,
     ...PROGRAM_NETWORK,
+    ...(hasIpv6 ? PROGRAM_NETWORK6 : {}),
     time: "virtual",
     timeStartMs: Math.max(0, Math.floor(config.startMs)),
     outside: (link) => {

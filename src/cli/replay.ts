@@ -128,12 +128,12 @@ async function againstProgram(
   only: ReadonlySet<number> | null,
   onOutcome: (outcome: ReplayOutcome) => void,
 ): Promise<CaptureReplay> {
-  const conversations: { conversation: Conversation; index: number }[] = [];
+  const found: { conversation: Conversation; index: number }[] = [];
   let index = 0;
   const extractor = new Extractor((conversation) => {
     index++;
-    if (conversation.kind !== "tcp" || only?.has(index) === false) return;
-    conversations.push({ conversation, index });
+    if (conversation.kind === "echo" || only?.has(index) === false) return;
+    found.push({ conversation, index });
   });
   let startMs = -1;
   for (let frame = reader.next(); frame !== null; frame = reader.next()) {
@@ -141,9 +141,13 @@ async function againstProgram(
     extractor.add(frame);
   }
   extractor.finish();
-  if (conversations.length === 0) {
-    throw new NetcellError("ERR_USAGE", "the capture has no TCP connection to play to a program.");
+  if (found.length === 0) {
+    const message = "the capture has no TCP connection or UDP exchange to play to a program.";
+    throw new NetcellError("ERR_USAGE", message);
   }
+  // Beside connections, datagrams are mostly questions for names: only where they are asked for.
+  const connections = found.filter(({ conversation }) => conversation.kind === "tcp");
+  const conversations = only === null && connections.length > 0 ? connections : found;
   const { replayProgram } = await import("./replay-program.ts");
   const outcomes = await replayProgram({
     argv,

@@ -11,6 +11,8 @@ import { type WireSegment, wireSegment } from "./wire-segment.ts";
 export interface PlayedProgram {
   index: number;
   trace: TcpTrace;
+  /** Why it was not played; "" when it was. */
+  problem: string;
   side: Side;
   /** null: the program never came. */
   peer: TcpPeer | null;
@@ -30,7 +32,7 @@ export function judgeProgram(played: PlayedProgram): ReplayOutcome {
   outcome.captured = trace.segments.map(wireSegment);
   outcome.replayed = segments;
   outcome.replayNs = played.replayNs;
-  if (trace.problem !== "") return skipped(outcome, trace.problem);
+  if (played.problem !== "") return skipped(outcome, played.problem);
   if (peer === null) {
     outcome.state = "failed";
     outcome.problems.push("the program never connected");
@@ -103,14 +105,14 @@ function findProblems(
   }
 }
 
-function firstDifference(a: Uint8Array, b: Uint8Array): number {
+export function firstDifference(a: Uint8Array, b: Uint8Array): number {
   const n = Math.min(a.length, b.length);
   for (let i = 0; i < n; i++) if (a[i] !== b[i]) return i;
   return -1;
 }
 
 /** As a quoted string, what cannot be printed as dots. */
-function shown(bytes: Uint8Array, at: number): string {
+export function shown(bytes: Uint8Array, at: number): string {
   const part = bytes.subarray(at, at + SHOWN_BYTES);
   const text = Array.from(part, (b) => (b >= 32 && b < 127 ? String.fromCharCode(b) : "."));
   return `"${text.join("")}"`;

@@ -2,13 +2,12 @@
 // that side goes when those of the other side that came before it in the capture have come. Requests of ICMP echo
 // are answered by our stack itself; everything else is sent by an application that has the captured bytes.
 
-import { setU16, u16 } from "../../base/bytes.ts";
+import { setU16 } from "../../base/bytes.ts";
 import { MS, SECOND } from "../../base/clock.ts";
 import {
   checksum,
   type DatagramEndpoint,
   type DatagramInfo,
-  IPV4,
   IpAddr,
   pseudoSum,
 } from "../../netstack/index.ts";
@@ -22,6 +21,14 @@ import {
   SERVER,
   type Side,
 } from "./conversation.ts";
+import {
+  type DatagramStep,
+  datagramContent,
+  datagramProblem,
+  datagramSteps,
+  isEcho,
+  isEchoReply,
+} from "./datagrams.ts";
 import type { IpPacket } from "./ip-packet.ts";
 import { newOutcome, type ReplayOptions, type ReplayOutcome, skipped } from "./outcome.ts";
 import { Pace } from "./pace.ts";
@@ -33,12 +40,6 @@ const MTU = 1500;
 const PATIENCE_NS = SECOND;
 const DATAGRAM_MAX = 65_536;
 
-interface Step {
-  packet: CapturedPacket;
-  /** Of the other side, before this one in the capture. */
-  after: number;
-}
-
 export function replayDatagrams(
   conversation: Conversation,
   index: number,
@@ -46,40 +47,10 @@ export function replayDatagrams(
 ): ReplayOutcome {
   const side = options.side === "server" ? SERVER : CLIENT;
   const outcome = newOutcome(index, conversation, conversationName(conversation), side);
-  const reason = problemOf(conversation);
+  const reason = datagramProblem(conversation);
   if (reason !== "") return skipped(outcome, reason);
   new DatagramReplay(conversation, side, options, outcome).run();
   return outcome;
-}
-
-function problemOf(c: Conversation): string {
-  for (const { addr } of c.stations) {
-    if (addr.isMulticast || addr.isLimitedBroadcast)
-      return "it is spoken to a group, not to one station";
-    if (addr.isUnspecified) return "one side has no address yet";
-  }
-  const intact = c.packets.filter((packet) => isOf(c, packet));
-  if (intact.length === 0) return "no datagram arrived whole";
-  if (c.kind === "udp" && c.stations.some(({ port }) => port === 0)) return "port 0 is no port";
-  return "";
-}
-
-function isOf(c: Conversation, packet: CapturedPacket): boolean {
-  const wanted =
-    c.kind === "udp" ? PROTO_UDP : packet.src.family === IPV4 ? PROTO_ICMP : PROTO_ICMPV6;
-  if (packet.protocol !== wanted || packet.isDamaged || packet.length < UDP_HEADER) return false;
-  return c.kind === "udp" ? u16(packet.bytes, 4) >= UDP_HEADER : isEcho(packet.bytes[0]);
-}
-
-const isEcho = (type: number): boolean => type === 8 || type === 0 || type === 128 || type === 129;
-const isEchoReply = (type: number): boolean => type === 0 || type === 129;
-
-/** What the application gave: behind UDP's header; the echo's bytes from the identifier on. */
-function content(c: Conversation, packet: IpPacket): Uint8Array {
-  const end = c.kind === "udp" ? Math.min(packet.length, u16(packet.bytes, 4)) : packet.length;
-  const out = new Uint8Array(Math.max(0, end - UDP_HEADER));
-  out.set(packet.bytes.subarray(UDP_HEADER, Math.min(end, packet.bytes.length)));
-  return out;
 }
 
 class DatagramReplay {
@@ -89,7 +60,7 @@ class DatagramReplay {
   readonly #bench: StackBench;
   readonly #pace: Pace;
   /** By side: what is to be sent, and how far that is. */
-  readonly #steps: [Step[], Step[]] = [[], []];
+  readonly #steps: [DatagramStep[], DatagramStep[]];
   readonly #next = [0, 0];
   readonly #waitNs = [-1, -1];
   /** What came out of our stack, and what our application received. */
@@ -116,11 +87,7 @@ class DatagramReplay {
     this.#c = c;
     this.#side = side;
     this.#outcome = outcome;
-    for (const packet of c.packets) {
-      if (!isOf(c, packet)) continue;
-      const after = this.#steps[otherSide(packet.from)].length;
-      this.#steps[packet.from].push({ packet, after });
-    }
+    this.#steps = datagramSteps(c);
     this.#bench = new StackBench({
       family: c.family,
       mtu: MTU,
@@ -208,7 +175,7 @@ class DatagramReplay {
   /** One of the peer's, to our stack. */
   #play(packet: CapturedPacket): void {
     const { kind, stations } = this.#c;
-    const data = content(this.#c, packet);
+    const data = datagramContent(this.#c, packet);
     const body = new Uint8Array(UDP_HEADER + data.length);
     body.set(packet.bytes.subarray(0, UDP_HEADER));
     body.set(data, UDP_HEADER);
@@ -232,7 +199,7 @@ class DatagramReplay {
   /** One of the other side's, by its application. */
   #write(packet: CapturedPacket): void {
     const endpoint = this.#endpoint as DatagramEndpoint;
-    const data = this.#c.kind === "udp" ? content(this.#c, packet) : packet.bytes;
+    const data = this.#c.kind === "udp" ? datagramContent(this.#c, packet) : packet.bytes;
     const port = this.#c.stations[this.#side].port;
     const sent = endpoint.send(data, 0, data.length, this.#bench.remote, port);
     if (sent < 0)
@@ -244,7 +211,7 @@ class DatagramReplay {
     const isIcmp = packet.protocol === PROTO_ICMP || packet.protocol === PROTO_ICMPV6;
     this.#outcome.counts.replayedPackets++;
     if (kind === "udp" ? packet.protocol === PROTO_UDP : isIcmp && isEcho(packet.bytes[0])) {
-      this.#sent.push(content(this.#c, packet));
+      this.#sent.push(datagramContent(this.#c, packet));
     } else if (isIcmp && (packet.bytes[0] === 3 || packet.bytes[0] === 1))
       this.#hasUnreachable = true;
   }
@@ -266,7 +233,7 @@ class DatagramReplay {
     const { problems, counts } = this.#outcome;
     const other = otherSide(this.#side);
     const expect = (side: Side): Uint8Array[] =>
-      this.#steps[side].map(({ packet }) => content(this.#c, packet));
+      this.#steps[side].map(({ packet }) => datagramContent(this.#c, packet));
     const isAnsweredByStack = this.#c.kind === "echo" && this.#side === CLIENT;
     if (this.#c.kind === "udp" && !this.#hasApp) {
       if (!this.#hasUnreachable) problems.push("our stack did not say that the port is closed");

@@ -196,9 +196,10 @@ export class TcpPeer {
       const shift = isSyn || !this.#isScaled ? 0 : this.#otherShift;
       this.#edge = Math.max(this.#edge, ack + window * 2 ** shift);
     }
+    // What only repeats itself neither keeps the conversation alive nor puts off what would help it on.
+    if (this.#progress === before) return;
     this.#lookNs = -1;
-    // What only repeats itself does not keep the conversation alive.
-    if (this.#progress !== before) this.#idleSinceNs = -1;
+    this.#idleSinceNs = -1;
   }
 
   /** Larger whenever something came that was not there before. */
