@@ -1,27 +1,15 @@
-// IPv4 options by a program inside: over the loopback, and through a Linux router that follows source routes.
+// IPv4 options by a program inside, through a Linux router that follows source routes; over the loopback:
+// host-programs.test.ts.
 
-import { readFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { copyFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
-import { cell } from "./support/cell.ts";
 import { describeWith } from "./support/needs.ts";
 import { NetworkNamespace } from "./support/netns.ts";
 import { TapBench } from "./support/tap.ts";
 
-const program = (name: string): string =>
-  fileURLToPath(new URL(`programs/${name}`, import.meta.url));
-
-describeWith(["python3"], "IPv4 options over the loopback", () => {
-  it("are refused, read back, received and echoed as by the host's kernel (6.18)", async () => {
-    const path = program("ip-options.py");
-    const run = await cell(["python3", path], ["--net", "none"], { cwd: dirname(path) });
-    expect(run.stderr).toBe("");
-    // The output of the same program in a network namespace of the host.
-    const native = readFileSync(program("ip-options.out"), "latin1");
-    expect(run.stdout.split("\n")).toEqual(native.split("\n"));
-  });
-});
+const PROGRAM = fileURLToPath(new URL("programs/ip-options-wire.py", import.meta.url));
 
 describeWith(["root", "ip", "python3", "tcpdump"], "IPv4 options on TAP", () => {
   let tap: TapBench;
@@ -41,7 +29,7 @@ describeWith(["root", "ip", "python3", "tcpdump"], "IPv4 options on TAP", () => 
     for (const each of [ns, far]) {
       each.exec("sysctl", "-qw", "net.ipv4.conf.all.accept_source_route=1");
     }
-    const server = far.spawn("python3", program("ip-options-wire.py"), "serve");
+    const server = far.spawn("python3", PROGRAM, "serve");
     await new Promise((go) => server.stdout?.once("data", go));
   });
   afterEach(() => tap.finish());
@@ -53,7 +41,8 @@ describeWith(["root", "ip", "python3", "tcpdump"], "IPv4 options on TAP", () => 
   it("reach a Linux behind a Linux, and come back", async () => {
     const flags = ["--ip", "10.77.0.2/24", "--router", "10.77.0.1"];
     const on = "echo 1 > /proc/sys/net/ipv4/conf/all/accept_source_route";
-    const script = `${on}; python3 ${program("ip-options-wire.py")}`;
+    copyFileSync(PROGRAM, join(tap.directory, "program.py"));
+    const script = `${on}; python3 program.py`;
     const run = await tap.inside(flags, ["sh", "-c", script]);
     expect(run.stderr).toBe("");
     const lines = run.stdout.split("\n");
@@ -91,17 +80,5 @@ describeWith(["root", "ip", "python3", "tcpdump"], "IPv4 options on TAP", () => 
       "closed record [Errno 111] Connection refused",
       "closed all [Errno 111] Connection refused",
     ]);
-  });
-});
-
-describeWith(["python3", "ip"], "groups with source filters over the loopback", () => {
-  it("are joined, filtered, read back and refused as by the host's kernel (6.18)", async () => {
-    const lo = [2, 3, 4].map((i) => `ip addr add 2001:db8::${i}/128 dev lo`).join(";");
-    const script = `ip route add 224.0.0.0/4 dev lo; ${lo}; exec python3 ${program("group-filters.py")}`;
-    const run = await cell(["sh", "-c", script], ["--net", "none"]);
-    expect(run.stderr).toBe("");
-    // The host's output, but for whom IPv6 hears: Linux's lo carries no groups of IPv6.
-    const native = readFileSync(program("group-filters.out"), "latin1");
-    expect(run.stdout.split("\n")).toEqual(native.split("\n"));
   });
 });

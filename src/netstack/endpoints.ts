@@ -160,8 +160,8 @@ export interface TcpEndpoint extends Endpoint {
   accept(): TcpEndpoint | null;
   /** Copies into the send ring: bytes taken, or a NetError. */
   write(src: Uint8Array, offset: number, length: number, flags: number): number;
-  /** Copies out of the receive ring; 0: end of stream. peek leaves them. */
-  read(dst: Uint8Array, offset: number, length: number, peek: boolean): number;
+  /** Copies out of the receive ring; 0: end of stream. peek leaves them, and may begin further on (`from`). */
+  read(dst: Uint8Array, offset: number, length: number, peek: boolean, from?: number): number;
   /** Drops without copying (MSG_TRUNC). */
   discard(length: number): number;
   /** One urgent byte (MSG_OOB), or a NetError: InvalidArgument when there is none. */
@@ -250,6 +250,8 @@ export interface DatagramEndpoint extends Endpoint {
     out: DatagramInfo,
     peek: boolean,
   ): number;
+  /** A peek that begins `skip` bytes into what is queued, at the latest at an empty datagram not peeked at before. */
+  peekAt(skip: number, dst: Uint8Array, offset: number, length: number, out: DatagramInfo): number;
   /** Bytes of the next datagram, 0 when none (FIONREAD). */
   readonly nextBytes: number;
   readonly queuedSendBytes: number;

@@ -73,7 +73,7 @@ class Six:
 def bound(f):
     s = socket.socket(f.family, socket.SOCK_DGRAM)
     s.bind((f.any, 0))
-    s.settimeout(0.2)
+    s.settimeout(0.02)
     s.setsockopt(f.level, 49 if f is Four else 29, 0)
     return s
 

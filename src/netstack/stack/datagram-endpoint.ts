@@ -246,6 +246,14 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
     return n;
   }
 
+  peekAt(skip: number, dst: Uint8Array, offset: number, length: number, out: DatagramInfo): number {
+    if (this.#error !== 0) return this.takeError();
+    const n = this.queue.peekAt(skip, dst, offset, length, out);
+    if (n >= 0) return n;
+    out.length = 0;
+    return this.#readShut ? 0 : NetErr.WouldBlock;
+  }
+
   /** Queues payload [from, to) of pkt; false: no room (counted). */
   protected enqueue(pkt: PacketBuffer, from: number, to: number, port: number): boolean {
     const stack = this.stack;

@@ -167,3 +167,51 @@ it("holds little memory when it is empty, whatever it held", () => {
   }
   expect(Math.max(...held)).toBeLessThanOrEqual(32 * 1024);
 });
+
+it("is peeked at from any byte on, wherever the ring begins; an empty datagram is seen once", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.integer({ min: 1, max: 900 }), { minLength: 1, maxLength: 20 }),
+      fc.nat(5),
+      fc.nat(20_000),
+      fc.integer({ min: 1, max: 1000 }),
+      (sizes, taken, skip, room) => {
+        const queue = new DatagramQueue();
+        const dst = new Uint8Array(1000);
+        // The ring's ends are somewhere.
+        for (let i = 0; i < taken; i++) {
+          arrive(queue, 700, 0);
+          queue.take(dst, 0, 700, info(), false);
+        }
+        sizes.forEach((size, i) => {
+          arrive(queue, size, i + 1, { port: i + 1 });
+        });
+        const out = info();
+        const n = queue.peekAt(skip, dst, 0, room, out);
+        let left = skip;
+        const at = sizes.findIndex((size) => {
+          if (left < size) return true;
+          left -= size;
+          return false;
+        });
+        if (at < 0) expect(n).toBe(-1);
+        else {
+          expect([n, out.length, out.port]).toEqual([
+            Math.min(room, sizes[at] - left),
+            sizes[at],
+            at + 1,
+          ]);
+          expect(dst.subarray(0, n).every((byte) => byte === at + 1)).toBe(true);
+        }
+        expect(queue.count).toBe(sizes.length);
+      },
+    ),
+  );
+  const queue = new DatagramQueue();
+  arrive(queue, 0, 0);
+  arrive(queue, 3, 5);
+  const out = info();
+  expect([0, 0, 3].map((skip) => queue.peekAt(skip, new Uint8Array(9), 0, 9, out))).toEqual([
+    0, 3, -1,
+  ]);
+});

@@ -8,6 +8,8 @@ import type { IpAddr } from "../ip-addr.ts";
 const META = 16;
 const SEGMENT = 12;
 const ROOM_FOR = 14;
+/** An empty one was peeked at: the next peek goes behind it. */
+const PEEKED = 15;
 /** UDP_GRO_CNT_MAX. */
 const MERGED_MAX = 64;
 /** A datagram's most (IPv4), merged or not. */
@@ -80,6 +82,7 @@ export class DatagramQueue {
     m[at + 11] = tos;
     m[at + SEGMENT] = 0;
     m[at + 13] = length;
+    m[at + PEEKED] = 0;
     m[at + ROOM_FOR] = length === 0 ? 0 : MERGED_MAX - 1;
     this.#times[slot] = timeNs;
     this.#copyIn(src, offset, length);
@@ -144,9 +147,42 @@ export class DatagramQueue {
 
   /** Copies the oldest into dst; it stays when peek. Precondition: count > 0. */
   take(dst: Uint8Array, offset: number, length: number, out: DatagramInfo, peek: boolean): number {
+    const size = this.#meta[this.#first * META + 13];
+    this.#tell(this.#first, out);
+    const n = Math.min(length, size);
+    this.#copyOut(dst, offset, n, 0);
+    if (!peek) this.#drop(size);
+    else if (this.#count === 1) this.seal();
+    return n;
+  }
+
+  /** A peek `skip` bytes into the queue (__skb_try_recv_from_queue); -1: nothing is there. */
+  peekAt(skip: number, dst: Uint8Array, offset: number, length: number, out: DatagramInfo): number {
     const m = this.#meta;
-    const at = this.#first * META;
-    const size = m[at + 13];
+    let left = skip;
+    let before = 0;
+    for (let i = 0; i < this.#count; i++) {
+      const slot = (this.#first + i) % this.#times.length;
+      const at = slot * META;
+      const size = m[at + 13];
+      if (left >= size && (left > 0 || m[at + PEEKED] !== 0)) {
+        left -= size;
+        before += size;
+        continue;
+      }
+      if (size === 0) m[at + PEEKED] = 1;
+      if (i === this.#count - 1) this.seal();
+      this.#tell(slot, out);
+      const n = Math.min(length, size - left);
+      this.#copyOut(dst, offset, n, before + left);
+      return n;
+    }
+    return -1;
+  }
+
+  #tell(slot: number, out: DatagramInfo): void {
+    const m = this.#meta;
+    const at = slot * META;
     out.addr.w0 = m[at];
     out.addr.w1 = m[at + 1];
     out.addr.w2 = m[at + 2];
@@ -159,15 +195,10 @@ export class DatagramQueue {
     out.nicId = m[at + 9];
     out.ttl = m[at + 10];
     out.tos = m[at + 11];
-    out.length = size;
+    out.length = m[at + 13];
     out.segmentBytes = m[at + SEGMENT];
-    out.timeNs = this.#times[this.#first];
-    out.ipOptions = this.#options === null ? null : (this.#options[this.#first] ?? null);
-    const n = Math.min(length, size);
-    this.#copyOut(dst, offset, n);
-    if (!peek) this.#drop(size);
-    else if (this.#count === 1) this.seal();
-    return n;
+    out.timeNs = this.#times[slot];
+    out.ipOptions = this.#options === null ? null : (this.#options[slot] ?? null);
   }
 
   clear(): void {
@@ -212,11 +243,12 @@ export class DatagramQueue {
     this.#used += length;
   }
 
-  #copyOut(dst: Uint8Array, offset: number, n: number): void {
+  #copyOut(dst: Uint8Array, offset: number, n: number, from: number): void {
     if (n === 0) return;
     const data = this.#data;
-    const first = Math.min(n, data.length - this.#head);
-    dst.set(data.subarray(this.#head, this.#head + first), offset);
+    const start = (this.#head + from) % data.length;
+    const first = Math.min(n, data.length - start);
+    dst.set(data.subarray(start, start + first), offset);
     if (first < n) dst.set(data.subarray(0, n - first), offset + first);
   }
 
@@ -224,7 +256,7 @@ export class DatagramQueue {
     let size = Math.max(FIRST_BYTES, this.#data.length);
     while (size < need) size *= 2;
     const data = new Uint8Array(size);
-    this.#copyOut(data, 0, this.#used);
+    this.#copyOut(data, 0, this.#used, 0);
     this.#data = data;
     this.#head = 0;
   }

@@ -161,22 +161,25 @@ export function loadSynData(tcb: Tcb, src: Uint8Array, offset: number, length: n
   return length;
 }
 
+/** `from`: where a peek begins, in what was received; 0 when the bytes are taken. */
 export function readUser(
   tcb: Tcb,
   dst: Uint8Array,
   offset: number,
   length: number,
   peek: boolean,
+  from: number,
 ): number {
   const { rcv } = tcb;
-  let available = tcb.readable;
-  let skip = 0;
+  let available = tcb.readable - from;
+  let skip = from;
   if (available > 0 && rcv.urgentState !== URGENT_NONE) {
     // Reading stops at the urgent byte; the next read steps over it, or with SO_OOBINLINE begins with it.
-    const mark = seqDiff(rcv.urgentSeq, rcv.copied);
+    const mark = seqDiff(rcv.urgentSeq, rcv.copied) - from;
     if (mark === 0) {
-      skip = tcb.options.oobInline ? 0 : 1;
-      available -= skip;
+      const over = tcb.options.oobInline ? 0 : 1;
+      skip += over;
+      available -= over;
     } else if (mark > 0 && mark < available) {
       available = mark;
     }

@@ -429,13 +429,13 @@ export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
     return n;
   }
 
-  read(dst: Uint8Array, offset: number, length: number, peek: boolean): number {
+  read(dst: Uint8Array, offset: number, length: number, peek: boolean, from = 0): number {
     const tcb = this.#tcb;
     if (tcb === null) {
       return this.#takeBareError() || ((this.#shut & 1) !== 0 ? 0 : NetErr.NotConnected);
     }
     this.#ctx.enter();
-    return readUser(tcb, dst, offset, length, peek);
+    return readUser(tcb, dst, offset, length, peek, from);
   }
 
   discard(length: number): number {

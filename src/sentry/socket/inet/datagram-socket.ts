@@ -267,16 +267,30 @@ export class DatagramSocket extends InetSocket {
     if ((flags & MSG_OOB) !== 0) return -EOPNOTSUPP;
     const info = this.#info;
     const isEmpty = this.endpoint.queuedReceiveBytes === 0;
-    const n = this.#take(io, (flags & MSG_PEEK) !== 0);
+    const peek = (flags & MSG_PEEK) !== 0;
+    const room = io.remaining;
+    const isFurther = peek && this.peekOffset >= 0;
+    const n = isFurther ? this.#takeFurther(io) : this.#take(io, peek);
     if (n < 0) return n;
+    const whole = (flags & MSG_TRUNC) !== 0 ? info.length : n;
+    if (this.peekOffset >= 0) this.movePeek(whole, peek);
     // SHUT_RD ends the waiting, not the asking (__skb_recv_udp).
     if (isEmpty && (this.isNonBlocking || (flags & MSG_DONTWAIT) !== 0)) return -EAGAIN;
     // 0 and nothing received: the reading side was shut down.
     formatInetAddress(message.address, this.family, info.addr, info.port, info.nicId);
     putDatagramControl(this, info, message.control);
-    if (info.length <= n) return n;
-    message.resultFlags |= MSG_TRUNC;
-    return (flags & MSG_TRUNC) !== 0 ? info.length : n;
+    // Of a peek that begins within one only the end can be missing.
+    if (isFurther ? n === room && room < info.length : n < info.length) {
+      message.resultFlags |= MSG_TRUNC;
+    }
+    return whole;
+  }
+
+  /** A peek by SO_PEEK_OFF. */
+  #takeFurther(io: Io): number {
+    const length = Math.min(io.remaining, gathered.length);
+    const n = this.endpoint.peekAt(this.peekOffset, gathered, 0, length, this.#info);
+    return n <= 0 ? resultOf(n) : io.copyOut(gathered, 0, n);
   }
 
   /** One datagram into io: bytes stored or -errno. */

@@ -10,6 +10,7 @@ import {
   ENODEV,
   ENOPROTOOPT,
   ENOTCONN,
+  EOPNOTSUPP,
 } from "../../../abi/errno.ts";
 import {
   SOF_TIMESTAMPING_OPT_ID,
@@ -26,6 +27,7 @@ import {
   SO_BINDTOIFINDEX,
   SO_BROADCAST,
   SO_MARK,
+  SO_PEEK_OFF,
   SO_REUSEADDR,
   SO_REUSEPORT,
   SO_TIMESTAMPING,
@@ -54,6 +56,8 @@ export abstract class InetSocket extends Socket {
   abstract readonly endpoint: Endpoint;
   readonly network: NetworkView;
   readonly ip = new IpState();
+  /** SO_PEEK_OFF; below 0: off. */
+  peekOffset = -1;
   /** Of a stream; a datagram endpoint has its own. */
   streamGroups: Memberships | null = null;
 
@@ -202,7 +206,7 @@ export abstract class InetSocket extends Socket {
     value: Uint8Array,
     length: number,
   ): number {
-    if (level === SOL_SOCKET) return this.#setDevice(name, value, length);
+    if (level === SOL_SOCKET) return this.#setSocketLevel(name, value, length);
     if (level === SOL_IP) {
       // The IP level of an AF_INET6 socket governs what it sends over IPv4.
       return setIpOption(t, this, name, value, length);
@@ -226,6 +230,20 @@ export abstract class InetSocket extends Socket {
       return getIpv6Option(t, this, name, out, maxLength);
     }
     return -ENOPROTOOPT;
+  }
+
+  /** Bytes were peeked at, or taken: the next peek begins so much further on, or back (sk_peek_offset_fwd, _bwd). */
+  protected movePeek(bytes: number, peek: boolean): void {
+    if (this.peekOffset < 0 || bytes <= 0) return;
+    this.peekOffset = peek ? this.peekOffset + bytes : Math.max(0, this.peekOffset - bytes);
+  }
+
+  #setSocketLevel(name: number, value: Uint8Array, length: number): number {
+    if (name !== SO_PEEK_OFF) return this.#setDevice(name, value, length);
+    if (length < 4) return -EINVAL;
+    if (!this.hasPorts) return -EOPNOTSUPP;
+    this.peekOffset = i32Le(value, 0);
+    return 0;
   }
 
   #setDevice(name: number, value: Uint8Array, length: number): number {
@@ -253,6 +271,11 @@ export abstract class InetSocket extends Socket {
   }
 
   #getDevice(name: number, out: Uint8Array, maxLength: number): number {
+    if (name === SO_PEEK_OFF) {
+      if (!this.hasPorts) return -EOPNOTSUPP;
+      setU32Le(out, 0, this.peekOffset);
+      return 4;
+    }
     const index = this.endpoint.options.boundNicId;
     if (name === SO_BINDTOIFINDEX) {
       setU32Le(out, 0, index);

@@ -190,10 +190,13 @@ export class StreamSocket extends InetSocket {
     this.oobInline = listener.oobInline;
     this.maxPacingRate = listener.maxPacingRate;
     this.reportsInq = listener.reportsInq;
+    this.peekOffset = listener.peekOffset;
   }
 
   override read(_t: Task, io: Io): number {
-    return this.#readBytes(io, false);
+    const n = this.#readBytes(io);
+    if (this.peekOffset >= 0) this.movePeek(n, false);
+    return n;
   }
   override write(t: Task, io: Io): number {
     return this.#writeBytes(t, io, 0, null);
@@ -256,14 +259,15 @@ export class StreamSocket extends InetSocket {
     let n: number;
     if ((flags & MSG_TRUNC) !== 0) n = this.#discard(io, peek);
     else if (peek) n = this.#peek(io);
-    else n = this.#readBytes(io, false);
+    else n = this.#readBytes(io);
+    if (this.peekOffset >= 0) this.movePeek(n, peek);
     if (n >= 0 && this.reportsInq) {
       message.control.putInt(SOL_TCP, TCP_CM_INQ, this.endpoint.readableBytes);
     }
     return n;
   }
 
-  #readBytes(io: Io, peek: boolean): number {
+  #readBytes(io: Io): number {
     const e = this.endpoint;
     let done = 0;
     while (io.remaining > 0) {
@@ -271,7 +275,7 @@ export class StreamSocket extends InetSocket {
       if (readable === 0) return done > 0 ? done : this.#readNothing();
       const n = io.span(Math.min(io.remaining, readable), true);
       if (n <= 0) return done > 0 ? done : -EFAULT;
-      const r = e.read(io.spanBytes, io.spanOffset, n, peek);
+      const r = e.read(io.spanBytes, io.spanOffset, n, false);
       io.advance(Math.max(0, r));
       if (r <= 0) return done > 0 ? done : resultOf(r);
       done += r;
@@ -281,32 +285,34 @@ export class StreamSocket extends InetSocket {
   }
 
   /** With nothing to read: end of stream, an error, or "would block". */
-  #readNothing(): number {
+  #readNothing(peek = false): number {
     if (this.endpoint.state === TCP_LISTEN) return -ENOTCONN;
     if (this.fastOpen.isDeferred) return -EAGAIN;
-    return resultOf(this.endpoint.read(oneByte, 0, 1, false));
+    const from = peek ? Math.max(0, this.peekOffset) : 0;
+    return resultOf(this.endpoint.read(oneByte, 0, 1, peek, from));
   }
 
   #peek(io: Io): number {
     const e = this.endpoint;
-    const readable = e.readableBytes;
-    const n = Math.min(io.remaining, readable);
-    if (n === 0) return io.remaining === 0 ? 0 : this.#readNothing();
+    const from = Math.max(0, this.peekOffset);
+    const n = Math.min(io.remaining, e.readableBytes - from);
+    if (n <= 0) return io.remaining === 0 ? 0 : this.#readNothing(true);
     const span = io.span(n, true);
     if (span === n) {
-      const r = e.read(io.spanBytes, io.spanOffset, n, true);
+      const r = e.read(io.spanBytes, io.spanOffset, n, true, from);
       io.advance(Math.max(0, r));
       return resultOf(r);
     }
     if (peekBytes.length < n) peekBytes = new Uint8Array(n);
-    const r = e.read(peekBytes, 0, n, true);
+    const r = e.read(peekBytes, 0, n, true, from);
     return r <= 0 ? resultOf(r) : io.copyOut(peekBytes, 0, r);
   }
 
   /** MSG_TRUNC: the bytes are dropped, not stored. */
   #discard(io: Io, peek: boolean): number {
-    const n = Math.min(io.remaining, this.endpoint.readableBytes);
-    if (n === 0) return io.remaining === 0 ? 0 : this.#readNothing();
+    const from = peek ? Math.max(0, this.peekOffset) : 0;
+    const n = Math.min(io.remaining, this.endpoint.readableBytes - from);
+    if (n <= 0) return io.remaining === 0 ? 0 : this.#readNothing(peek);
     return peek ? n : resultOf(this.endpoint.discard(n));
   }
 
