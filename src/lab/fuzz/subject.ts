@@ -123,12 +123,12 @@ export class Subject {
   }
 
   /** A frame as if somebody on the wire had sent it. */
-  inject(frame: Uint8Array): void {
+  inject(frame: Uint8Array, stale = STALE): void {
     const pkt = shared;
     pkt.reset();
     pkt.bytes.set(frame, pkt.start);
     pkt.end = pkt.start + frame.length;
-    pkt.bytes.fill(STALE, pkt.end, pkt.end + STALE_BYTES);
+    pkt.bytes.fill(stale, pkt.end, pkt.end + STALE_BYTES);
     pkt.timeNs = this.nowNs;
     this.link.deliver(pkt);
     this.stack.runPending();
