@@ -12,15 +12,22 @@ import type { Tcb } from "./tcb.ts";
 
 interface Notice {
   /** After the last byte it speaks of. */
-  readonly end: number;
+  end: number;
   /** Key of a timestamp. */
-  readonly key: number;
-  readonly zerocopy: number;
-  readonly wantsAck: boolean;
+  key: number;
+  /** Zero-copy sends from the first to the last, or none. */
+  zerocopy: number;
+  zerocopyLast: number;
+  wantsAck: boolean;
   wantsSent: boolean;
 }
 
 const NO_ZEROCOPY = -1;
+/**
+ * A writer of single bytes to a peer that takes none could have one for each byte of the send buffer. From here on
+ * later writes share the last one, as writes that share a buffer do in Linux: the last key counts.
+ */
+const NOTICES_MAX = 1024;
 
 export class Notices implements TransmitObserver {
   readonly #tcb: Tcb;
@@ -49,7 +56,25 @@ export class Notices implements TransmitObserver {
     if (!wantsSent && !wantsAck && !isZerocopy) return;
     const zerocopy = isZerocopy ? this.#zerocopyCount : NO_ZEROCOPY;
     if (isZerocopy) this.#zerocopyCount = (this.#zerocopyCount + 1) >>> 0;
-    this.#list.push({ end: snd.end, key, zerocopy, wantsAck, wantsSent });
+    const notice = { end: snd.end, key, zerocopy, zerocopyLast: zerocopy, wantsAck, wantsSent };
+    if (this.#list.length < NOTICES_MAX) this.#list.push(notice);
+    else this.#share(notice);
+  }
+
+  #share(from: Notice): void {
+    const last = this.#list[this.#list.length - 1];
+    last.end = from.end;
+    last.key = from.key;
+    last.wantsAck ||= from.wantsAck;
+    last.wantsSent ||= from.wantsSent;
+    if (from.zerocopy === NO_ZEROCOPY) return;
+    if (last.zerocopy === NO_ZEROCOPY) last.zerocopy = from.zerocopy;
+    last.zerocopyLast = from.zerocopy;
+  }
+
+  /** What is owed. */
+  get count(): number {
+    return this.#list.length;
   }
 
   /** A packet with the bytes [seq, seq + length) is about to go. */
@@ -88,7 +113,7 @@ export class Notices implements TransmitObserver {
   }
 
   #release(n: Notice): void {
-    this.#errors.pushZerocopy(n.zerocopy, n.zerocopy, true);
+    this.#errors.pushZerocopy(n.zerocopy, n.zerocopyLast, true);
     this.#tcb.events |= Ready.ErrorQueue;
   }
   #stamp(kind: number, key: number, bytes?: Uint8Array): void {

@@ -23,6 +23,8 @@ export function sendMemory(tcb: Tcb): number {
     pieces++;
     const behind = seqDiff(snd.tailSeq, snd.nxt);
     if (behind > 0 && snd.pieceBytes > 0) pieces += Math.ceil(behind / snd.pieceBytes);
+    // A record ends its piece, however short (tcp_skb_can_collapse_to): one byte each costs a buffer each.
+    if (tcb.recordEnds !== null) pieces += tcb.recordEnds.length;
   }
   return tcb.queued + pieces * PIECE_OVERHEAD;
 }
