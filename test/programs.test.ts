@@ -3,10 +3,14 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CPrograms } from "./support/build-c.ts";
 import { cell, command } from "./support/cell.ts";
 import { describeWith } from "./support/needs.ts";
+
+/** A tree of more than a thousand files, small ones and of megabytes. */
+const BUILT = fileURLToPath(new URL("../dist", import.meta.url));
 
 let dir = "";
 beforeAll(() => {
@@ -61,7 +65,7 @@ describe("shell and core utilities", () => {
     expect(Number(r.stdout)).toBe(Number(native.stdout));
   });
 
-  it("carries /usr/share through tar and gzip and back", async () => {
+  it("carries a tree through tar and gzip and back", async () => {
     const r = await cell(
       [
         "bash",
@@ -70,15 +74,15 @@ describe("shell and core utilities", () => {
          tar cf - . | gzip -1 | gzip -dc | tee >(tar tf - | wc -l >/tmp/entries) | tar df -
          echo same; while ! [ -s /tmp/entries ]; do sleep 0.05; done; cat /tmp/entries`,
       ],
-      ["--workdir", "/usr/share"],
-      { limitMs: 280_000 },
+      [],
+      { cwd: BUILT },
     );
     const [found, same, inArchive] = r.stdout.trim().split("\n");
     expect(Number(found)).toBeGreaterThan(100);
     expect(same).toBe("same");
     expect(inArchive).toBe(found);
     expect(r.stderr).toBe("");
-  }, 300_000);
+  });
 
   it("runs a bash script with traps, here-documents, arrays, jobs and 300 processes", async () => {
     const r = await script(

@@ -153,12 +153,12 @@ http { access_log off; ${scratch} server { listen 80; root ${dir}/www; } }`,
     expect(JSON.parse(r.stdout).end.sum_received.bytes).toBeGreaterThan(10_000_000);
   });
 
-  it("says nothing but ARP in 60 quiet seconds", async () => {
+  it("says nothing but ARP while nobody wants anything", async () => {
     const quiet = join(dir, "quiet.pcap");
-    const r = await inside(["sleep", "60"], "--pcap", quiet);
+    const r = await inside(["sleep", "15"], "--pcap", quiet);
     expect(r.status).toBe(0);
     const { lines } = readCapture(quiet);
     const sent = lines.filter((line) => !/^(ARP|\s)/.test(line) && line.includes(`${INSIDE}`));
     expect(sent).toEqual([]);
-  }, 90_000);
+  });
 });

@@ -9,7 +9,7 @@ import { discardProcesses, type StartedProcesses } from "../sandbox/start-proces
 import type { DecodeFlags } from "./decode.ts";
 import type { DrillFlags } from "./drill.ts";
 import type { FuzzFlags } from "./fuzz.ts";
-import { isSilent, tell } from "./output.ts";
+import { isSilent, noteOutput, tell } from "./output.ts";
 import type { ReplayFlags } from "./replay.ts";
 import { run } from "./run.ts";
 import type { RunFlags } from "./run-options.ts";
@@ -222,12 +222,18 @@ function explain(error: unknown): string {
  * left to write, the process ends here.
  */
 export async function main(early: StartedProcesses | null): Promise<void> {
+  const netcell = program(early);
   try {
-    await program(early).parseAsync(process.argv);
+    await netcell.parseAsync(process.argv);
   } catch (error) {
     // Commander reports --help and --version by throwing after it has printed them.
     if (error instanceof CommanderError && error.exitCode === 0) process.exitCode = 0;
-    else {
+    else if (error instanceof CommanderError && error.code === "commander.help") {
+      // No verb at all: the list of them says more than a sentence.
+      noteOutput();
+      process.stderr.write(netcell.helpInformation());
+      process.exitCode = exitStatusOf(error);
+    } else {
       tell(explain(error));
       process.exitCode = exitStatusOf(error);
     }

@@ -46,3 +46,10 @@ export function parseCount(flag: string, text: string): number {
   }
   return Number(text);
 }
+
+export function parseInteger(flag: string, text: string): number {
+  if (!/^-?\d{1,15}$/.test(text)) {
+    throw new NetcellError("ERR_USAGE", `${flag} "${text}" is no whole number.`);
+  }
+  return Number(text);
+}

@@ -2,7 +2,7 @@
 
 import { NetcellError } from "../sandbox/errors.ts";
 import type { BindMount, SandboxOptions, SpawnOptions, TmpfsMount } from "../sandbox/options.ts";
-import { parseCount, parseDuration, parseSize } from "./quantities.ts";
+import { parseCount, parseDuration, parseInteger, parseSize } from "./quantities.ts";
 
 /** What the command line parser hands over: flag names in camel case. */
 export interface RunFlags {
@@ -125,7 +125,7 @@ export function sandboxOptions(flags: RunFlags): SandboxOptions {
   if (flags.deny !== undefined) options.deny = flags.deny;
   if (flags.publish !== undefined) options.publish = flags.publish;
   if (flags.time !== undefined) Object.assign(options, sandboxTime(flags.time));
-  if (flags.seed !== undefined) options.seed = Number(flags.seed);
+  if (flags.seed !== undefined) options.seed = parseInteger("--seed", flags.seed);
   if (flags.strace === true) options.strace = true;
   if (flags.memory !== undefined) limits.memoryBytes = parseSize("--memory", flags.memory);
   if (flags.tmpfsSize !== undefined) limits.tmpfsBytes = parseSize("--tmpfs-size", flags.tmpfsSize);

@@ -1,7 +1,7 @@
 // What the program sees as its files: which trees of the host the Gofer serves, and where the Sentry
 // mounts them. /proc, /sys, /dev and /dev/shm are the Sentry's own and always there.
 
-import { realpathSync, type Stats, statSync } from "node:fs";
+import { accessSync, constants, realpathSync, type Stats, statSync } from "node:fs";
 import { resolve } from "node:path";
 import type { TreeConfig } from "../gofer/index.ts";
 import { defaultView } from "../gofer/server/index.ts";
@@ -23,6 +23,14 @@ function statOf(path: string, what: string): Stats {
     const code = (error as NodeJS.ErrnoException).code;
     const why = code === "EACCES" ? "may not be read" : "does not exist";
     throw new NetcellError("ERR_HOST", `${what} "${path}" ${why}.`, error);
+  }
+}
+
+function mustRead(directory: string, what: string): void {
+  try {
+    accessSync(directory, constants.R_OK | constants.X_OK);
+  } catch (error) {
+    throw new NetcellError("ERR_HOST", `${what} "${directory}" may not be read.`, error);
   }
 }
 
@@ -74,6 +82,7 @@ export function composeFiles(options: SandboxOptions): FilesPlan {
     if (!statOf(rootfs, "rootfs").isDirectory()) {
       throw new NetcellError("ERR_HOST", `rootfs "${rootfs}" is not a directory.`);
     }
+    mustRead(rootfs, "rootfs");
     plan.serve(realpathSync(rootfs), "/", write, false);
   }
   for (const { target, sizeBytes } of options.tmpfs ?? []) {

@@ -196,13 +196,14 @@ function openTapNetwork(options: SandboxOptions, kind: string, cidr?: string): S
   const name = kind === "tap" ? "" : kind.slice("tap=".length);
   const fd = openTap(name, VNET_HEADER);
   if (fd < 0) {
+    const device = name === "" ? "a new TAP device" : `the TAP device ${name}`;
     const why =
       fd === -EPERM
-        ? "is not allowed: run as root, or have root make the device for you (ip tuntap add … user …)"
+        ? `is not allowed: run as root, or have root make one for you ("ip tuntap add dev ${name || "NAME"} mode tap user ${process.getuid?.()}")${name === "" ? " and use --net tap=NAME" : ""}`
         : fd === -EBUSY
           ? "is in use by another process"
           : `cannot be opened (${errnoName(-fd)})`;
-    throw new NetcellError("ERR_HOST", `the TAP device ${name} ${why}.`);
+    throw new NetcellError("ERR_HOST", `${device} ${why}.`);
   }
   let pcapFd: number;
   try {
