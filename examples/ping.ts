@@ -3,7 +3,7 @@
 //     node examples/ping.ts
 
 import { World } from "netcell/lab";
-import { IPV4, IpAddr, type Stack } from "netcell/netstack";
+import { IPV4, IpAddr, newDatagramInfo, type Stack } from "netcell/netstack";
 
 const MS = 1e6;
 const SECOND = 1e9;
@@ -17,8 +17,7 @@ function ping(stack: Stack, to: IpAddr, count: number, limitNs = 4 * SECOND): vo
   const socket = stack.endpoints.ping(IPV4);
   if (typeof socket === "number") throw new Error("no socket left");
   const data = new Uint8Array(1500);
-  const from = { addr: new IpAddr(), port: 0, localAddr: new IpAddr(), nicId: 0 };
-  const info = { ...from, ttl: 0, tos: 0, length: 0, timeNs: 0, segmentBytes: 0 };
+  const info = newDatagramInfo();
   for (let sequence = 1; sequence <= count; sequence++) {
     // Type 8, code 0; checksum and identifier are the stack's business.
     data.fill(0, 0, ECHO_HEADER);

@@ -93,7 +93,7 @@ describe("options that make no sense", () => {
   it("shows what there is when no verb is given", async () => {
     const r = await netcell([]);
     expect(r).toMatchObject({ status: 125, stdout: "" });
-    expect(r.stderr).toMatch(/^Usage: netcell .*\n[^]*\n {2}run /);
+    expect(r.stderr).toMatch(/^Usage: netcell .*\n[\s\S]*\n {2}run /);
   });
 
   it.skipIf(missing("root") === null)("says when a rootfs may not be read", async () => {

@@ -10,9 +10,9 @@ import { SOCK_STREAM, socketpair } from "../host/unix-socket.ts";
 import { EventLoopLink } from "../link/host/index.ts";
 import {
   type DatagramEndpoint,
-  type DatagramInfo,
   IpAddr,
   NetErr,
+  newDatagramInfo,
   Ready,
   Stack,
   type TcpEndpoint,
@@ -95,18 +95,6 @@ class Guest {
     this.#link.close();
   }
 }
-
-const info = (): DatagramInfo => ({
-  addr: new IpAddr(),
-  port: 0,
-  localAddr: new IpAddr(),
-  nicId: 0,
-  ttl: 0,
-  tos: 0,
-  length: 0,
-  timeNs: 0,
-  segmentBytes: 0,
-});
 
 const buffer = new Uint8Array(1 << 20);
 const bytes = (length: number): Uint8Array => {
@@ -313,7 +301,7 @@ describe("UDP", () => {
     for (const length of [0, 1, 1472, 9000, 60_000]) {
       const data = bytes(length);
       expect(endpoint.send(data, 0, length, ROUTER, port)).toBe(length);
-      const out = info();
+      const out = newDatagramInfo();
       let n = -1;
       await guest.until(() => (n = endpoint.receive(buffer, 0, buffer.length, out, false)) >= 0);
       expect(Buffer.compare(buffer.subarray(0, n), data)).toBe(0);
@@ -346,7 +334,7 @@ describe("UDP", () => {
     servers.push(client);
     const answered = new Promise((resolve) => client.once("message", (m) => resolve(String(m))));
     client.send("ping", port, "127.0.0.1");
-    const out = info();
+    const out = newDatagramInfo();
     await guest.until(() => server.receive(buffer, 0, 100, out, false) === 4);
     server.send(buffer, 0, 4, out.addr, out.port);
     expect(await answered).toBe("ping");
@@ -360,13 +348,13 @@ describe("names", () => {
     const query = Buffer.from(`\x12\x34\x01\0\0\x01\0\0\0\0\0\0${name}\0\x01\0\x01`, "latin1");
     endpoint.send(query, 0, query.length, ROUTER, 53);
     let n = -1;
-    await guest.until(() => (n = endpoint.receive(buffer, 0, 512, info(), false)) > 0);
+    await guest.until(() => (n = endpoint.receive(buffer, 0, 512, newDatagramInfo(), false)) > 0);
     expect([...buffer.slice(n - 4, n)]).toEqual([10, 0, 2, 2]);
     const ping = guest.stack.endpoints.ping(4);
     if (typeof ping === "number") throw new Error("no endpoint");
     const echo = new Uint8Array([8, 0, 0, 0, 0, 0, 0, 1, 42]);
     ping.send(echo, 0, echo.length, ROUTER, 0);
-    await guest.until(() => ping.receive(buffer, 0, 64, info(), false) === echo.length);
+    await guest.until(() => ping.receive(buffer, 0, 64, newDatagramInfo(), false) === echo.length);
     expect([buffer[0], buffer[8]]).toEqual([0, 42]);
     ping.options.receiveErrors = true;
     ping.send(echo, 0, echo.length, WORLD, 0);

@@ -5,7 +5,8 @@ import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import {
   type DatagramEndpoint,
   type DatagramInfo,
-  IpAddr,
+  type IpAddr,
+  newDatagramInfo,
   Ready,
   type Stack,
 } from "../netstack/index.ts";
@@ -34,17 +35,7 @@ export class UdpPublisher {
   readonly #clients = new Map<string, Client>();
   readonly #sockets: Socket[] = [];
   readonly #buffer = new Uint8Array(65_535);
-  readonly #info: DatagramInfo = {
-    addr: new IpAddr(),
-    port: 0,
-    localAddr: new IpAddr(),
-    nicId: 0,
-    ttl: 0,
-    tos: 0,
-    length: 0,
-    timeNs: 0,
-    segmentBytes: 0,
-  };
+  readonly #info: DatagramInfo = newDatagramInfo();
   #sweeper: NodeJS.Timeout | null = null;
 
   constructor(options: UdpPublisherOptions) {

@@ -4,7 +4,15 @@ import { describe, expect, it } from "vitest";
 import { ManualClock, SECOND } from "../base/clock.ts";
 import { DEFAULT_LIMITS } from "../base/limits.ts";
 import { SeededRng } from "../base/rng.ts";
-import { IpAddr, NeighborState, NetErr, pseudoSum, Stack, sum16 } from "../netstack/index.ts";
+import {
+  IpAddr,
+  NeighborState,
+  NetErr,
+  newDatagramInfo,
+  pseudoSum,
+  Stack,
+  sum16,
+} from "../netstack/index.ts";
 import { MemoryPair } from "./memory-pair.ts";
 import {
   A,
@@ -18,7 +26,6 @@ import {
   icmp,
   ip,
   MAC_B,
-  newInfo,
   pattern,
   receive,
   shown,
@@ -56,7 +63,7 @@ describe("neighbours", () => {
     for (const n of [1, 2, 3]) expect(client.send(pattern(n), 0, n, B, 7000)).toBe(n);
     w.run();
     expect(w.a.counters.icmp6OutNeighborSolicits).toBe(1);
-    const info = newInfo();
+    const info = newDatagramInfo();
     for (const n of [1, 2, 3]) expect(receive(server, info)).toEqual(pattern(n));
     expect(info.addr.toString()).toBe(A.toString());
     expect(w.nicA.neighbors6.find(B)?.state).toBe(NeighborState.Reachable);

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from "vitest";
 import { SECOND } from "../base/clock.ts";
-import { IpAddr, type Ipv6Config, NetErr, sum16 } from "../netstack/index.ts";
+import { IpAddr, type Ipv6Config, NetErr, newDatagramInfo, sum16 } from "../netstack/index.ts";
 import {
   ALL_NODES,
   ANY,
@@ -11,7 +11,6 @@ import {
   icmp,
   ip,
   MAC_B,
-  newInfo,
   pattern,
   prefixOption,
   ROUTER,
@@ -183,7 +182,7 @@ describe("groups", () => {
     sender.options.boundNicId = w.nicA.id;
     expect(sender.send(pattern(9), 0, 9, group, 5000)).toBe(9);
     w.run();
-    const info = newInfo();
+    const info = newDatagramInfo();
     expect(receive(member, info)).toEqual(pattern(9));
     expect(info.localAddr.toString()).toBe("ff02::123");
     expect(receive(stranger)).toBe(NetErr.WouldBlock);

@@ -5,11 +5,11 @@ import { DEFAULT_LIMITS, type Limits } from "../base/limits.ts";
 import { SeededRng } from "../base/rng.ts";
 import {
   checksum,
-  type DatagramInfo,
   ErrorOrigin,
   IpAddr,
   NeighborState,
   NetErr,
+  newDatagramInfo,
   pseudoSum,
   Ready,
   Stack,
@@ -21,18 +21,6 @@ const A = IpAddr.v4(10, 0, 0, 1);
 const B = IpAddr.v4(10, 0, 0, 2);
 const OFF_LINK = IpAddr.v4(192, 0, 2, 9);
 const ANY = IpAddr.v4(0, 0, 0, 0);
-
-const newInfo = (): DatagramInfo => ({
-  addr: new IpAddr(),
-  port: 0,
-  localAddr: new IpAddr(),
-  nicId: 0,
-  ttl: 0,
-  tos: 0,
-  length: 0,
-  timeNs: 0,
-  segmentBytes: 0,
-});
 
 class World {
   readonly clock = new ManualClock();
@@ -98,7 +86,7 @@ function pattern(length: number): Uint8Array {
 }
 
 const buffer = new Uint8Array(70_000);
-function receive(endpoint: UdpEndpoint, info = newInfo()): Uint8Array | number {
+function receive(endpoint: UdpEndpoint, info = newDatagramInfo()): Uint8Array | number {
   const n = endpoint.receive(buffer, 0, buffer.length, info, false);
   return n < 0 ? n : buffer.slice(0, n);
 }
@@ -184,7 +172,7 @@ describe("UDP between two stacks", () => {
     const client = udp(w.a, A, 4000);
     for (const n of [0, 1, 1472]) expect(client.send(pattern(n), 0, n, B, 7000)).toBe(n);
     w.run();
-    const info = newInfo();
+    const info = newDatagramInfo();
     for (const n of [0, 1, 1472]) {
       expect(Buffer.compare(receive(server, info) as Uint8Array, pattern(n))).toBe(0);
       expect([info.addr.toString(), info.port, info.localAddr.toString()]).toEqual([
@@ -377,7 +365,7 @@ describe("ICMP", () => {
       request.set([8, 0, 0, 0, 0, 0, 0, 1]);
       expect(ping.send(request, 0, n, B, 0)).toBe(n);
       w.run();
-      expect(ping.receive(buffer, 0, buffer.length, newInfo(), false)).toBe(n);
+      expect(ping.receive(buffer, 0, buffer.length, newDatagramInfo(), false)).toBe(n);
       expect(buffer[0]).toBe(0);
       expect(buffer.slice(8, n)).toEqual(request.slice(8));
     }

@@ -6,10 +6,10 @@ import { DEFAULT_LIMITS, type Limits } from "../base/limits.ts";
 import { SeededRng } from "../base/rng.ts";
 import {
   type DatagramEndpoint,
-  type DatagramInfo,
   IpAddr,
   type Ipv6Config,
   type Nic,
+  newDatagramInfo,
   type PacketBuffer,
   parseIp,
   pseudoSum,
@@ -28,18 +28,6 @@ export const STATIC: Ipv6Config = { mode: "static", duplicateAddressDetection: f
 export const AUTO: Ipv6Config = { mode: "auto" };
 export const ICMPV6 = 58;
 export const buffer = new Uint8Array(70_000);
-
-export const newInfo = (): DatagramInfo => ({
-  addr: new IpAddr(),
-  port: 0,
-  localAddr: new IpAddr(),
-  nicId: 0,
-  ttl: 0,
-  tos: 0,
-  length: 0,
-  timeNs: 0,
-  segmentBytes: 0,
-});
 
 export interface WorldOptions {
   a?: Ipv6Config;
@@ -121,7 +109,7 @@ export function pattern(length: number): Uint8Array {
   new SeededRng(length).fill(bytes, 0, length);
   return bytes;
 }
-export function receive(endpoint: DatagramEndpoint, info = newInfo()): Uint8Array | number {
+export function receive(endpoint: DatagramEndpoint, info = newDatagramInfo()): Uint8Array | number {
   const n = endpoint.receive(buffer, 0, buffer.length, info, false);
   return n < 0 ? n : buffer.slice(0, n);
 }

@@ -2,7 +2,13 @@ import { describe, expect, it } from "vitest";
 import { ManualClock } from "../base/clock.ts";
 import { DEFAULT_LIMITS } from "../base/limits.ts";
 import { SeededRng } from "../base/rng.ts";
-import { IpAddr, type PacketBuffer, Stack, type UdpEndpoint } from "../netstack/index.ts";
+import {
+  IpAddr,
+  newDatagramInfo,
+  type PacketBuffer,
+  Stack,
+  type UdpEndpoint,
+} from "../netstack/index.ts";
 import { MemoryPair } from "./memory-pair.ts";
 import { VlanTrunk } from "./vlan.ts";
 
@@ -33,10 +39,6 @@ class World {
   }
 }
 
-const info = () => ({
-  ...{ addr: new IpAddr(), port: 0, localAddr: new IpAddr(), nicId: 0 },
-  ...{ ttl: 0, tos: 0, length: 0, timeNs: 0, segmentBytes: 0 },
-});
 const udp = (stack: Stack): UdpEndpoint => {
   const endpoint = stack.endpoints.udp(4) as UdpEndpoint;
   endpoint.bind(new IpAddr().setV4(0), 7_000);
@@ -52,13 +54,13 @@ describe("VLANs on one link", () => {
     const [b10, b11, b0] = [10, 11, 0].map((vid) => udp(w.stack(w.b, vid, B)));
     expect(a10.send(bytes, 0, bytes.length, B, 7_000)).toBe(bytes.length);
     w.pair.pump();
-    expect(b10.receive(buffer, 0, buffer.length, info(), false)).toBe(bytes.length);
+    expect(b10.receive(buffer, 0, buffer.length, newDatagramInfo(), false)).toBe(bytes.length);
     for (const other of [b11, b0]) expect(other.nextBytes).toBeLessThanOrEqual(0);
     for (const f of w.sent) expect(f.slice(12, 16)).toEqual([0x81, 0, 0xa0, 10]);
     // And back.
     b10.send(bytes, 0, 100, A, 7_000);
     w.pair.pump();
-    expect(a10.receive(buffer, 0, buffer.length, info(), false)).toBe(100);
+    expect(a10.receive(buffer, 0, buffer.length, newDatagramInfo(), false)).toBe(100);
   });
 
   it("the untagged one takes untagged frames and those with a priority only", () => {
@@ -68,7 +70,7 @@ describe("VLANs on one link", () => {
     const client = udp(w.stack(w.b, 0, B));
     client.send(bytes, 0, 50, A, 7_000);
     w.pair.pump();
-    expect(server.receive(buffer, 0, buffer.length, info(), false)).toBe(50);
+    expect(server.receive(buffer, 0, buffer.length, newDatagramInfo(), false)).toBe(50);
     for (const f of w.sent) expect(f[12]).toBe(8);
     const before = a.nics[1].counters.rxPackets;
     w.pair.a.inject(

@@ -1,7 +1,7 @@
 // The shapes that users of the stack program against: what sits behind a socket. Implemented in tcp/,
 // udp/, icmp/. Calls never block: counts, 0, or a NetError. Addresses are copied, never kept.
 
-import type { Family, IpAddr } from "./ip-addr.ts";
+import { type Family, IpAddr } from "./ip-addr.ts";
 import type { NetError } from "./net-error.ts";
 import type { SocketFilter } from "./packet/filter.ts";
 import type { PacketEndpoint } from "./packet/packet-endpoint.ts";
@@ -223,6 +223,20 @@ export interface DatagramInfo {
   /** Of its IPv4 header; null: none. */
   ipOptions?: ReceivedOptions | null;
 }
+
+/** To be filled in by receive(). */
+export const newDatagramInfo = (): DatagramInfo => ({
+  addr: new IpAddr(),
+  port: 0,
+  localAddr: new IpAddr(),
+  nicId: 0,
+  ttl: 0,
+  tos: 0,
+  length: 0,
+  timeNs: 0,
+  segmentBytes: 0,
+  ipOptions: null,
+});
 
 /** As they came, and what an answer would be given by IP_OPTIONS; null: it cannot have any. */
 export interface ReceivedOptions {

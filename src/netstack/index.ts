@@ -8,6 +8,7 @@ export {
   type DatagramInfo,
   type Endpoint,
   type Endpoints,
+  newDatagramInfo,
   type ReceivedOptions,
   type TcpEndpoint,
   type TcpEndpointOptions,

@@ -1,5 +1,6 @@
 // The calls that receive: they sleep until there is something, an end, or an error.
 
+import { newDatagramInfo } from "../../netstack/index.ts";
 import type { CallSpec, Expr } from "./ast.ts";
 import { receiveMessage } from "./message.ts";
 import type { Call, DrillProcess } from "./process.ts";
@@ -53,24 +54,10 @@ function receiveDatagram(
   isPeek: boolean,
   flags: number,
 ): Result {
-  const info = newDatagramInfo(s);
+  const info = newDatagramInfo();
   const n = resultOf(s.datagram?.receive(buffer, 0, length, info, isPeek) ?? -19);
   return typeof n === "number" && (flags & MSG_TRUNC) !== 0 ? info.length : n;
 }
-
-const newDatagramInfo = (
-  s: DrillSocket,
-): Parameters<NonNullable<DrillSocket["datagram"]>["receive"]>[3] => ({
-  addr: s.endpoint.remoteAddr.clone(),
-  port: 0,
-  localAddr: s.endpoint.localAddr.clone(),
-  nicId: 0,
-  ttl: 0,
-  tos: 0,
-  length: 0,
-  timeNs: 0,
-  segmentBytes: 0,
-});
 
 export function* readCall(p: DrillProcess, a: Expr[]): Call {
   const file = p.file(a[0]);

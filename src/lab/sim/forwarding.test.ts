@@ -4,11 +4,11 @@ import { describe, expect, it } from "vitest";
 import { MS, SECOND } from "../../base/clock.ts";
 import {
   type DatagramEndpoint,
-  type DatagramInfo,
   type Family,
   IpAddr,
   NetErr,
   type Nic,
+  newDatagramInfo,
   parseIp,
   Rule,
   RuleAction,
@@ -21,11 +21,6 @@ const ip = (text: string): IpAddr => parseIp(text) as IpAddr;
 const ANY4 = IpAddr.v4(0, 0, 0, 0);
 const ANY6 = new IpAddr();
 const PORT = 33_434;
-
-const newInfo = (): DatagramInfo => ({
-  ...{ addr: new IpAddr(), port: 0, localAddr: new IpAddr(), nicId: 0, ttl: 0, tos: 0 },
-  ...{ length: 0, timeNs: 0, segmentBytes: 0 },
-});
 
 function udp(stack: Stack, family: Family, port = 0): DatagramEndpoint {
   const ep = stack.endpoints.udp(family);
@@ -91,7 +86,7 @@ describe.each(FAMILIES)("a router of IPv$family", ({ family, far, router, nowher
     const near = udp(road.left, family);
     const there = udp(road.right, family, PORT);
     road.send(near, far, 100);
-    const info = newInfo();
+    const info = newDatagramInfo();
     const bytes = new Uint8Array(200);
     expect(there.receive(bytes, 0, 200, info, false)).toBe(100);
     expect(info.ttl).toBe(63);
@@ -266,7 +261,7 @@ describe("a router of IPv4", () => {
     const there = udp(road.right, 4, PORT);
     road.send(near, "10.2.0.2", 4000);
     const bytes = new Uint8Array(5000);
-    expect(there.receive(bytes, 0, 5000, newInfo(), false)).toBe(4000);
+    expect(there.receive(bytes, 0, 5000, newDatagramInfo(), false)).toBe(4000);
     expect(bytes.subarray(0, 4000).every((b) => b === 7)).toBe(true);
     expect(road.router.counters.ipFragOKs).toBeGreaterThan(2);
     near.options.mtuDiscover = 2;
@@ -309,7 +304,7 @@ describe("a router of IPv4", () => {
     raw.send(b, 0, 36, ip("10.2.0.2"), 0);
     road.world.run(1 * SECOND);
     const got = new Uint8Array(100);
-    expect(sink.receive(got, 0, 100, newInfo(), false)).toBe(36);
+    expect(sink.receive(got, 0, 100, newDatagramInfo(), false)).toBe(36);
     // The router by its address on the way out, and the end of the way (__ip_options_compile).
     expect([...got.subarray(20, 31)]).toEqual([7, 11, 12, 10, 2, 0, 1, 10, 2, 0, 2]);
   });

@@ -3,6 +3,7 @@
 
 import { describe, expect, it } from "vitest";
 import { SECOND } from "../../base/clock.ts";
+import { newDatagramInfo } from "../endpoints.ts";
 import { Arena } from "./testing.ts";
 import {
   be16,
@@ -156,7 +157,7 @@ describe.each(FAMILIES)("%s", (_family, make) => {
     server.bind(VICTIM, 7_000);
     const big = pattern(8_000);
     const buffer = new Uint8Array(10_000);
-    const info = { ...newInfo() };
+    const info = newDatagramInfo();
     let arrived = 0;
     for (let n = 0; n < 8_000; n++) {
       arena.inject(make(n, [0, 8, true]));
@@ -307,20 +308,6 @@ describe("Ripple20 (CVE-2020-11896): lengths that disagree", () => {
     }
   });
 });
-
-function newInfo() {
-  return {
-    addr: PEER.clone(),
-    port: 0,
-    localAddr: PEER.clone(),
-    nicId: 0,
-    ttl: 0,
-    tos: 0,
-    length: 0,
-    timeNs: 0,
-    segmentBytes: 0,
-  };
-}
 
 function fixHeader(f: Uint8Array): void {
   f[24] = f[25] = 0;

@@ -5,6 +5,7 @@
 import { SECOND } from "../../base/clock.ts";
 import { Timer } from "../../base/timers.ts";
 import type { DatagramInfo } from "../endpoints.ts";
+import { newDatagramInfo } from "../endpoints.ts";
 import { IPV4, IpAddr } from "../ip-addr.ts";
 import { AddressProbe, PROBE_TIMES, type ProbeTimes } from "../stack/address-probe.ts";
 import type { Nic } from "../stack/nic.ts";
@@ -94,10 +95,7 @@ export class DhcpClient {
   constructor(nic: Nic, config: DhcpConfig = {}) {
     this.#nic = nic;
     this.#config = config;
-    this.#info = {
-      ...{ addr: new IpAddr(), port: 0, localAddr: new IpAddr(), nicId: 0, ttl: 0, tos: 0 },
-      ...{ length: 0, timeNs: 0, segmentBytes: 0 },
-    };
+    this.#info = newDatagramInfo();
   }
 
   get state(): DhcpState {

@@ -3,6 +3,7 @@
 
 import { setU32, u32 } from "../../base/bytes.ts";
 import type { DatagramInfo } from "../endpoints.ts";
+import { newDatagramInfo } from "../endpoints.ts";
 import { IpAddr } from "../ip-addr.ts";
 import type { Nic } from "../stack/nic.ts";
 import type { UdpEndpoint } from "../udp/udp-endpoint.ts";
@@ -60,10 +61,7 @@ export class DhcpServer {
 
   #receive(): void {
     const b = new Uint8Array(1500);
-    const info: DatagramInfo = {
-      ...{ addr: new IpAddr(), port: 0, localAddr: new IpAddr(), nicId: 0, ttl: 0, tos: 0 },
-      ...{ length: 0, timeNs: 0, segmentBytes: 0 },
-    };
+    const info: DatagramInfo = newDatagramInfo();
     for (;;) {
       const n = this.#endpoint.receive(b, 0, b.length, info, false);
       if (n < 0) return;

@@ -1,20 +1,8 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import type { DatagramInfo } from "../endpoints.ts";
+import { newDatagramInfo } from "../endpoints.ts";
 import { IpAddr } from "../ip-addr.ts";
 import { DatagramQueue } from "./datagram-queue.ts";
-
-const info = (): DatagramInfo => ({
-  addr: new IpAddr(),
-  port: 0,
-  localAddr: new IpAddr(),
-  nicId: 0,
-  ttl: 0,
-  tos: 0,
-  length: 0,
-  timeNs: 0,
-  segmentBytes: 0,
-});
 
 it("gives back what went in, in order, whatever the sizes", () => {
   const step = fc.oneof(
@@ -27,7 +15,7 @@ it("gives back what went in, in order, whatever the sizes", () => {
       const queue = new DatagramQueue();
       const model: Uint8Array[] = [];
       const dst = new Uint8Array(4001);
-      const out = info();
+      const out = newDatagramInfo();
       let port = 0;
       let firstPort = 0;
       for (const s of steps) {
@@ -75,7 +63,7 @@ function arrive(queue: DatagramQueue, length: number, fill: number, flow: Flow =
 }
 /** [length, segment] of all. */
 function all(queue: DatagramQueue): number[][] {
-  const out = info();
+  const out = newDatagramInfo();
   const sizes: number[][] = [];
   while (queue.count > 0) {
     queue.take(new Uint8Array(0), 0, 0, out, false);
@@ -88,7 +76,7 @@ it("merges equal datagrams of one flow, ends with a shorter, and begins anew wit
   const queue = new DatagramQueue();
   for (const n of [100, 100, 40, 100, 100, 120, 0, 0, 5]) arrive(queue, n, n);
   expect(queue.nextBytes).toBe(240);
-  const out = info();
+  const out = newDatagramInfo();
   const got = new Uint8Array(300);
   queue.take(got, 0, 300, out, false);
   expect([out.length, out.segmentBytes]).toEqual([240, 100]);
@@ -141,7 +129,7 @@ it("merges 64 at most, and no more than one datagram can be", () => {
 it("leaves alone what somebody has looked at", () => {
   const queue = new DatagramQueue();
   arrive(queue, 10, 1);
-  queue.take(new Uint8Array(10), 0, 10, info(), true);
+  queue.take(new Uint8Array(10), 0, 10, newDatagramInfo(), true);
   arrive(queue, 10, 2);
   arrive(queue, 10, 3);
   expect(all(queue)).toEqual([
@@ -157,7 +145,7 @@ it("holds little memory when it is empty, whatever it held", () => {
     for (let i = 0; i < count; i++) {
       queue.put(new Uint8Array(1_000).fill(i), 0, 1_000, FROM, i, TO, 1, 64, 0, i);
     }
-    const out = info();
+    const out = newDatagramInfo();
     const dst = new Uint8Array(1_000);
     for (let i = 0; i < count; i++) {
       queue.take(dst, 0, 1_000, out, false);
@@ -181,12 +169,12 @@ it("is peeked at from any byte on, wherever the ring begins; an empty datagram i
         // The ring's ends are somewhere.
         for (let i = 0; i < taken; i++) {
           arrive(queue, 700, 0);
-          queue.take(dst, 0, 700, info(), false);
+          queue.take(dst, 0, 700, newDatagramInfo(), false);
         }
         sizes.forEach((size, i) => {
           arrive(queue, size, i + 1, { port: i + 1 });
         });
-        const out = info();
+        const out = newDatagramInfo();
         const n = queue.peekAt(skip, dst, 0, room, out);
         let left = skip;
         const at = sizes.findIndex((size) => {
@@ -210,7 +198,7 @@ it("is peeked at from any byte on, wherever the ring begins; an empty datagram i
   const queue = new DatagramQueue();
   arrive(queue, 0, 0);
   arrive(queue, 3, 5);
-  const out = info();
+  const out = newDatagramInfo();
   expect([0, 0, 3].map((skip) => queue.peekAt(skip, new Uint8Array(9), 0, 9, out))).toEqual([
     0, 3, -1,
   ]);

@@ -35,8 +35,9 @@ import { i32Le, setU32Le } from "../../../base/bytes.ts";
 import {
   type DatagramEndpoint,
   type DatagramInfo,
-  IpAddr,
+  type IpAddr,
   NetErr,
+  newDatagramInfo,
 } from "../../../netstack/index.ts";
 import type { Task } from "../../kernel/task.ts";
 import { writeTimespec, writeTimeval } from "../../syscalls/timeouts.ts";
@@ -63,18 +64,7 @@ const nothing = new Uint8Array(0);
 
 export class DatagramSocket extends InetSocket {
   readonly endpoint: DatagramEndpoint;
-  readonly #info: DatagramInfo = {
-    addr: new IpAddr(),
-    port: 0,
-    localAddr: new IpAddr(),
-    nicId: 0,
-    ttl: 0,
-    tos: 0,
-    length: 0,
-    timeNs: 0,
-    segmentBytes: 0,
-    ipOptions: null,
-  };
+  readonly #info: DatagramInfo = newDatagramInfo();
   /** UDP_CORK, and what waits for more. */
   #isCorked = false;
   #corked: { bytes: Uint8Array; to: IpAddr | null; port: number } | null = null;
