@@ -11,6 +11,8 @@ export class SocketTable {
   readonly sockets = new Set<Socket>();
   /** Abstract unix addresses (without the leading NUL), and who is bound there. */
   readonly abstractNames = new Map<ByteString, Socket>();
+  /** Port ids of netlink sockets in use; by protocol, for each has its own. */
+  readonly netlinkPorts = new Map<number, Set<number>>();
   /** Bytes that wait in unix and netlink sockets (the stack counts its own). */
   queuedBytes = 0;
   /** Files that wait in SCM_RIGHTS messages. */

@@ -35,6 +35,8 @@ import {
 import { SOL_NETLINK } from "../../../abi/socket.ts";
 import {
   SYS_bind,
+  SYS_close,
+  SYS_getsockname,
   SYS_listen,
   SYS_recvfrom,
   SYS_sendto,
@@ -123,6 +125,26 @@ describe("NETLINK_ROUTE", () => {
     const name = attribute(all[0], 16, IFLA_IFNAME) as Uint8Array;
     expect(byteString(name, 0, name.length)).toBe("lo\0");
     expect(u32Le(attribute(all[0], 16, IFLA_MTU) as Uint8Array, 0)).toBe(k.stack.loopback.mtu);
+  });
+
+  it("has the process id as its port, one for each protocol, and then others; a closed one is free again", () => {
+    const { k, t } = start();
+    const portOf = (fd: number): number => {
+      poke(t, ADDR, new Uint8Array(12).fill(16, 0, 1));
+      expect(k.call(t, SYS_bind, fd, ADDR, 12)).toBe(0);
+      poke(t, OTHER, Uint8Array.of(12, 0, 0, 0));
+      expect(k.call(t, SYS_getsockname, fd, ADDR, OTHER)).toBe(0);
+      return u32Le(peek(t, ADDR, 12), 4);
+    };
+    const open = (protocol: number): number => k.call(t, SYS_socket, 16, 3, protocol) as number;
+    const first = open(0);
+    const pid = portOf(first);
+    expect([pid, portOf(open(4))]).toEqual([t.threadGroup.tgid, pid]);
+    const more = Array.from({ length: 100 }, () => portOf(open(0)));
+    expect(new Set(more).size).toBe(100);
+    expect(Math.min(...more)).toBeGreaterThan(0xffff_0000);
+    k.call(t, SYS_close, first);
+    expect(portOf(open(0))).toBe(pid);
   });
 
   it("answers a datagram of many dumps only as far as its buffer goes", () => {

@@ -112,22 +112,24 @@ export class NetlinkSocket extends Socket implements NoticeListener {
       this.#autobind(t);
       return 0;
     }
-    if (this.#isTaken(wanted)) return -EADDRINUSE;
-    this.portId = wanted;
-    return 0;
+    return this.#take(wanted) ? 0 : -EADDRINUSE;
   }
 
-  /** The process id, as Linux does; others of the same process get high numbers. */
+  /** netlink_autobind: the process id; others of the same process get high numbers, downwards. */
   #autobind(t: Task): void {
+    const { netlinkPorts } = this.table;
     let id = t.threadGroup.tgid;
-    for (let next = 0xffff_f000; this.#isTaken(id); next--) id = next;
-    this.portId = id;
+    let next = 0xffff_f000 - (netlinkPorts.get(this.protocol)?.size ?? 0);
+    while (!this.#take(id)) id = next--;
   }
-  #isTaken(id: number): boolean {
-    for (const s of this.table.sockets) {
-      if (s !== this && s instanceof NetlinkSocket && s.portId === id) return true;
-    }
-    return false;
+  #take(id: number): boolean {
+    const { netlinkPorts } = this.table;
+    let taken = netlinkPorts.get(this.protocol);
+    if (taken === undefined) netlinkPorts.set(this.protocol, (taken = new Set()));
+    if (taken.has(id)) return false;
+    taken.add(id);
+    this.portId = id;
+    return true;
   }
 
   override connect(t: Task, address: SocketAddress): number {
@@ -346,6 +348,7 @@ export class NetlinkSocket extends Socket implements NoticeListener {
   }
 
   override release(): void {
+    if (this.portId !== 0) this.table.netlinkPorts.get(this.protocol)?.delete(this.portId);
     this.#join(0);
     while (this.#queue.length > 0) this.#shift();
     super.release();
