@@ -19,6 +19,7 @@ describeWith(["python3", "ip"], "programs that say what Linux does", () => {
     ["IPv4 options", "ip-options", ":"],
     ["groups and their source filters", "group-filters", GROUPS_ON_LO],
     ["SO_PEEK_OFF", "peek-offset", ":"],
+    ["TCP_SAVE_SYN, and no repair", "saved-syn", ":"],
   ])("%s", async (_what, name, before) => {
     const path = fileURLToPath(new URL(`programs/${name}.py`, import.meta.url));
     const script = `${before}; exec python3 ${path}`;

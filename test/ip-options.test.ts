@@ -5,6 +5,7 @@ import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { readCapture } from "./support/capture.ts";
 import { describeWith } from "./support/needs.ts";
 import { NetworkNamespace } from "./support/netns.ts";
 import { TapBench } from "./support/tap.ts";
@@ -43,8 +44,14 @@ describeWith(["root", "ip", "python3", "tcpdump"], "IPv4 options on TAP", () => 
     const on = "echo 1 > /proc/sys/net/ipv4/conf/all/accept_source_route";
     copyFileSync(PROGRAM, join(tap.directory, "program.py"));
     const script = `${on}; python3 program.py`;
-    const run = await tap.inside(flags, ["sh", "-c", script]);
+    const pcap = join(tap.directory, "options.pcap");
+    const run = await tap.inside([...flags, "--pcap", pcap], ["sh", "-c", script]);
     expect(run.stderr).toBe("");
+    // Of what we send; where a source route has ended tcpdump reads the end of it from the wrong slot, and what Linux
+    // quotes in its errors (port 5509) has been changed on the way.
+    const isOurs = (line: string): boolean => /^ +10\.77\.0\.2\./.test(line);
+    const complaints = readCapture(pcap).complaints.filter(isOurs);
+    expect(complaints.filter((line) => !line.includes(".5509:"))).toEqual([]);
     const lines = run.stdout.split("\n");
     // As Linux has it in this place, but for UDP on source routes: its checksum covers the first hop there, and
     // nobody takes it.
@@ -66,15 +73,15 @@ describeWith(["root", "ip", "python3", "tcpdump"], "IPv4 options on TAP", () => 
       "icmp two hops 0 830b0c0a5800010a4d000100",
     ]);
     expect(lines.filter((line) => line.startsWith("udp"))).toEqual([
-      "udp record b'10 0713100a4d00020a5800010a5800020000000000' ['0713140a4d00020a5800010a5800020a58000200'] ('10.88.0.2', 7002)",
-      "udp times b'10 441c1d010a4d000254494d450a4d000154494d450a58000254494d45' ['441c1d210a4d000254494d450a4d000154494d450a58000254494d45'] ('10.88.0.2', 7002)",
-      "udp loose b'10 8307080a58000100' [] ('10.88.0.2', 7002)",
-      "udp strict b'10 8907080a58000100' [] ('10.88.0.2', 7002)",
-      "udp all b'10 8307080a5800010713100a4d00020a5800010a580002000000000000' [] ('10.88.0.2', 7002)",
+      "udp record b'10 0713100a4d00020a5800010a5800020000000000' ['0713140a4d00020a5800010a5800020a58000200'] ('10.88.0.2', 5502)",
+      "udp times b'10 441c1d010a4d000254494d450a4d000154494d450a58000254494d45' ['441c1d210a4d000254494d450a4d000154494d450a58000254494d45'] ('10.88.0.2', 5502)",
+      "udp loose b'10 8307080a58000100' [] ('10.88.0.2', 5502)",
+      "udp strict b'10 8907080a58000100' [] ('10.88.0.2', 5502)",
+      "udp all b'10 8307080a5800010713100a4d00020a5800010a580002000000000000' [] ('10.88.0.2', 5502)",
       "udp off the link [Errno 101] Network is unreachable",
-      "udp two hops b'10 830b0c0a5800010a58000100' [] ('10.88.0.2', 7002)",
-      "udp record b'3500 0713100a4d00020a5800010a5800020000000000' ['0713140a4d00020a5800010a5800020a58000200'] ('10.88.0.2', 7002)",
-      "udp all b'3500 441c1d010a4d000254494d450a58000154494d450a58000254494d458307080a58000100' [] ('10.88.0.2', 7002)",
+      "udp two hops b'10 830b0c0a5800010a58000100' [] ('10.88.0.2', 5502)",
+      "udp record b'3500 0713100a4d00020a5800010a5800020000000000' ['0713140a4d00020a5800010a5800020a58000200'] ('10.88.0.2', 5502)",
+      "udp all b'3500 441c1d010a4d000254494d450a58000154494d450a58000254494d458307080a58000100' [] ('10.88.0.2', 5502)",
     ]);
     expect(lines.filter((line) => line.startsWith("closed"))).toEqual([
       "closed record [Errno 111] Connection refused",

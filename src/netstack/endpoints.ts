@@ -117,6 +117,8 @@ export interface TcpEndpointOptions extends CommonOptions {
   congestion: string;
   /** TCP_MD5SIG; null: none. Set by setMd5Key. */
   md5Keys: Md5Keys | null;
+  /** TCP_SAVE_SYN of a listener: 1 keeps the headers of SYNs for who accepts, 2 with the link's. */
+  saveSyn: number;
   /** TCP_FASTOPEN on a listener: children not past the handshake it may have; 0: off (or the stack's rule). */
   fastOpenQueue: number;
   /** TCP_FASTOPEN_CONNECT: connect() asks for a cookie, and with one waits for the first data. */
@@ -204,6 +206,9 @@ export interface TcpEndpoint extends Endpoint {
   readonly sendMemoryBytes: number;
   /** TCP_CC_INFO: what the congestion control has to tell; null: nothing. */
   congestionInfo(): BbrInfo | null;
+  /** The headers of the SYN that began the connection, until forgotten; null: not kept. */
+  readonly savedSyn: Uint8Array | null;
+  forgetSavedSyn(): void;
   info(out: TcpInfo): void;
 }
 

@@ -31,9 +31,9 @@ def timeless(b):
 
 def serve():
     import threading
-    tcp = socket.create_server(("0.0.0.0", 7001))
+    tcp = socket.create_server(("0.0.0.0", 5501))
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    udp.bind(("0.0.0.0", 7002))
+    udp.bind(("0.0.0.0", 5502))
     udp.setsockopt(socket.IPPROTO_IP, IP_RECVOPTS, 1)
     udp.setsockopt(socket.IPPROTO_IP, IP_RETOPTS, 1)
 
@@ -61,11 +61,11 @@ def serve():
 def ask(what, options, size):
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     s.settimeout(3)
-    s.bind(("0.0.0.0", 7100))
+    s.bind(("0.0.0.0", 5510))
     s.setsockopt(socket.IPPROTO_IP, IP_RECVOPTS, 1)
     try:
         s.setsockopt(socket.IPPROTO_IP, IP_OPTIONS, options)
-        s.sendto(b"x" * size, (FAR, 7002))
+        s.sendto(b"x" * size, (FAR, 5502))
         data, control, _, who = s.recvmsg(65536, 300)
         print("udp", what, data, [timeless(c) for _, _, c in control], who)
     except OSError as e:
@@ -73,7 +73,7 @@ def ask(what, options, size):
     s.close()
 
 
-ports = iter(range(7200, 7300))
+ports = iter(range(5600, 5700))
 
 
 def stream(what, options):
@@ -83,7 +83,7 @@ def stream(what, options):
     s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     s.setsockopt(socket.IPPROTO_IP, IP_OPTIONS, options)
     try:
-        s.connect((FAR, 7001))
+        s.connect((FAR, 5501))
         mss = s.getsockopt(6, socket.TCP_MAXSEG)
         s.sendall(b"q" * 5000)
         s.shutdown(socket.SHUT_WR)
@@ -114,7 +114,7 @@ def closed(what, options):
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     s.settimeout(3)
     s.setsockopt(socket.IPPROTO_IP, IP_OPTIONS, options)
-    s.connect((FAR, 7009))
+    s.connect((FAR, 5509))
     try:
         s.send(b"x")
         s.recv(1)

@@ -15,6 +15,7 @@ import { ListenerTable } from "./listener.ts";
 import { MetricsCache } from "./metrics.ts";
 import { defaultOptions } from "./options.ts";
 import { RingPool } from "./ring-pool.ts";
+import { SavedSyns } from "./saved-syn.ts";
 import { Secrets } from "./secrets.ts";
 import { Segment } from "./segment.ts";
 import { SentRecordPool } from "./sent-list.ts";
@@ -44,6 +45,7 @@ export class TcpContext {
   readonly settings = new TcpSettings();
   readonly fastOpenCache = new FastOpenCache();
   readonly metrics = new MetricsCache();
+  readonly savedSyns = new SavedSyns();
   readonly rings: RingPool;
   readonly records = new SentRecordPool();
   readonly demux: Demux;

@@ -128,6 +128,13 @@ export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
     return this.#tcb === null ? 0 : changeIpOptions(this.#tcb, options);
   }
 
+  get savedSyn(): Uint8Array | null {
+    return this.#tcb === null ? null : this.#ctx.savedSyns.of(this.#tcb);
+  }
+  forgetSavedSyn(): void {
+    if (this.#tcb !== null) this.#ctx.savedSyns.forget(this.#tcb);
+  }
+
   get isListening(): boolean {
     return this.#listener !== null;
   }

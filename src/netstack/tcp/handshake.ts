@@ -194,6 +194,7 @@ export function onListen(ctx: TcpContext, seg: Segment, issFloor: number | null)
   ctx.halfOpenCount++;
   ctx.stats.PassiveOpens++;
   if (listener !== null) {
+    if (options.saveSyn !== 0) ctx.savedSyns.save(tcb, seg, options.saveSyn);
     if (judgeSyn(tcb, seg, listener)) {
       openEarlyChild(tcb, seg, listener);
       return;

@@ -13,6 +13,7 @@ export function defaultOptions(settings: TcpSettings): TcpEndpointOptions {
     windowClampBytes: 0,
     oobInline: false,
     md5Keys: null,
+    saveSyn: 0,
     ttl: 64,
     tos: 0,
     mtuDiscover: 1,

@@ -2,8 +2,10 @@
 
 import { EFAULT, EINVAL } from "../../abi/errno.ts";
 import { IP_MSFILTER, MCAST_MSFILTER } from "../../abi/in.ts";
-import { SOL_IP, SOL_IPV6, SOL_PACKET, SOL_SOCKET } from "../../abi/socket.ts";
+import { SOL_IP, SOL_IPV6, SOL_PACKET, SOL_SOCKET, SOL_TCP } from "../../abi/socket.ts";
 import { SYS_getsockopt, SYS_setsockopt } from "../../abi/syscall-numbers.ts";
+import { TCP_SAVED_SYN } from "../../abi/tcp.ts";
+import { u32Le } from "../../base/bytes.ts";
 import type { Task } from "../kernel/task.ts";
 import { setSocketOption } from "../socket/socket-options.ts";
 import { getSocketOption } from "../socket/socket-options-read.ts";
@@ -43,7 +45,11 @@ function getsockopt(t: Task, a: SyscallArgs): number {
     level === SOL_SOCKET
       ? getSocketOption(t, s, name, value, room)
       : s.getProtocolOption(t, level, name, value, room);
-  if (n < 0) return n;
+  if (n < 0) {
+    // It alone tells how much room it needs.
+    const isShort = n === -EINVAL && level === SOL_TCP && name === TCP_SAVED_SYN;
+    return isShort && t.mm.writeU32(lengthAddr, u32Le(value, 0)) < 0 ? -EFAULT : n;
+  }
   const used = Math.min(n, room);
   if (used > 0 && t.mm.copyOut(a.addr(3), value, 0, used) !== used) return -EFAULT;
   return t.mm.writeU32(lengthAddr, used);

@@ -1,6 +1,6 @@
 // setsockopt and getsockopt at level SOL_TCP (tcp(7)).
 
-import { EINVAL, ENOENT, ENOMEM, ENOPROTOOPT, EOPNOTSUPP } from "../../../abi/errno.ts";
+import { EINVAL, ENOENT, ENOMEM, ENOPROTOOPT, EOPNOTSUPP, EPERM } from "../../../abi/errno.ts";
 import { AF_INET } from "../../../abi/socket.ts";
 import {
   TCP_CC_INFO,
@@ -34,10 +34,18 @@ import {
   TCP_MD5SIG_PREFIXLEN,
   TCP_NODELAY,
   TCP_NOTSENT_LOWAT,
+  TCP_QUEUE_SEQ,
   TCP_QUICKACK,
+  TCP_REPAIR,
+  TCP_REPAIR_OPTIONS,
+  TCP_REPAIR_QUEUE,
+  TCP_REPAIR_WINDOW,
+  TCP_SAVE_SYN,
+  TCP_SAVED_SYN,
   TCP_SYNCNT,
   TCP_THIN_DUPACK,
   TCP_THIN_LINEAR_TIMEOUTS,
+  TCP_TIMESTAMP,
   TCP_ULP,
   TCP_USER_TIMEOUT,
   TCP_WINDOW_CLAMP,
@@ -84,6 +92,8 @@ export function setTcpOption(
   length: number,
 ): number {
   if (name === TCP_FASTOPEN_KEY) return setFastOpenKey(s, value, length);
+  // There are no upper-layer protocols to find.
+  if (name === TCP_ULP) return length < 1 ? -EINVAL : -ENOENT;
   if (name === TCP_CONGESTION) return setCongestion(s, value, length);
   if (name === TCP_MD5SIG || name === TCP_MD5SIG_EXT) return setMd5(s, name, value, length);
   if (length < 4) return -EINVAL;
@@ -217,8 +227,20 @@ function setInteger(s: StreamSocket, name: number, value: number): number {
       if ((value !== 0 && value !== 1) || !isUnopened(s)) return -EINVAL;
       o.fastOpenNoCookie = value === 1;
       return 0;
+    case TCP_SAVE_SYN:
+      if (value < 0 || value > 2) return -EINVAL;
+      o.saveSyn = value;
+      return 0;
+    // Connections cannot be repaired: as Linux says to who may not.
+    case TCP_REPAIR:
+    case TCP_REPAIR_QUEUE:
+    case TCP_REPAIR_WINDOW:
+    case TCP_TIMESTAMP:
+      return -EPERM;
+    case TCP_QUEUE_SEQ:
+    case TCP_REPAIR_OPTIONS:
+      return -EINVAL;
     default:
-      // TCP_REPAIR, ULP, SAVE_SYN...: not here.
       return -ENOPROTOOPT;
   }
 }
@@ -244,11 +266,30 @@ export function getTcpOption(
       return putFastOpenKey(s, out, maxLength);
     case TCP_ULP:
       return 0;
+    case TCP_SAVED_SYN:
+      return takeSavedSyn(s, out, maxLength);
+    case TCP_REPAIR_QUEUE:
+    case TCP_QUEUE_SEQ:
+    case TCP_REPAIR_WINDOW:
+      return -EINVAL;
   }
   const value = getInteger(s, name);
   if (value === undefined) return -ENOPROTOOPT;
   setU32Le(out, 0, value);
   return 4;
+}
+
+/** Once; who has no room is told in `out` how much it takes. */
+function takeSavedSyn(s: StreamSocket, out: Uint8Array, maxLength: number): number {
+  const syn = s.endpoint.savedSyn;
+  if (syn === null) return 0;
+  if (maxLength < syn.length) {
+    setU32Le(out, 0, syn.length);
+    return -EINVAL;
+  }
+  out.set(syn);
+  s.endpoint.forgetSavedSyn();
+  return syn.length;
 }
 
 /** BBR_SCALE. */
@@ -313,6 +354,9 @@ function getInteger(s: StreamSocket, name: number): number | undefined {
       return Number(o.fastOpenConnect);
     case TCP_FASTOPEN_NO_COOKIE:
       return Number(o.fastOpenNoCookie);
+    case TCP_SAVE_SYN:
+      return o.saveSyn;
+    case TCP_REPAIR:
     case TCP_IS_MPTCP:
       return 0;
     default:
