@@ -41,11 +41,15 @@ const sample = new Counters();
 const COUNTERS = Object.keys(sample).length;
 const readCounters = readerOf(sample);
 let readStats: Reader | null = null;
+/** By counter, those of the stack and then TCP's: 1 where it only says that something came. */
+let arrivals: Uint8Array | null = null;
+const arrivalsAmong = (names: readonly string[]): Uint8Array =>
+  Uint8Array.from(names, (name) => (ARRIVALS.has(name) ? 1 : 0));
 
 export class Laws {
   readonly #subject: Subject;
   readonly #wire: Wire;
-  readonly #names: string[];
+  readonly #isArrival: Uint8Array;
   /** Values of all counters now, when last looked at, before the last frame, and at the beginning. */
   readonly #now: Float64Array;
   readonly #last: Float64Array;
@@ -63,8 +67,9 @@ export class Laws {
     this.#subject = subject;
     this.#wire = wire;
     const { stack, nic } = subject;
-    this.#names = [...Object.keys(stack.counters), ...Object.keys(stack.tcp.stats)];
-    this.#now = new Float64Array(this.#names.length);
+    arrivals ??= arrivalsAmong([...Object.keys(stack.counters), ...Object.keys(stack.tcp.stats)]);
+    this.#isArrival = arrivals;
+    this.#now = new Float64Array(arrivals.length);
     this.#read();
     this.#last = this.#now.slice();
     this.#mark = this.#now.slice();
@@ -117,11 +122,10 @@ export class Laws {
     const now = this.#read();
     const mark = this.#mark;
     let isCounted = false;
-    for (let i = 0; i < now.length; i++) {
-      if (now[i] === mark[i]) continue;
-      mark[i] = now[i];
-      isCounted ||= !ARRIVALS.has(this.#names[i]);
+    for (let i = 0; i < now.length && !isCounted; i++) {
+      isCounted = now[i] !== mark[i] && this.#isArrival[i] === 0;
     }
+    mark.set(now);
     if (!isCounted) throw new BrokenLaw("every drop counted", "a frame vanished without a count");
     if (this.#wire.sentNow > 0 && isDamaged(frame)) {
       throw new BrokenLaw("damaged frame answered", "its checksum is wrong");
