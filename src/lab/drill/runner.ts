@@ -11,7 +11,8 @@ import { describe, difference, merge, specText } from "./compare.ts";
 import { mismatch, type Place } from "./drill-error.ts";
 import type { DrillLink } from "./drill-link.ts";
 import type { Flow } from "./flow.ts";
-import { PROTO_TCP, type SeenPacket, SYN } from "./frame.ts";
+import { belongs, Flows, learnIsn } from "./flows.ts";
+import type { SeenPacket } from "./frame.ts";
 import { inboundFrame } from "./inject.ts";
 import type { Call, DrillProcess } from "./process.ts";
 import type { Profile } from "./profile.ts";
@@ -53,8 +54,6 @@ const PACKET_PATIENCE_NS = 2 * SECOND;
 const CALL_PATIENCE_NS = 600 * SECOND;
 /** Timers run in one wait: beyond this the stack is in a loop. */
 const STEPS_MAX = 1_000_000;
-/** Ports of the scripted peer. */
-const FIRST_REMOTE_PORT = 32_768;
 
 interface Pending {
   spec: CallSpec;
@@ -72,10 +71,11 @@ export class Runner {
   #pending: Pending | null = null;
   /** Time of the previous event as the script has it. */
   #lastEventNs: number;
-  #nextRemotePort = FIRST_REMOTE_PORT;
+  readonly #flows: Flows;
 
   constructor(config: RunnerConfig) {
     this.#c = config;
+    this.#flows = new Flows(config.process);
     const { wmem, rmem } = config.process.config;
     this.#env = {
       stack: config.stack,
@@ -269,7 +269,7 @@ export class Runner {
 
   #inject(packet: PacketSpec, place: Place): void {
     const { link, rules, stack } = this.#c;
-    const flow = this.#flowOfInbound(packet);
+    const flow = this.#flows.ofInbound(packet);
     flow.takePorts();
     this.#trace(`< ${packetText(packet)}`);
     const frame = inboundFrame(
@@ -284,44 +284,11 @@ export class Runner {
     this.#resume();
   }
 
-  /** A SYN to a listener (or to nobody) begins a new flow, as does a packet with ports of its own. */
-  #flowOfInbound(packet: PacketSpec): Flow {
-    const { process } = this.#c;
-    const { body, srcPort, dstPort } = packet;
-    if (srcPort !== 0 || dstPort !== 0) {
-      const localPort = dstPort || process.config.bindPort;
-      const known = process.findFlow(localPort, srcPort);
-      if (known !== null) return known;
-      return this.#newPeer(localPort, srcPort || this.#nextRemotePort++);
-    }
-    const flow = process.underTest;
-    const isForListener = flow === null || flow.isListening;
-    if (body.kind === "tcp" && isForListener) {
-      const endpointPort = flow?.socket?.endpoint.localPort ?? process.config.bindPort;
-      return this.#newPeer(endpointPort || process.config.bindPort, this.#nextRemotePort++);
-    }
-    if (body.kind === "udp" && (flow === null || flow.remotePort === 0)) {
-      const target = flow ?? process.newFlow(null);
-      target.takePorts();
-      target.localPort ||= process.config.bindPort;
-      target.remotePort ||= process.config.connectPort;
-      return target;
-    }
-    return flow ?? this.#newPeer(process.config.bindPort, this.#nextRemotePort++);
-  }
-
-  #newPeer(localPort: number, remotePort: number): Flow {
-    const flow = this.#c.process.newFlow(null);
-    flow.localPort = localPort;
-    flow.remotePort = remotePort;
-    return flow;
-  }
-
   // --- Packets out ---
 
   #expectPacket(event: ScriptEvent & { kind: "packet" }, timeNs: number, endNs: number): void {
     const { packet, place, time } = event;
-    const flow = this.#flowOfOutbound(packet, place);
+    const flow = this.#flows.ofOutbound(packet, place);
     const patienceNs = time.isAny
       ? CALL_PATIENCE_NS
       : Math.max(endNs, timeNs) - this.#nowNs + PACKET_PATIENCE_NS;
@@ -332,7 +299,7 @@ export class Runner {
     do {
       const seen = this.#nextSeen(flow, packet, untilNs);
       if (seen === null) throw this.#missing(packet, parts, flow, place);
-      this.#learnIsn(packet, seen, flow);
+      learnIsn(packet, seen, flow);
       parts.push(seen);
       length += seen.payload.length;
     } while (packet.body.kind === "tcp" && length < wantedLength && !this.#c.rules.strictSegments);
@@ -368,19 +335,6 @@ export class Runner {
     return mismatch(place, `expected ${wanted}, got only ${got}`);
   }
 
-  #flowOfOutbound(packet: PacketSpec, place: Place): Flow {
-    const { process } = this.#c;
-    if (packet.srcPort !== 0 || packet.dstPort !== 0) {
-      const localPort = packet.srcPort || process.config.bindPort;
-      const known = process.findFlow(localPort, packet.dstPort);
-      if (known !== null) return known;
-    }
-    const flow = process.underTest;
-    if (flow === null) throw mismatch(place, "no connection that the packet could belong to");
-    flow.takePorts();
-    return flow;
-  }
-
   /** The next packet of the flow; those of others are passed over. null: none by `untilNs`. */
   #nextSeen(flow: Flow, packet: PacketSpec, untilNs: number): SeenPacket | null {
     const { seen } = this.#c.link;
@@ -395,29 +349,7 @@ export class Runner {
     seen.splice(0, at + 1);
     return found;
   }
-
-  #learnIsn(packet: PacketSpec, seen: SeenPacket, flow: Flow): void {
-    if (packet.body.kind !== "tcp" || seen.tcp === null) return;
-    if ((packet.body.flags & SYN) === 0 || (seen.tcp.flags & SYN) === 0) return;
-    if (flow.liveIsn !== null && seen.tcp.seq === flow.liveIsn) return;
-    flow.scriptIsn = packet.body.seq;
-    flow.liveIsn = seen.tcp.seq;
-  }
 }
-
-function belongs(seen: SeenPacket, flow: Flow, packet: PacketSpec): boolean {
-  const isWantedIcmp = packet.body.kind === "icmp";
-  if (seen.protocol === PROTO_TCP || seen.protocol === 17) {
-    if (isWantedIcmp) return false;
-    if ((seen.protocol === PROTO_TCP) !== (packet.body.kind === "tcp")) return false;
-    const isPeer = flow.remotePort === 0 || seen.dstPort === flow.remotePort;
-    return isPeer && (flow.localPort === 0 || seen.srcPort === flow.localPort);
-  }
-  return isWantedIcmp && (seen.protocol === 1 || isIcmp6Error(seen));
-}
-
-/** Neighbour discovery and group reports are no part of any exchange. */
-const isIcmp6Error = (seen: SeenPacket): boolean => seen.protocol === 58 && seen.body[0] < 130;
 
 function packetText(packet: PacketSpec): string {
   const { body } = packet;
