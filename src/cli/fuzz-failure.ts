@@ -4,13 +4,7 @@
 import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { FrameDecoder } from "../lab/decode/frame-decoder.ts";
-import {
-  type Case,
-  caseToJson,
-  drillScript,
-  type Failure,
-  type Target,
-} from "../lab/fuzz/index.ts";
+import { type Case, caseToJson, type Failure, type Target } from "../lab/fuzz/index.ts";
 import {
   CapturedFrame,
   DIRECTION_IN,
@@ -63,7 +57,7 @@ export function writeFailure(
   if (frames.length > 0) {
     files.push(`${base}.pcap`);
     writeCapture(`${base}.pcap`, frames);
-    const script = target.name === "stack" ? drillScript(frames, failure.law) : null;
+    const script = target.script?.(found.seed, found.steps, failure.law) ?? null;
     if (script !== null) {
       files.push(`${base}.pkt`);
       writeFileSync(`${base}.pkt`, script);

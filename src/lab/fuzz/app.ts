@@ -60,6 +60,8 @@ export class App {
   #conversations: Conversation[] = [];
   #isDirty = true;
   readonly #isJudge: boolean;
+  /** Hears what it does with the connections that came in: that a call begins, then its line of a packet script. */
+  onCall: ((text: string | null) => void) | null = null;
 
   /** isJudge: what it reads is held against what its peers send. */
   constructor(stack: Stack, place: Place, isJudge = true) {
@@ -113,6 +115,8 @@ export class App {
     for (let i = 0; i < this.#listeners.length; i++) {
       for (let c = this.#listeners[i].accept(); c !== null; c = this.#listeners[i].accept()) {
         c.onReadiness = this.#mark;
+        this.onCall?.(null);
+        this.onCall?.("accept(3, ..., ...) = 4");
         this.#conversations.push(new Conversation(c, c.localPort !== this.#place.ports[2]));
       }
     }
@@ -131,7 +135,9 @@ export class App {
     while (c.owed > 0 && !c.isClosed && (endpoint.readiness() & Ready.Write) !== 0) {
       const length = Math.min(c.owed, 4_096);
       for (let i = 0; i < length; i++) this.#buffer[i] = appByte(c.written + i);
+      this.onCall?.(null);
       const n = endpoint.write(this.#buffer, 0, length, 0);
+      this.onCall?.(`write(4, ..., ${length}) = ${n < 0 ? -1 : n}`);
       if (n <= 0) break;
       c.written += n;
       c.owed -= n;
@@ -142,7 +148,9 @@ export class App {
   #read(c: Conversation): void {
     const { endpoint } = c;
     for (;;) {
+      this.onCall?.(null);
       const n = endpoint.read(this.#buffer, 0, 8_192, false);
+      if (n > 0) this.onCall?.(`read(4, ..., 8192) = ${n}`);
       if (n <= 0) {
         if (n === 0 && (endpoint.readiness() & Ready.ReadClosed) !== 0) this.#end(c);
         return;
@@ -164,6 +172,8 @@ export class App {
   #end(c: Conversation): void {
     if (c.isClosed) return;
     c.isClosed = true;
+    this.onCall?.(null);
+    this.onCall?.("close(4) = 0");
     c.endpoint.close();
   }
 

@@ -10,6 +10,12 @@ export interface SeenFrame {
   isOut: boolean;
 }
 
+/** A call of the application, as a line of the script says it. */
+export interface SeenCall {
+  nowNs: number;
+  call: string;
+}
+
 const IP = 14;
 const TCP = 34;
 
@@ -34,6 +40,21 @@ class Script {
   #iss: number | null = null;
   #theirIss: number | null = null;
   #lastNs = 0;
+  readonly #showsWindows: boolean;
+
+  constructor(showsWindows: boolean) {
+    this.#showsWindows = showsWindows;
+  }
+
+  #after(nowNs: number): string {
+    const after = ((nowNs - this.#lastNs) / 1e9).toFixed(3);
+    this.#lastNs = nowNs;
+    return after;
+  }
+
+  addCall({ nowNs, call }: SeenCall): void {
+    this.lines.push(`+${this.#after(nowNs)} ${call}`);
+  }
 
   add({ nowNs, bytes: b, isOut }: SeenFrame): boolean {
     const flags = b[TCP + 13];
@@ -51,17 +72,18 @@ class Script {
     let text = `${letters.join("")}${hasAck ? "." : ""} ${seq}:${(seq + length) >>> 0}(${length})`;
     if (hasAck)
       text += ` ack ${other === null ? u32(b, TCP + 8) : (i32(b, TCP + 8) - other) >>> 0}`;
-    text += ` win ${u16(b, TCP + 14)}`;
+    // How large a window is depends on the limits of the stack under test, which are small.
+    if (!isOut || this.#showsWindows) text += ` win ${u16(b, TCP + 14)}`;
     const options = optionText(b, TCP + 20, TCP + header, isOut);
+    if (options === null) return false;
     if (options !== "") text += ` <${options}>`;
-    const after = ((nowNs - this.#lastNs) / 1e9).toFixed(3);
-    this.#lastNs = nowNs;
-    this.lines.push(`+${after}${isOut ? " >" : " <"} ${text}`);
+    this.lines.push(`+${this.#after(nowNs)}${isOut ? " >" : " <"} ${text}`);
     return true;
   }
 }
 
-function optionText(b: Uint8Array, from: number, to: number, isOut: boolean): string {
+/** null: options that a script cannot say; timestamps echo numbers that are drawn anew each time. */
+function optionText(b: Uint8Array, from: number, to: number, isOut: boolean): string | null {
   // What the stack sends is compared; its options are its own affair here.
   if (isOut) return from === to ? "" : "...";
   const words: string[] = [];
@@ -74,26 +96,30 @@ function optionText(b: Uint8Array, from: number, to: number, isOut: boolean): st
       continue;
     }
     const size = b[o + 1];
-    if (size < 2 || o + size > to) return "";
+    if (size < 2 || o + size > to) return null;
     if (kind === 2) words.push(`mss ${u16(b, o + 2)}`);
     else if (kind === 3) words.push(`wscale ${b[o + 2]}`);
     else if (kind === 4) words.push("sackOK");
-    else if (kind === 8) words.push(`TS val ${u32(b, o + 2)} ecr ${u32(b, o + 6)}`);
-    else return "";
+    else return null;
     o += size;
   }
   return words.join(",");
 }
 
 /** null: not a single connection that a peer opened over IPv4. */
-export function drillScript(frames: readonly SeenFrame[], law: string): string | null {
-  const segments = frames.filter((f) => u16(f.bytes, 12) !== 0x0806);
+export function drillScript(events: readonly (SeenFrame | SeenCall)[], law: string): string | null {
+  const isCall = (e: SeenFrame | SeenCall): e is SeenCall => "call" in e;
+  const seen = events.filter((e) => isCall(e) || u16(e.bytes, 12) !== 0x0806);
+  const segments = seen.filter((e) => !isCall(e)) as SeenFrame[];
   if (segments.length === 0 || !segments.every((f) => isSegment(f.bytes))) return null;
   const tuple = (f: SeenFrame): number =>
     f.isOut ? (u16(f.bytes, TCP + 2) << 16) | u16(f.bytes, TCP) : u32(f.bytes, TCP) | 0;
   if (new Set(segments.map(tuple)).size !== 1) return null;
-  const script = new Script();
-  for (const frame of segments) if (!script.add(frame)) return null;
+  const script = new Script(/window|edge/.test(law));
+  for (const one of seen) {
+    if (isCall(one)) script.addCall(one);
+    else if (!script.add(one)) return null;
+  }
   return [
     `// Found by netcell fuzz: ${law}.`,
     "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3",

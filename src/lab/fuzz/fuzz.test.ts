@@ -3,10 +3,9 @@
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { arbitraries } from "../index.ts";
+import { arbitraries, runScript } from "../index.ts";
 import { Campaign } from "./campaign.ts";
 import { caseFromJson, caseToJson } from "./case-file.ts";
-import { drillScript, type SeenFrame } from "./drill-script.ts";
 import { shrink } from "./shrink.ts";
 import type { StackStep } from "./stack-steps.ts";
 import { StackTarget } from "./stack-target.ts";
@@ -89,15 +88,36 @@ describe("case files", () => {
     expect(caseFromJson('{"what":"netcell fuzz case","target":"stack"}')).toContain("missing");
   });
 
-  it("a handshake is said as a packet script", () => {
-    const frames: SeenFrame[] = [];
-    new StackTarget().run(1, [honestSyn], (nowNs, b, n, isOut) =>
-      frames.push({ nowNs, bytes: b.slice(0, n), isOut }),
-    );
-    const first = frames.findIndex((f) => f.isOut && f.bytes[23] === 6) + 1;
-    const script = drillScript(frames.slice(0, first), "nothing");
+  const conversation: StackStep[] = [
+    honestSyn,
+    { ...honestSyn, flags: 16 },
+    { ...honestSyn, flags: 24, length: 100 },
+    { ...honestSyn, flags: 16 },
+    { ...honestSyn, flags: 17 },
+  ];
+
+  it("a connection is said as a packet script with the calls, which a sound stack passes", () => {
+    const script = new StackTarget().script(1, conversation, "nothing") ?? "";
     expect(script).toContain("+4.000 < S 0:0(0) win 65535");
-    expect(script).toContain("> S. 0:0(0) ack 1 win 64240");
+    expect(script).toContain("> S. 0:0(0) ack 1");
+    expect(script).toContain("write(4, ..., 3000) = 3000");
+    expect(runScript(script)).toMatchObject({ message: "", state: "passed" });
+  });
+
+  it("the script of a failure shows what is wrong to `netcell drill`", () => {
+    const target = new StackTarget({
+      plant: ({ stack }) => {
+        const { segment } = stack.tcp.context;
+        const parse = segment.parse.bind(segment);
+        segment.parse = (pkt) => {
+          parse(pkt);
+          if (segment.length === 100) segment.length--;
+        };
+      },
+    });
+    const script = target.script(1, conversation, "acknowledgment") ?? "";
+    expect(runScript(script)).toMatchObject({ state: "failed" });
+    expect(runScript(script).message).toContain("ack 100");
   });
 });
 

@@ -3,7 +3,6 @@
 
 export { Campaign, type Case, type Found } from "./campaign.ts";
 export { type CaseFile, caseFromJson, caseToJson } from "./case-file.ts";
-export { drillScript } from "./drill-script.ts";
 export { GUEST, GUEST_MAC, PROGRAM_MTU, ProgramClient } from "./program-client.ts";
 export {
   featureOf,

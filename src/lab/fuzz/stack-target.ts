@@ -4,6 +4,7 @@
 import { u16 } from "../../base/bytes.ts";
 import { MS } from "../../base/clock.ts";
 import { App } from "./app.ts";
+import { drillScript, type SeenCall, type SeenFrame } from "./drill-script.ts";
 import { Laws } from "./laws.ts";
 import type { SegmentStep } from "./peer.ts";
 import {
@@ -42,8 +43,28 @@ export class StackTarget implements Target<StackStep> {
   mutate = mutateStackStep;
   simpler = simplerStackSteps;
 
-  run(seed: number, steps: readonly StackStep[], watch?: Watch): Verdict {
+  /** What happened, until the law was broken, as a packet script. */
+  script(seed: number, steps: readonly StackStep[], law: string): string | null {
+    const events: (SeenFrame | SeenCall)[] = [];
+    const watch: Watch = (nowNs, b, n, isOut) =>
+      events.push({ nowNs, bytes: b.slice(0, n), isOut });
     const run = new Run(seed, this.#options, watch);
+    if (run.hasCookies) return null;
+    // A call stands in front of what it made the stack send.
+    let begin = 0;
+    run.onCall = (call) => {
+      if (call === null) begin = events.length;
+      else events.splice(begin, 0, { nowNs: run.subject.nowNs, call });
+    };
+    this.#play(run, steps);
+    return drillScript(events, law);
+  }
+
+  run(seed: number, steps: readonly StackStep[], watch?: Watch): Verdict {
+    return this.#play(new Run(seed, this.#options, watch), steps);
+  }
+
+  #play(run: Run, steps: readonly StackStep[]): Verdict {
     let at = 0;
     let failure: Failure | null = null;
     try {
@@ -61,6 +82,7 @@ export class StackTarget implements Target<StackStep> {
 class Run {
   readonly subject: Subject;
   readonly features: number[] = [];
+  readonly hasCookies: boolean;
   frames = 0;
   get sent(): number {
     return this.#wire.frames;
@@ -81,9 +103,14 @@ class Run {
     // A SYN cookie is believed with numbers a little off and options that were never agreed upon (as Linux's are):
     // with them on, nobody can tell from outside what a connection of a liar carries.
     const hasCookies = (seed & 3) === 0;
+    this.hasCookies = hasCookies;
     this.subject.stack.tcp.settings.syncookies = hasCookies ? 1 : 0;
     this.#wire.isJudge = !hasCookies;
     this.#app = new App(this.subject.stack, this.subject.place, !hasCookies);
+  }
+
+  set onCall(heard: (text: string | null) => void) {
+    this.#app.onCall = heard;
   }
 
   step(step: StackStep): void {

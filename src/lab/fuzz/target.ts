@@ -33,7 +33,7 @@ export interface Target<Step> {
   /** Simpler ones to try in its place, the simplest first. */
   simpler(step: Step): Iterable<Step>;
   /** The script for `netcell drill` that shows the failure, where packets of one connection can say it. */
-  script?(seed: number, steps: readonly Step[]): string | null;
+  script?(seed: number, steps: readonly Step[], law: string): string | null;
 }
 
 export const FEATURES = 1 << 16;
