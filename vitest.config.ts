@@ -30,6 +30,8 @@ export default defineConfig({
           name: "long",
           include: ["test/long/**/*.test.ts"],
           pool: "forks",
+          // For what the heap holds.
+          execArgv: ["--expose-gc"],
           fileParallelism: false,
           testTimeout: 3_600_000,
         },

@@ -1,6 +1,7 @@
 // Goal: every planted fault is found within a minute of CPU time and shrunk to at most ten packets, and campaigns
 // on what nobody has broken find nothing. NETCELL_SEED and NETCELL_RUNS (cases of each campaign) as elsewhere.
 
+import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
 import { Campaign } from "../../src/lab/fuzz/campaign.ts";
 import { caseToJson } from "../../src/lab/fuzz/case-file.ts";
@@ -9,6 +10,7 @@ import { StackTarget } from "../../src/lab/fuzz/stack-target.ts";
 import type { Target } from "../../src/lab/fuzz/target.ts";
 import { TcpTarget } from "../../src/lab/fuzz/tcp-target.ts";
 import { PLANTED } from "../../src/lab/fuzz/testing-faults.ts";
+import { PLANTED_BLIND } from "../../src/lab/fuzz/testing-faults-blind.ts";
 import { WireTarget } from "../../src/lab/fuzz/wire-target.ts";
 
 const SEED = Number(process.env.NETCELL_SEED ?? 1);
@@ -22,7 +24,7 @@ const cpuSeconds = (): number => {
 };
 
 describe("planted faults", () => {
-  it.each(PLANTED)("$layer: $what", ({ layer, what, target }) => {
+  it.each([...PLANTED, ...PLANTED_BLIND])("$layer: $what", ({ layer, what, target }) => {
     const campaign = new Campaign(target, { seed: SEED });
     const start = cpuSeconds();
     let found = campaign.next();
@@ -36,6 +38,25 @@ describe("planted faults", () => {
 
   afterAll(() => {
     console.log(["| layer | fault | law | found after | steps |", ...table].join("\n"));
+  });
+});
+
+describe("the heap", () => {
+  it("holds no more after many cases than after few", () => {
+    const { gc } = globalThis as { gc?: () => void };
+    if (gc === undefined) throw new Error("run with --expose-gc");
+    const target = new StackTarget();
+    const steps = fc.sample(target.steps, { seed: SEED, numRuns: 60 });
+    const usedAfter = (cases: number): number => {
+      for (let i = 0; i < cases; i++) target.run(i & 255, steps);
+      gc();
+      return process.memoryUsage().heapUsed;
+    };
+    usedAfter(300);
+    const before = usedAfter(300);
+    const after = usedAfter(3_000);
+    // A stack that was left alive holds hundreds of kilobytes: three thousand would show.
+    expect((after - before) / 2 ** 20).toBeLessThan(16);
   });
 });
 

@@ -139,8 +139,9 @@ export function tcpSegment(mood: Mood, place: Place): fc.Arbitrary<Transport> {
 /** The end of the bytes may be missing; the checksum is that of what is left. */
 export function cutTransport(mood: Mood, whole: fc.Arbitrary<Transport>): fc.Arbitrary<Transport> {
   if (mood !== "hostile") return whole;
-  return fc.tuple(whole, mostly(0, fc.nat(40))).map(([t, missing]) => ({
+  const missing = fc.oneof({ withCrossShrink: true }, fc.nat(40), fc.constant(65_535));
+  return fc.tuple(whole, mostly(0, missing)).map(([t, gone]) => ({
     ...t,
-    bytes: t.bytes.subarray(0, Math.max(0, t.bytes.length - missing)),
+    bytes: t.bytes.subarray(0, Math.max(0, t.bytes.length - gone)),
   }));
 }
