@@ -5,12 +5,10 @@ import {
   EAGAIN,
   EALREADY,
   ECONNABORTED,
-  EFAULT,
   EINPROGRESS,
   EINVAL,
   EISCONN,
   ENOBUFS,
-  ENOTCONN,
   EPIPE,
 } from "../../../abi/errno.ts";
 import { FIONREAD } from "../../../abi/ioctl.ts";
@@ -67,6 +65,7 @@ import { parsed } from "./inet-address.ts";
 import { interfaceIoctl } from "./inet-ioctl.ts";
 import { InetSocket, scratchAddr } from "./inet-socket.ts";
 import type { InetStack } from "./inet-stack.ts";
+import { discardBytes, peekAhead, readBytes, readUrgent } from "./stream-receive.ts";
 import { getTcpOption, setTcpOption } from "./tcp-options.ts";
 
 // As struct socket's state in Linux: what connect() answers depends on what it answered before.
@@ -74,10 +73,6 @@ const UNCONNECTED = 0;
 const CONNECTING = 1;
 const CONNECTED = 2;
 const DISCONNECTING = 3;
-
-const oneByte = new Uint8Array(1);
-/** MSG_PEEK over several pieces of memory goes through here. */
-let peekBytes = new Uint8Array(0);
 
 export class StreamSocket extends InetSocket {
   readonly endpoint: TcpEndpoint;
@@ -194,7 +189,7 @@ export class StreamSocket extends InetSocket {
   }
 
   override read(_t: Task, io: Io): number {
-    const n = this.#readBytes(io);
+    const n = readBytes(this, io);
     if (this.peekOffset >= 0) this.movePeek(n, false);
     return n;
   }
@@ -254,78 +249,17 @@ export class StreamSocket extends InetSocket {
   override receive(_t: Task, io: Io, message: ReceiveMessage): number {
     const flags = message.flags;
     if ((flags & MSG_ERRQUEUE) !== 0) return receiveError(this, io, message);
-    if ((flags & MSG_OOB) !== 0) return this.#readUrgent(io, message);
+    if ((flags & MSG_OOB) !== 0) return readUrgent(this, io, message);
     const peek = (flags & MSG_PEEK) !== 0;
     let n: number;
-    if ((flags & MSG_TRUNC) !== 0) n = this.#discard(io, peek);
-    else if (peek) n = this.#peek(io);
-    else n = this.#readBytes(io);
+    if ((flags & MSG_TRUNC) !== 0) n = discardBytes(this, io, peek);
+    else if (peek) n = peekAhead(this, io);
+    else n = readBytes(this, io);
     if (this.peekOffset >= 0) this.movePeek(n, peek);
     if (n >= 0 && this.reportsInq) {
       message.control.putInt(SOL_TCP, TCP_CM_INQ, this.endpoint.readableBytes);
     }
     return n;
-  }
-
-  #readBytes(io: Io): number {
-    const e = this.endpoint;
-    let done = 0;
-    while (io.remaining > 0) {
-      const readable = e.readableBytes;
-      if (readable === 0) return done > 0 ? done : this.#readNothing();
-      const n = io.span(Math.min(io.remaining, readable), true);
-      if (n <= 0) return done > 0 ? done : -EFAULT;
-      const r = e.read(io.spanBytes, io.spanOffset, n, false);
-      io.advance(Math.max(0, r));
-      if (r <= 0) return done > 0 ? done : resultOf(r);
-      done += r;
-      if (r < n) break;
-    }
-    return done;
-  }
-
-  /** With nothing to read: end of stream, an error, or "would block". */
-  #readNothing(peek = false): number {
-    if (this.endpoint.state === TCP_LISTEN) return -ENOTCONN;
-    if (this.fastOpen.isDeferred) return -EAGAIN;
-    const from = peek ? Math.max(0, this.peekOffset) : 0;
-    return resultOf(this.endpoint.read(oneByte, 0, 1, peek, from));
-  }
-
-  #peek(io: Io): number {
-    const e = this.endpoint;
-    const from = Math.max(0, this.peekOffset);
-    const n = Math.min(io.remaining, e.readableBytes - from);
-    if (n <= 0) return io.remaining === 0 ? 0 : this.#readNothing(true);
-    const span = io.span(n, true);
-    if (span === n) {
-      const r = e.read(io.spanBytes, io.spanOffset, n, true, from);
-      io.advance(Math.max(0, r));
-      return resultOf(r);
-    }
-    if (peekBytes.length < n) peekBytes = new Uint8Array(n);
-    const r = e.read(peekBytes, 0, n, true, from);
-    return r <= 0 ? resultOf(r) : io.copyOut(peekBytes, 0, r);
-  }
-
-  /** MSG_TRUNC: the bytes are dropped, not stored. */
-  #discard(io: Io, peek: boolean): number {
-    const from = peek ? Math.max(0, this.peekOffset) : 0;
-    const n = Math.min(io.remaining, this.endpoint.readableBytes - from);
-    if (n <= 0) return io.remaining === 0 ? 0 : this.#readNothing(peek);
-    return peek ? n : resultOf(this.endpoint.discard(n));
-  }
-
-  #readUrgent(io: Io, message: ReceiveMessage): number {
-    const byte = this.endpoint.readUrgent((message.flags & MSG_PEEK) !== 0);
-    if (byte < 0) return resultOf(byte);
-    oneByte[0] = byte;
-    message.resultFlags |= MSG_OOB;
-    if (io.remaining === 0) {
-      message.resultFlags |= MSG_TRUNC;
-      return 0;
-    }
-    return io.copyOut(oneByte, 0, 1);
   }
 
   override shutdown(_t: Task, how: number): number {
