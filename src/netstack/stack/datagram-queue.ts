@@ -16,10 +16,15 @@ const MERGED_MAX = 64;
 const MERGED_BYTES_MAX = 65_507;
 /** Charged per datagram besides its bytes, so that empty ones are bounded too. */
 const OVERHEAD_BYTES = 128;
-/** An empty queue keeps no more than this: what it once held is nobody's charge any more. */
-const KEPT_BYTES = 16 * 1024;
-const KEPT_SLOTS = 128;
+/**
+ * What an empty queue holds is nobody's charge any more. It keeps this much, and more while all such together keep to
+ * SPARE_BYTES_MAX: a reader in step with its sender empties it again and again, and growing anew costs.
+ */
+const KEPT_BYTES = 32 * 1024;
+const SPARE_BYTES_MAX = 8 * 1024 * 1024;
 const FIRST_BYTES = 2048;
+/** Of all queues. */
+let spareBytes = 0;
 
 export class DatagramQueue {
   #data = new Uint8Array(0);
@@ -33,6 +38,8 @@ export class DatagramQueue {
   #first = 0;
   #count = 0;
   #charged = 0;
+  /** Counted in spareBytes. */
+  #spared = 0;
 
   get count(): number {
     return this.#count;
@@ -62,6 +69,7 @@ export class DatagramQueue {
     tos: number,
     timeNs: number,
   ): void {
+    if (this.#spared > 0) this.#useSpare();
     if (this.#used + length > this.#data.length) this.#growData(this.#used + length);
     if ((this.#count + 1) * META > this.#meta.length) this.#growMeta();
     const slots = this.#times.length;
@@ -202,6 +210,7 @@ export class DatagramQueue {
   }
 
   clear(): void {
+    this.#useSpare();
     this.#data = new Uint8Array(0);
     this.#meta = new Int32Array(0);
     this.#times = new Float64Array(0);
@@ -219,13 +228,26 @@ export class DatagramQueue {
     this.#charged -= size + OVERHEAD_BYTES;
     this.#used -= size;
     this.#head = this.#used === 0 ? 0 : (this.#head + size) % this.#data.length;
-    if (this.#count > 0) return;
-    if (this.#data.length > KEPT_BYTES) this.#data = new Uint8Array(0);
-    if (this.#times.length > KEPT_SLOTS) {
-      this.#meta = new Int32Array(0);
-      this.#times = new Float64Array(0);
-      this.#first = 0;
+    if (this.#count === 0) this.#spareMemory();
+  }
+
+  #spareMemory(): void {
+    const held = this.heldBytes;
+    if (held <= KEPT_BYTES) return;
+    if (spareBytes + held <= SPARE_BYTES_MAX) {
+      spareBytes += held;
+      this.#spared = held;
+      return;
     }
+    this.#data = new Uint8Array(0);
+    this.#meta = new Int32Array(0);
+    this.#times = new Float64Array(0);
+    this.#first = 0;
+  }
+
+  #useSpare(): void {
+    spareBytes -= this.#spared;
+    this.#spared = 0;
   }
 
   /** Of memory, used or not. */
