@@ -64,4 +64,35 @@ describeWith(["gcc"], "a server in a sandbox", () => {
     expect(again.stdout).toContain("killed by signal 11");
     expect(again.status).toBe(1);
   }, 180_000);
+
+  it("is found by what a sanitizer says", async () => {
+    programs.build("fragile-server", "-static");
+    const cwd = programs.directory;
+    const corpus = join(folder, "sizes");
+    mkdirSync(corpus, { recursive: true });
+    writeFileSync(join(corpus, "session"), "SET 12\nSET 9\nQUIT\n");
+    const flags = ["--port", "8080", "--corpus", corpus, "--out", folder];
+    const r = await netcell(
+      [
+        ...["fuzz", "--time", "60s", "--json", "--seed", "5", ...flags],
+        ...["--", "./fragile-server-static", "sanitized"],
+      ],
+      { cwd, limitMs: 120_000 },
+    );
+    expect(r.stderr).toBe("");
+    const { failure } = JSON.parse(r.stdout) as { failure: { law: string; message: string } };
+    expect(failure).toMatchObject({ law: "sanitizer" });
+    expect(failure.message).toContain("stack-buffer-overflow");
+    expect(r.status).toBe(1);
+  }, 180_000);
+
+  it("lives on with raw frames on its link besides", async () => {
+    programs.build("fragile-server", "-static");
+    const flags = ["--port", "8080", "--level", "packet", "--runs", "15", "--seed", "1", "--json"];
+    const cwd = programs.directory;
+    const argv = ["fuzz", ...flags, "--out", folder, "--", "./fragile-server-static"];
+    const r = await netcell(argv, { cwd, limitMs: 120_000 });
+    expect(JSON.parse(r.stdout)).toMatchObject({ cases: 15, failure: null });
+    expect(r.status).toBe(0);
+  }, 180_000);
 });

@@ -1,5 +1,5 @@
-/* A line server on port 8080 with a planted bug: a size of more than 99 kills it. Answers every line, so that a
- * fuzzer can tell what it reached. */
+/* A line server on port 8080 with a planted bug: a size of more than 99 kills it, or with an argument makes it say
+ * what a sanitizer says. Answers every line, so that a fuzzer can tell what it reached. */
 
 #include <arpa/inet.h>
 #include <signal.h>
@@ -9,11 +9,20 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+static int is_sanitized;
+
+/* As built with -fsanitize=address: the report, then exit with 1. */
+static void die(void) {
+  if (!is_sanitized) raise(SIGSEGV);
+  fprintf(stderr, "==7==ERROR: AddressSanitizer: stack-buffer-overflow on address 0x7ffc0f00\n");
+  exit(1);
+}
+
 static int handle(int fd, const char *line) {
   char answer[64];
   if (strncmp(line, "SET ", 4) == 0) {
     long n = atol(line + 4);
-    if (n > 99) raise(SIGSEGV);
+    if (n > 99) die();
     snprintf(answer, sizeof answer, "SIZE %ld\n", n > 99 ? 100 : n > 9 ? 10 : n);
   } else if (strncmp(line, "NAME ", 5) == 0) {
     snprintf(answer, sizeof answer, "HELLO %.1s\n", line + 5);
@@ -43,7 +52,9 @@ static void serve(int fd) {
   }
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+  (void)argv;
+  is_sanitized = argc > 1;
   int one = 1;
   int listener = socket(AF_INET, SOCK_STREAM, 0);
   struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(8080)};
