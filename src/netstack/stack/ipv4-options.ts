@@ -7,7 +7,7 @@ import { MS } from "../../base/clock.ts";
 import { IpAddr } from "../ip-addr.ts";
 import { checksum } from "../wire/checksum.ts";
 import { ICMP_PARAMETER_PROBLEM } from "../wire/icmp.ts";
-import { IPV4_DST, IPV4_HEADER } from "../wire/ipv4.ts";
+import { IPV4_DST, IPV4_HEADER, ipv4HeaderBytes } from "../wire/ipv4.ts";
 import {
   blankUncopied,
   IpOptions,
@@ -31,8 +31,11 @@ const DAY_MS = 86_400_000;
 /** The destination's place in the header. */
 const POINTS_AT_DESTINATION = 16;
 
-export const hasIpOptions = (pkt: PacketBuffer): boolean =>
-  pkt.l4 - pkt.l3 > IPV4_HEADER && pkt.src.isV4;
+/** By the header alone: of what is kept for reassembly, nothing else is known. */
+export function hasIpOptions(pkt: PacketBuffer): boolean {
+  const first = pkt.bytes[pkt.l3];
+  return first > 0x45 && first < 0x50;
+}
 
 export class Ipv4Options implements OptionHost {
   readonly #stack: Stack;
@@ -121,7 +124,7 @@ export class Ipv4Options implements OptionHost {
 
   /** What an answer to pkt bears; null: it cannot be answered. */
   echo(pkt: PacketBuffer): IpOptions | null {
-    return IpOptions.echo(pkt.bytes, pkt.l3, pkt.l4, this);
+    return IpOptions.echo(pkt.bytes, pkt.l3, pkt.l3 + ipv4HeaderBytes(pkt.bytes, pkt.l3), this);
   }
 
   /** Into the header at pkt.l3, which has room for them: of the first fragment, or of a later one. */
