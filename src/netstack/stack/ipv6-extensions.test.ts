@@ -98,6 +98,13 @@ describe("a chain of extension headers", () => {
     expect(of([1, 4, 0, 0, 0, 0, 1, 6, 0, 0, 0, 0, 0, 0])).toBe(WALK_DROP);
   });
 
+  it("finds a fragment header that is cut off a problem, others not", () => {
+    const cut = packet([[FRAGMENT, [0, 1, 0, 0, 0, 9]]]).subarray(0, 47);
+    const { verdict, walk } = walked(cut);
+    expect([verdict, walk.code, walk.pointer]).toEqual([WALK_PROBLEM, 0, 40]);
+    expect(walked(packet([[DESTINATION, option(1)]]).subarray(0, 47)).verdict).toBe(WALK_DROP);
+  });
+
   it("finds a second fragment header a problem", () => {
     const bytes = packet([
       [44, [0, 0, 0, 0, 0, 1]],

@@ -61,9 +61,12 @@ export class ExtensionWalk {
       if (!isOptions && this.next !== NEXT_ROUTING && this.next !== NEXT_FRAGMENT) {
         return this.next === NEXT_NONE ? WALK_DROP : WALK_UPPER;
       }
-      if (++this.#headers > HEADERS_MAX || this.at + 8 > end) return WALK_DROP;
+      if (++this.#headers > HEADERS_MAX) return WALK_DROP;
+      // Linux tells of no other header that it is cut off (ipv6_frag_rcv).
+      const isCut = this.at + 8 > end;
+      if (isCut && this.next !== NEXT_FRAGMENT) return WALK_DROP;
       if (this.next === NEXT_FRAGMENT) {
-        return this.isFragmented
+        return isCut || this.isFragmented
           ? this.problem(PROBLEM6_HEADER, this.at - o, false)
           : WALK_FRAGMENT;
       }
