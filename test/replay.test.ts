@@ -2,7 +2,14 @@
 // other readers make of the captures that we write, and we of theirs.
 
 import { execFileSync } from "node:child_process";
-import { createReadStream, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import {
+  createReadStream,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
@@ -151,6 +158,19 @@ describeWith(["tshark", "tcpdump", "curl", "python3"], "replay", () => {
     expect(six.stdout).toMatch(/^ok 1 tcp \[2001:db8::a\].*sent 82 as captured/m);
     const page = await netcell(["replay", fixture("curl6.pcap"), "--", "python3", "-c", HTTP6]);
     expect(page.stdout).toMatch(/^ok 1 tcp .*took 82 bytes and sent 419 as captured/m);
+  });
+
+  it("passes over frames of a link type that it does not know, and says where they begin", async () => {
+    const bytes = readFileSync(at("curl.pcap"));
+    // LINKTYPE_IEEE802_11, in the file's header.
+    bytes.writeUInt32LE(105, 20);
+    writeFileSync(at("radio.pcap"), bytes);
+    const { status, stdout, stderr } = await netcell(["replay", at("radio.pcap")]);
+    expect(stderr).toMatch(
+      /radio\.pcap: at byte 24: link type 105 is not known; (\d+) of \1 frames/,
+    );
+    expect(stdout).toMatch(/^0 passed, 0 failed, 0 skipped/);
+    expect(status).toBe(1);
   });
 
   it("writes what others read: pcap-parser, tcpdump, tshark", async () => {

@@ -9,6 +9,7 @@ import {
   type Conversation,
   type DiffRow,
   diffText,
+  type ExtractCounts,
   Extractor,
   type ReplayOptions,
   type ReplayOutcome,
@@ -116,7 +117,17 @@ export async function replay(
   }
   const brokenWhere = brokenText(path, capture, result.problem, frames);
   if (brokenWhere !== "") tell(brokenWhere);
-  return sum.failed > 0 || brokenWhere !== "" ? 1 : 0;
+  const { unknownLinks } = result.counts;
+  if (unknownLinks > 0) tell(unknownLinksText(path, result.counts));
+  const hasNothing = unknownLinks > 0 && unknownLinks === frames;
+  return sum.failed > 0 || brokenWhere !== "" || hasNothing ? 1 : 0;
+}
+
+function unknownLinksText(path: string, counts: ExtractCounts): string {
+  const { frames, unknownLinks, unknownLinkType, unknownLinkOffset } = counts;
+  const where = `${path === "-" ? "standard input" : path}: at byte ${unknownLinkOffset}`;
+  const passed = `${unknownLinks} of ${frames} frames were passed over`;
+  return `${where}: link type ${unknownLinkType} is not known; ${passed}.`;
 }
 
 /** All connections of the capture, one after the other, with one run of the program. */

@@ -46,6 +46,13 @@ function payload(type: number, at: number, length: number, headed = false): Link
   return found;
 }
 
+const KNOWN: ReadonlySet<number> = new Set([
+  ...[LINKTYPE_ETHERNET, LINKTYPE_LINUX_SLL, LINKTYPE_LINUX_SLL2, LINKTYPE_NULL, LINKTYPE_LOOP],
+  ...[LINKTYPE_RAW, LINKTYPE_RAW_OLD, LINKTYPE_RAW_BSD, LINKTYPE_IPV4, LINKTYPE_IPV6],
+]);
+
+export const isKnownLinkType = (linkType: number): boolean => KNOWN.has(linkType);
+
 /** `shown`: print the header, as -e does. */
 export function decodeLinkLayer(d: Dissection, frame: CapturedFrame, shown: boolean): LinkPayload {
   const { offset: at, originalLength: length, linkType } = frame;

@@ -5,6 +5,7 @@
 
 import { u16, u32 } from "../../base/bytes.ts";
 import type { CapturedFrame } from "../../link/index.ts";
+import { isKnownLinkType } from "../decode/link-layer.ts";
 import {
   ACK,
   FIN,
@@ -44,6 +45,10 @@ export interface ExtractCounts {
   broken: number;
   /** ICMP errors about nothing that was captured. */
   unrelated: number;
+  /** Of `others`: of link types that we do not know; the first of them, and where it stands in the file. */
+  unknownLinks: number;
+  unknownLinkType: number;
+  unknownLinkOffset: number;
 }
 
 const TCP_HEADER = 20;
@@ -63,7 +68,15 @@ interface Open {
 }
 
 export class Extractor {
-  readonly counts: ExtractCounts = { frames: 0, others: 0, broken: 0, unrelated: 0 };
+  readonly counts: ExtractCounts = {
+    frames: 0,
+    others: 0,
+    broken: 0,
+    unrelated: 0,
+    unknownLinks: 0,
+    unknownLinkType: -1,
+    unknownLinkOffset: -1,
+  };
   readonly #reader = new IpReader();
   readonly #limits: ExtractLimits;
   readonly #emit: (conversation: Conversation) => void;
@@ -90,7 +103,7 @@ export class Extractor {
     const packet = this.#reader.read(frame);
     if (typeof packet === "string") {
       if (packet === "broken") this.counts.broken++;
-      else if (packet === "other") this.counts.others++;
+      else if (packet === "other") this.#noteOther(frame);
       return;
     }
     this.#sort(packet, number, timeNs);
@@ -108,6 +121,15 @@ export class Extractor {
       (a, b) => a.conversation.packets[0].number - b.conversation.packets[0].number,
     );
     for (const open of rest) this.#handOut(open);
+  }
+
+  #noteOther({ linkType, fileOffset }: CapturedFrame): void {
+    const { counts } = this;
+    counts.others++;
+    if (isKnownLinkType(linkType)) return;
+    if (counts.unknownLinks++ > 0) return;
+    counts.unknownLinkType = linkType;
+    counts.unknownLinkOffset = fileOffset;
   }
 
   #timeOf(frame: CapturedFrame): number {
