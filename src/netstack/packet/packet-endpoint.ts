@@ -82,7 +82,7 @@ export class PacketEndpoint {
   packets = 0;
   drops = 0;
   readonly #stack: Stack;
-  readonly #queue = new DatagramQueue();
+  readonly #queue: DatagramQueue;
   readonly #promiscuous: Nic[] = [];
   readonly #info = newPacketInfo();
   #error: NetError | 0 = 0;
@@ -90,6 +90,7 @@ export class PacketEndpoint {
 
   constructor(stack: Stack, cooked: boolean, protocol: number) {
     this.#stack = stack;
+    this.#queue = new DatagramQueue(stack.spareDatagramMemory);
     this.cooked = cooked;
     this.protocol = protocol;
   }

@@ -78,7 +78,7 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
   nextOnPort: PortOwner | null = null;
   protected readonly stack: Stack;
   protected isClosed = false;
-  protected readonly queue = new DatagramQueue();
+  protected readonly queue: DatagramQueue;
   /** Made when first needed. */
   #errors: ErrorQueue | null = null;
   /** The key of the next datagram with a timestamp (SOF_TIMESTAMPING_OPT_ID). */
@@ -99,6 +99,7 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
   constructor(stack: Stack, family: Family) {
     this.stack = stack;
     this.family = family;
+    this.queue = new DatagramQueue(stack.spareDatagramMemory);
     this.clearAddr(this.localAddr);
     this.clearAddr(this.remoteAddr);
   }

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { newDatagramInfo } from "../endpoints.ts";
 import { IpAddr } from "../ip-addr.ts";
-import { DatagramQueue } from "./datagram-queue.ts";
+import { DatagramQueue, SpareMemory } from "./datagram-queue.ts";
 
 it("gives back what went in, in order, whatever the sizes", () => {
   const step = fc.oneof(
@@ -12,7 +12,7 @@ it("gives back what went in, in order, whatever the sizes", () => {
   const addr = IpAddr.v4(10, 0, 0, 1);
   fc.assert(
     fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
-      const queue = new DatagramQueue();
+      const queue = new DatagramQueue(new SpareMemory());
       const model: Uint8Array[] = [];
       const dst = new Uint8Array(4001);
       const out = newDatagramInfo();
@@ -73,7 +73,7 @@ function all(queue: DatagramQueue): number[][] {
 }
 
 it("merges equal datagrams of one flow, ends with a shorter, and begins anew with a longer", () => {
-  const queue = new DatagramQueue();
+  const queue = new DatagramQueue(new SpareMemory());
   for (const n of [100, 100, 40, 100, 100, 120, 0, 0, 5]) arrive(queue, n, n);
   expect(queue.nextBytes).toBe(240);
   const out = newDatagramInfo();
@@ -101,7 +101,7 @@ it.each([
   ["TTL", { ttl: 63 }],
   ["TOS", { tos: 1 }],
 ])("does not merge over another %s", (_, flow) => {
-  const queue = new DatagramQueue();
+  const queue = new DatagramQueue(new SpareMemory());
   arrive(queue, 10, 1);
   arrive(queue, 10, 2, flow);
   expect(all(queue)).toEqual([
@@ -111,14 +111,14 @@ it.each([
 });
 
 it("merges 64 at most, and no more than one datagram can be", () => {
-  const small = new DatagramQueue();
+  const small = new DatagramQueue(new SpareMemory());
   for (let i = 0; i < 130; i++) arrive(small, 10, i);
   expect(all(small)).toEqual([
     [640, 10],
     [640, 10],
     [20, 10],
   ]);
-  const large = new DatagramQueue();
+  const large = new DatagramQueue(new SpareMemory());
   for (let i = 0; i < 4; i++) arrive(large, 30_000, i);
   expect(all(large)).toEqual([
     [60_000, 30_000],
@@ -127,7 +127,7 @@ it("merges 64 at most, and no more than one datagram can be", () => {
 });
 
 it("leaves alone what somebody has looked at", () => {
-  const queue = new DatagramQueue();
+  const queue = new DatagramQueue(new SpareMemory());
   arrive(queue, 10, 1);
   queue.take(new Uint8Array(10), 0, 10, newDatagramInfo(), true);
   arrive(queue, 10, 2);
@@ -139,7 +139,8 @@ it("leaves alone what somebody has looked at", () => {
 });
 
 it("holds little memory when it is empty, whatever it held: all together, however many", () => {
-  const queues = Array.from({ length: 20 }, () => new DatagramQueue());
+  const spare = new SpareMemory();
+  const queues = Array.from({ length: 20 }, () => new DatagramQueue(spare));
   const held = (): number => queues.reduce((sum, q) => sum + q.heldBytes, 0);
   const out = newDatagramInfo();
   const dst = new Uint8Array(1_000);
@@ -169,7 +170,7 @@ it("is peeked at from any byte on, wherever the ring begins; an empty datagram i
       fc.nat(20_000),
       fc.integer({ min: 1, max: 1000 }),
       (sizes, taken, skip, room) => {
-        const queue = new DatagramQueue();
+        const queue = new DatagramQueue(new SpareMemory());
         const dst = new Uint8Array(1000);
         // The ring's ends are somewhere.
         for (let i = 0; i < taken; i++) {
@@ -200,7 +201,7 @@ it("is peeked at from any byte on, wherever the ring begins; an empty datagram i
       },
     ),
   );
-  const queue = new DatagramQueue();
+  const queue = new DatagramQueue(new SpareMemory());
   arrive(queue, 0, 0);
   arrive(queue, 3, 5);
   const out = newDatagramInfo();

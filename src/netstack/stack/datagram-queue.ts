@@ -23,23 +23,31 @@ const OVERHEAD_BYTES = 128;
 const KEPT_BYTES = 32 * 1024;
 const SPARE_BYTES_MAX = 8 * 1024 * 1024;
 const FIRST_BYTES = 2048;
-/** Of all queues. */
-let spareBytes = 0;
+
+/** What the empty queues of a stack hold together. */
+export class SpareMemory {
+  bytes = 0;
+}
 
 export class DatagramQueue {
   #data = new Uint8Array(0);
   #meta = new Int32Array(0);
   #times = new Float64Array(0);
-  /** Ring positions of bytes: head is read, tail is written; counts say how much is in use. */
   /** By slot, from the first datagram with IP options on. */
   #options: (ReceivedOptions | null)[] | null = null;
+  /** Where the oldest byte stands in the ring of bytes, and how many are in use. */
   #head = 0;
   #used = 0;
   #first = 0;
   #count = 0;
   #charged = 0;
-  /** Counted in spareBytes. */
+  readonly #spare: SpareMemory;
+  /** Of #spare, ours. */
   #spared = 0;
+
+  constructor(spare: SpareMemory) {
+    this.#spare = spare;
+  }
 
   get count(): number {
     return this.#count;
@@ -234,8 +242,8 @@ export class DatagramQueue {
   #spareMemory(): void {
     const held = this.heldBytes;
     if (held <= KEPT_BYTES) return;
-    if (spareBytes + held <= SPARE_BYTES_MAX) {
-      spareBytes += held;
+    if (this.#spare.bytes + held <= SPARE_BYTES_MAX) {
+      this.#spare.bytes += held;
       this.#spared = held;
       return;
     }
@@ -246,7 +254,7 @@ export class DatagramQueue {
   }
 
   #useSpare(): void {
-    spareBytes -= this.#spared;
+    this.#spare.bytes -= this.#spared;
     this.#spared = 0;
   }
 

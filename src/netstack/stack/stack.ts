@@ -30,6 +30,7 @@ import { EXCEEDED6_REASSEMBLY, ICMP6_TIME_EXCEEDED } from "../wire/icmpv6.ts";
 import type { IpOptions } from "../wire/ipv4-options.ts";
 import { IPV6_MIN_MTU } from "../wire/ipv6.ts";
 import { Counters } from "./counters.ts";
+import { SpareMemory } from "./datagram-queue.ts";
 import { Forwarding } from "./forwarding.ts";
 import { Ipv4Reassembler } from "./fragments-ipv4.ts";
 import { Ipv6Reassembler } from "./fragments-ipv6.ts";
@@ -122,6 +123,7 @@ export class Stack implements NetworkLayer {
   observer: StackObserver | null = null;
   /** Bytes in receive queues of datagram endpoints, against limits.socketMemoryBytes. */
   socketMemoryBytes = 0;
+  readonly spareDatagramMemory = new SpareMemory();
   endpointCount = 0;
 
   readonly #nics: Nic[] = [];
