@@ -45,8 +45,11 @@ export interface DrillOutcome {
 /** The stack's clock does not begin at 0: times of 0 mean "never" in places. */
 const START_NS = 1_000_000_000_000;
 
-const profileOf = (options: DrillOptions): Profile =>
-  options.profile === "freebsd" ? FREEBSD : LINUX;
+/** A script may say `--profile=freebsd` of itself. */
+function profileOf(text: string, options: DrillOptions): Profile {
+  const said = /^--profile=(\S+)/m.exec(text)?.[1];
+  return (said ?? options.profile) === "freebsd" ? FREEBSD : LINUX;
+}
 
 /** Constants that the corpus's own runner defines for each family. */
 function familyDefines(family: DrillFamily): [string, string][] {
@@ -104,13 +107,14 @@ export function runScript(text: string, options: DrillOptions = {}): DrillOutcom
   try {
     const defines = new Map(familyDefines(family));
     for (const [key, value] of options.defines ?? []) defines.set(key, value);
-    const script = parseScript(text, defines, profileOf(options).words);
+    const profile = profileOf(text, options);
+    const script = parseScript(text, defines, profile.words);
     const wanted = script.options.get("ip_version");
     if (wanted !== undefined && FAMILY_NAMES[wanted] !== family) {
       return { ...outcome, state: "skipped", message: `the script is for ${wanted}` };
     }
     expected = script.failure;
-    runParsed(script, family, options, clock);
+    runParsed(script, family, profile, options, clock);
     outcome.scriptNs = clock.monotonicNs() - START_NS;
     if (expected === null) return outcome;
     return fail(mismatch(expected, "the script says that this fails, but it does not"));
@@ -185,10 +189,10 @@ function rulesOf(script: Script): Omit<RunnerRules, "anyOptionOrder"> {
 function runParsed(
   script: Script,
   family: DrillFamily,
+  profile: Profile,
   options: DrillOptions,
   clock: ManualClock,
 ): void {
-  const profile = profileOf(options);
   const timers = new TimerQueue();
   const stack = new Stack({
     clock,

@@ -1,4 +1,4 @@
-// Every script in fixtures/drill, in each family that the stack has; those in freebsd/ under FreeBSD's profile.
+// Every script in fixtures/drill, in each family that the stack has; those in freebsd/ say `--profile=freebsd`.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
@@ -17,8 +17,7 @@ const scripts = readdirSync(ROOT, { recursive: true, withFileTypes: true })
 describe.each(FAMILIES)("drill scripts over %s", (family) => {
   it.each(scripts.map((path) => relative(ROOT, path)))("%s", (name) => {
     const text = readFileSync(join(ROOT, name), "latin1");
-    const profile = name.startsWith("freebsd/") ? "freebsd" : "linux";
-    const { state, line, column, message } = runScript(text, { family, profile });
+    const { state, line, column, message } = runScript(text, { family });
     const told = state === "failed" ? `${name}:${line}:${column} ${message}` : state;
     expect(told).toMatch(/^(passed|skipped)$/);
   });
