@@ -21,6 +21,7 @@ import {
   CLIENT,
   type Conversation,
   type ConversationKind,
+  otherSide,
   SERVER,
   type Side,
   type Station,
@@ -162,21 +163,17 @@ export class Extractor {
     const flags = bytes[13];
     const seq = u32(bytes, 4);
     const [sport, dport] = [u16(bytes, 0), u16(bytes, 2)];
+    const isIntact = !packet.isDamaged && bytes.length >= packet.length;
     const found = this.#find("tcp", packet, sport, dport);
     if (found !== null && isBelieved(found, packet)) {
       const [open, from] = found;
+      if (isIntact) believeIntactOnly(open, from);
       if ((flags & (SYN | ACK)) === SYN && beginsAnew(open, from, seq)) this.#handOut(open);
     }
     const filed = this.#file("tcp", packet, number, timeNs, sport, dport);
     if (!isBelieved(filed, packet)) return;
     const [open, from] = filed;
-    const isWhole = bytes.length >= packet.length;
-    if (isWhole && !packet.isDamaged && !open.hasIntact[from]) {
-      // What those before said was hurt on its way after all.
-      open.hasIntact[from] = true;
-      open.isn[from] = null;
-      open.hasFin[from] = false;
-    }
+    if (isIntact) believeIntactOnly(open, from);
     if ((flags & SYN) !== 0) open.isn[from] = seq;
     if ((flags & FIN) !== 0) open.hasFin[from] = true;
     if ((flags & RST) !== 0) open.isReset = true;
@@ -190,7 +187,11 @@ export class Extractor {
     const isRequest = type === (isV4 ? 8 : 128);
     if (isRequest || type === (isV4 ? 0 : 129)) {
       const id = u16(bytes, 4);
-      this.#file("echo", packet, number, timeNs, id, id);
+      const [{ conversation }] = this.#file("echo", packet, number, timeNs, id, id);
+      // Of a machine that asks itself the addresses do not say who answers.
+      const isLooped = packet.src.equals(packet.dst);
+      if (isLooped && !isRequest)
+        conversation.packets[conversation.packets.length - 1].from = SERVER;
       return;
     }
     const isError = isV4 ? type === 3 || type === 11 || type === 12 : type < 128;
@@ -322,6 +323,14 @@ const isOver = (open: Open): boolean => open.isReset || (open.hasFin[0] && open.
 const isBelieved = ([open, from]: [Open, Side], packet: IpPacket): boolean =>
   !packet.isDamaged || !open.hasIntact[from];
 
+/** A first segment of a side that is right: what those before said was hurt on its way after all. */
+function believeIntactOnly(open: Open, from: Side): void {
+  if (open.hasIntact[from]) return;
+  open.hasIntact[from] = true;
+  open.isn[from] = null;
+  open.hasFin[from] = false;
+}
+
 /** A SYN on a known connection: another one, unless it is the same SYN again. */
 function beginsAnew(open: Open, from: Side, seq: number): boolean {
   if (open.isn[from] === seq) return false;
@@ -379,7 +388,8 @@ function clientOf(c: Conversation): Side {
   if (c.kind === "echo") {
     const first = c.packets.find((packet) => isIcmp(packet.protocol));
     const isReply = first !== undefined && (first.bytes[0] === 0 || first.bytes[0] === 129);
-    return isReply ? SERVER : CLIENT;
+    if (first === undefined) return CLIENT;
+    return isReply ? otherSide(first.from) : first.from;
   }
   return CLIENT;
 }

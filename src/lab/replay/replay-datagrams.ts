@@ -199,11 +199,19 @@ class DatagramReplay {
   /** One of the other side's, by its application. */
   #write(packet: CapturedPacket): void {
     const endpoint = this.#endpoint as DatagramEndpoint;
-    const data = this.#c.kind === "udp" ? datagramContent(this.#c, packet) : packet.bytes;
+    const data = this.#c.kind === "udp" ? datagramContent(this.#c, packet) : this.#whole(packet);
     const port = this.#c.stations[this.#side].port;
     const sent = endpoint.send(data, 0, data.length, this.#bench.remote, port);
     if (sent < 0)
       this.#outcome.problems.push(`our stack did not send ${data.length} bytes (${sent})`);
+  }
+
+  /** An echo with its header, and zeros for what the capture cut off. */
+  #whole(packet: CapturedPacket): Uint8Array {
+    if (packet.bytes.length === packet.length) return packet.bytes;
+    const out = new Uint8Array(packet.length);
+    out.set(packet.bytes);
+    return out;
   }
 
   #fromStack(packet: IpPacket): void {
