@@ -3,7 +3,8 @@
 
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { CPrograms } from "./support/build-c.ts";
 import { netcell } from "./support/cell.ts";
@@ -34,6 +35,50 @@ describe("campaigns", () => {
     expect(r.status).toBe(125);
     expect(r.stderr).toContain("wire, stack or tcp");
   });
+});
+
+describeWith(["python3"], "a server of datagrams in a sandbox", () => {
+  const program = fileURLToPath(new URL("programs/fragile-datagrams.py", import.meta.url));
+  const cwd = dirname(program);
+  const argv = ["python3", "-I", "-S", program];
+  const corpus = join(folder, "records");
+  mkdirSync(corpus, { recursive: true });
+  // Number 1, two records: type 1 with one byte, type 3 with two.
+  writeFileSync(join(corpus, "query"), Uint8Array.of(0, 1, 0, 2, 1, 0, 1, 7, 3, 0, 2, 8, 9));
+  const flags = ["--corpus", corpus, "--out", folder, "--json", "--seed", "3"];
+
+  it("is found to die of one datagram, and dies again by the command that is printed", async () => {
+    const r = await netcell(
+      ["fuzz", "--port", "5353/udp", "--time", "60s", "--workers", "2", ...flags, "--", ...argv],
+      { cwd, limitMs: 150_000 },
+    );
+    expect(r.stderr).toBe("");
+    expect(r.status).toBe(1);
+    const { failure } = JSON.parse(r.stdout) as { failure: { law: string; files: string[] } };
+    expect(failure.law).toBe("signal");
+    const [file, capture] = failure.files;
+    const { steps } = JSON.parse(readFileSync(file, "utf8")) as {
+      steps: { do: string; bytes: { hex: string } }[];
+    };
+    expect(steps).toMatchObject([{ do: "datagram" }]);
+    const length = steps[0].bytes.hex.length / 2;
+    // A header and the head of a record of type 3: less does not reach the bug.
+    expect(length).toBeGreaterThanOrEqual(7);
+    expect(length).toBeLessThan(20);
+    const frames = await netcell(["replay", "--decode", capture]);
+    expect(frames.stdout).toMatch(/10\.0\.2\.2\.\d+ > 10\.0\.2\.15\.5353/);
+    const again = await netcell(["fuzz", "--repeat", file], { cwd });
+    expect(again.stdout).toContain("killed by signal 11");
+    expect(again.status).toBe(1);
+    // What made it say something new is kept as it was sent, in a file of its own.
+    expect(readdirSync(corpus).length).toBeGreaterThan(2);
+  }, 240_000);
+
+  it("is missed where nobody listens", async () => {
+    const r = await netcell(["fuzz", "--port", "5354/udp", ...flags, "--", ...argv], { cwd });
+    expect(r.stderr).toContain("nothing listens on port 5354/udp");
+    expect(r.status).toBe(125);
+  }, 60_000);
 });
 
 describeWith(["gcc"], "a server in a sandbox", () => {

@@ -5,6 +5,7 @@ import { PROGRAM_MTU, ProgramClient, type ProgramStep } from "../lab/fuzz/index.
 import type { OutsideLink } from "../sandbox/options.ts";
 import type { ExitStatus, Process } from "../sandbox/process.ts";
 import { Sandbox } from "../sandbox/sandbox.ts";
+import type { Fuzzed } from "./fuzz-search.ts";
 
 const ROUNDS_MAX = 1_000;
 const STDERR_MAX = 64 * 1024;
@@ -21,17 +22,20 @@ export interface Crash {
 }
 
 export class FuzzedServer {
+  readonly fuzzed: Fuzzed;
   readonly client: ProgramClient;
   readonly #box: Sandbox;
   readonly #child: Process;
   #exit: ExitStatus | null = null;
   #isGone = "";
+  #isDeaf: boolean | null = null;
   #stderr = "";
 
-  private constructor(box: Sandbox, child: Process, outside: OutsideLink, port: number) {
+  private constructor(fuzzed: Fuzzed, box: Sandbox, child: Process, outside: OutsideLink) {
+    this.fuzzed = fuzzed;
     this.#box = box;
     this.#child = child;
-    this.client = new ProgramClient(outside.link, port);
+    this.client = new ProgramClient(outside.link, fuzzed.port);
     outside.onDelivered = () => this.client.runPending();
     child.stderr?.on("data", (piece: Buffer) => {
       if (this.#stderr.length < STDERR_MAX) this.#stderr += piece.toString("latin1");
@@ -47,7 +51,7 @@ export class FuzzedServer {
     );
   }
 
-  static async start(argv: readonly string[], port: number): Promise<FuzzedServer> {
+  static async start(fuzzed: Fuzzed): Promise<FuzzedServer> {
     let outside: OutsideLink | null = null;
     const box = await Sandbox.start({
       mtu: PROGRAM_MTU,
@@ -58,8 +62,8 @@ export class FuzzedServer {
     });
     try {
       if (outside === null) throw new Error("the sandbox has no link");
-      const child = await box.spawn(argv, { stdout: "pipe", stderr: "pipe" });
-      const server = new FuzzedServer(box, child, outside, port);
+      const child = await box.spawn(fuzzed.argv, { stdout: "pipe", stderr: "pipe" });
+      const server = new FuzzedServer(fuzzed, box, child, outside);
       await server.settle();
       return server;
     } catch (error) {
@@ -68,11 +72,8 @@ export class FuzzedServer {
     }
   }
 
-  get isListening(): Promise<boolean> {
-    return this.#isListening();
-  }
-
-  async #isListening(): Promise<boolean> {
+  /** Of TCP: whether it takes a connection. A datagram server shows it at its first datagram: isDeaf. */
+  async isListening(): Promise<boolean> {
     this.client.connect();
     await this.settle();
     const isOpen = this.client.isConnected;
@@ -134,13 +135,22 @@ export class FuzzedServer {
       case "end":
         this.client.end();
         break;
+      case "datagram":
+        this.client.sendDatagram(step.bytes);
+        break;
       case "frame":
         this.client.sendFrame(step.bytes);
         break;
     }
     const crash = await this.settle();
     this.client.receive(answers);
+    if (step.do === "datagram" && crash === null) this.#isDeaf ??= this.client.isRefused;
     return crash;
+  }
+
+  /** Its first datagram found nobody. Later ones may: a server is free to close its socket. */
+  get isDeaf(): boolean {
+    return this.#isDeaf === true;
   }
 
   async #send(bytes: Uint8Array, answers: Uint8Array[]): Promise<void> {

@@ -49,6 +49,9 @@ export function bounds({ runs, time }: FuzzFlags): { runs: number; forMs: number
   return { runs: count, forMs: runs === undefined ? DEFAULT_MS : forever };
 }
 
+export const workersOf = ({ workers }: FuzzFlags): number =>
+  whole("--workers", workers ?? "1", 1, WORKERS_MAX);
+
 interface Totals {
   cases: number;
   frames: number;
@@ -96,7 +99,7 @@ class Fuzz {
 
   async run(): Promise<number> {
     const flags = this.#flags;
-    const count = whole("--workers", flags.workers ?? "1", 1, WORKERS_MAX);
+    const count = workersOf(flags);
     const { runs, forMs } = bounds(flags);
     const corpus = this.#corpus();
     const stop = (): void => this.#stop();

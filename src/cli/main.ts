@@ -196,12 +196,12 @@ function addFuzz(netcell: Command): void {
     .option("--runs <n>", "cases (default: as many as --time allows)")
     .option("--time <duration>", "how long (default: 60s)")
     .option("--corpus <dir>", "cases that reached something new: loaded at the start, and kept")
-    .option("--workers <n>", "threads (default: 1)")
+    .option("--workers <n>", "threads; of a program: sandboxes side by side (default: 1)")
     .option("--json", "the result as JSON")
     .option("--repeat <file>", "run the case of a failure again, and show the exchange")
     .option("--out <dir>", "where failures are written", ".")
     .option("--level <what>", "of a program: socket, or packet (raw frames besides)", "socket")
-    .option("--port <n>", "of a program: where it listens (default: 80)")
+    .option("--port <n[/udp]>", "of a program: where it listens (default: 80)")
     .action(async (target: string | undefined, argv: string[], flags: FuzzFlags) => {
       const { fuzz } = await import("./fuzz.ts");
       // Commander drops the --: what stands behind it is a program, whatever it is called.

@@ -3,7 +3,7 @@
 
 export { Campaign, type Case, type Found } from "./campaign.ts";
 export { type CaseFile, caseFromJson, caseToJson } from "./case-file.ts";
-export { GUEST, GUEST_MAC, PROGRAM_MTU, ProgramClient } from "./program-client.ts";
+export { GUEST, GUEST_MAC, PROGRAM_MTU, ProgramClient, type ServerPort } from "./program-client.ts";
 export {
   featureOf,
   ProgramInputs,

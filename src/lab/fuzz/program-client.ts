@@ -1,14 +1,18 @@
-// The far end of a fuzzed server's link: a stack of ours whose clock stands, and one connection at a time. Whoever
-// holds it says when frames have come (runPending) and when to go on. Not the judge of the server: src/cli.
+// The far end of a fuzzed server's link: a stack of ours whose clock stands, and one connection or one socket for
+// datagrams at a time. Whoever holds it says when frames have come (runPending) and when to go on. Not the judge of
+// the server: src/cli.
 
 import { ManualClock } from "../../base/clock.ts";
 import { DEFAULT_LIMITS } from "../../base/limits.ts";
 import { SeededRng } from "../../base/rng.ts";
 import {
   copyPacket,
+  type DatagramEndpoint,
   IpAddr,
   type LinkEndpoint,
   type LinkSink,
+  NetErr,
+  newDatagramInfo,
   PacketBuffer,
   Ready,
   Stack,
@@ -21,6 +25,12 @@ const US = IpAddr.v4(10, 0, 2, 2);
 export const GUEST = IpAddr.v4(10, 0, 2, 15);
 export const GUEST_MAC = [2, 0x6e, 0x63, 0, 0, 0x0f] as const;
 const ANSWER_MAX = 64 * 1024;
+
+/** Where a server listens. */
+export interface ServerPort {
+  port: number;
+  isUdp: boolean;
+}
 
 /** Sees frames both ways: for the capture of a failure, and to know that something went by. */
 class Tapped implements LinkEndpoint {
@@ -68,11 +78,17 @@ export class ProgramClient {
   readonly link: Tapped;
   readonly #stack: Stack;
   readonly #port: number;
+  readonly #isUdp: boolean;
   readonly #buffer = new Uint8Array(ANSWER_MAX);
+  readonly #from = newDatagramInfo();
   #connection: TcpEndpoint | null = null;
+  #socket: DatagramEndpoint | null = null;
+  /** A datagram was answered with "port unreachable". */
+  isRefused = false;
 
-  constructor(link: LinkEndpoint, port: number) {
+  constructor(link: LinkEndpoint, { port, isUdp }: ServerPort) {
     this.#port = port;
+    this.#isUdp = isUdp;
     this.link = new Tapped(link);
     const clock = new ManualClock();
     clock.advanceNs(1e9);
@@ -88,17 +104,33 @@ export class ProgramClient {
     return this.#connection !== null && this.#connection.state === 1;
   }
 
+  /** A new connection; of datagrams a new port of ours, so that the server takes us for another client. */
   connect(): void {
     this.disconnect();
+    if (this.#isUdp) this.#socket = this.#open();
+    else this.#connection = this.#connect();
+    this.runPending();
+  }
+
+  #connect(): TcpEndpoint {
     const endpoint = this.#stack.endpoints.tcp(4);
     if (typeof endpoint === "number") throw new Error("no endpoint left");
     endpoint.options.noDelay = true;
     endpoint.connect(GUEST, this.#port);
-    this.#connection = endpoint;
-    this.runPending();
+    return endpoint;
+  }
+
+  /** Not connected: a server may answer from another port (TFTP). So it must ask for errors to hear of them. */
+  #open(): DatagramEndpoint {
+    const endpoint = this.#stack.endpoints.udp(4);
+    if (typeof endpoint === "number") throw new Error("no endpoint left");
+    endpoint.options.receiveErrors = true;
+    return endpoint;
   }
 
   disconnect(): void {
+    this.#socket?.close();
+    this.#socket = null;
     if (this.#connection === null) return;
     this.#connection.abort();
     this.#connection.close();
@@ -120,6 +152,15 @@ export class ProgramClient {
     return Math.max(0, n);
   }
 
+  sendDatagram(bytes: Uint8Array): void {
+    this.#socket ??= this.#open();
+    // What an earlier one was told is no answer to this one.
+    this.#socket.takeError();
+    const n = this.#socket.send(bytes, 0, bytes.length, GUEST, this.#port);
+    if (n < 0) throw new Error(`a datagram of ${bytes.length} bytes was not sent (${n})`);
+    this.runPending();
+  }
+
   sendFrame(bytes: Uint8Array): void {
     if (bytes.length < 14) return;
     const pkt = new PacketBuffer(bytes.length + 256);
@@ -130,6 +171,7 @@ export class ProgramClient {
 
   /** What has come is appended to `answers`. */
   receive(answers: Uint8Array[]): void {
+    if (this.#socket !== null) this.#receiveFrom(this.#socket, answers);
     const end = this.#connection;
     if (end === null) return;
     for (;;) {
@@ -138,6 +180,15 @@ export class ProgramClient {
       answers.push(this.#buffer.slice(0, n));
     }
     this.runPending();
+  }
+
+  #receiveFrom(socket: DatagramEndpoint, answers: Uint8Array[]): void {
+    if (socket.takeError() === NetErr.ConnectionRefused) this.isRefused = true;
+    for (;;) {
+      const n = socket.receive(this.#buffer, 0, this.#buffer.length, this.#from, false);
+      if (n < 0) return;
+      answers.push(this.#buffer.slice(0, n));
+    }
   }
 
   close(): void {
