@@ -195,10 +195,11 @@ export interface TcpEndpoint extends Endpoint {
    * (NotFound when there is none).
    */
   setMd5Key(peer: IpAddr, prefixBits: number, key: Uint8Array | null): NetError | 0;
-  /** Keep-alive as it would go: set by the user, or the stack's. */
+  /** Keep-alive, and TCP_SYNCNT, as they would go: set by the user, or the stack's. */
   readonly keepIdleNs: number;
   readonly keepIntervalNs: number;
   readonly keepCount: number;
+  readonly synCount: number;
   /** As options.receiveBufferBytes, grown with the reader's pace. */
   readonly receiveBufferBytes: number;
   /** What the received and not yet read, and the unacknowledged, occupy (SO_MEMINFO). */

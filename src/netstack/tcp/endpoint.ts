@@ -38,7 +38,7 @@ import {
   setQuickAck,
   setWindowClamp,
 } from "./option-calls.ts";
-import { defaultOptions, keepCount, keepIdleNs, keepIntervalNs } from "./options.ts";
+import { defaultOptions, keepCount, keepIdleNs, keepIntervalNs, synCount } from "./options.ts";
 import { expandSendBuffer, sendMemory } from "./send-memory.ts";
 import { CLOSED, LISTEN, SYN_RECEIVED, SYN_SENT, TIME_WAIT } from "./state.ts";
 import {
@@ -603,6 +603,9 @@ export class Endpoint implements TcpEndpoint, TcbOwner, PortProbe {
   }
   get keepIntervalNs(): number {
     return keepIntervalNs(this.options, this.#ctx.settings);
+  }
+  get synCount(): number {
+    return synCount(this.options, this.#ctx.settings);
   }
   get keepCount(): number {
     return keepCount(this.options, this.#ctx.settings);

@@ -72,5 +72,7 @@ export const keepIdleNs = (options: TcpEndpointOptions, settings: TcpSettings): 
   options.keepIdleNs || settings.keepaliveTimeSec * SECOND;
 export const keepIntervalNs = (options: TcpEndpointOptions, settings: TcpSettings): number =>
   options.keepIntervalNs || settings.keepaliveIntvlSec * SECOND;
+export const synCount = (options: TcpEndpointOptions, settings: TcpSettings): number =>
+  options.synCount || settings.synRetries;
 export const keepCount = (options: TcpEndpointOptions, settings: TcpSettings): number =>
   options.keepCount || settings.keepaliveProbes;

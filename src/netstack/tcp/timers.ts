@@ -9,7 +9,7 @@ import { dropOption, isEarlyChild } from "./fastopen.ts";
 import { finWait2Ns, isHopeless, isLongTrouble, orphanRetries } from "./give-up.ts";
 import { detectBlackHole } from "./mtu-probe.ts";
 import { finish } from "./on-segment.ts";
-import { keepCount, keepIdleNs, keepIntervalNs } from "./options.ts";
+import { keepCount, keepIdleNs, keepIntervalNs, synCount } from "./options.ts";
 import { enterLoss, onReorderTimer } from "./recovery.ts";
 import { retransmitLost, retransmitRecord } from "./retransmit.ts";
 import { reschedule, schedule } from "./schedule.ts";
@@ -179,7 +179,7 @@ function countFailure(tcb: Tcb): void {
 function onSynTimeout(tcb: Tcb): void {
   const isPassive = tcb.isPassive;
   const { settings } = tcb.ctx;
-  const userMax = tcb.options.synCount > 0 ? tcb.options.synCount : settings.synRetries;
+  const userMax = synCount(tcb.options, settings);
   const max = isPassive ? settings.synAckRetries : userMax + settings.synLinearTimeouts;
   const userNs = tcb.options.userTimeoutNs;
   if (tcb.troubleNs === 0) tcb.troubleNs = Math.max(1, tcb.ctx.nowNs - tcb.rtt.rtoUs * 1_000);

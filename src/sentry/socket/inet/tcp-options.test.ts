@@ -22,6 +22,7 @@ import {
   TCP_MD5SIG_EXT,
   TCP_MD5SIG_FLAG_IFINDEX,
   TCP_MD5SIG_FLAG_PREFIX,
+  TCP_SYNCNT,
 } from "../../../abi/tcp.ts";
 import { setU16Le, setU32Le, u32Le } from "../../../base/bytes.ts";
 import { SECOND } from "../../../base/clock.ts";
@@ -219,5 +220,16 @@ describe("TCP_MD5SIG_EXT", () => {
     // No key: taken away, which works once.
     expect(set({ key: "" })).toBe(0);
     expect(set({ key: "" })).toBe(-ENOENT);
+  });
+});
+
+describe("TCP_SYNCNT", () => {
+  it("is the sysctl's number until a program sets its own", () => {
+    const s = new Sockets();
+    const fd = s.open();
+    const value = (): number[] => s.words(fd, SOL_TCP, TCP_SYNCNT, 4);
+    expect(value()).toEqual([6]);
+    expect(s.set(fd, SOL_TCP, TCP_SYNCNT, Uint8Array.of(3, 0, 0, 0))).toBe(0);
+    expect(value()).toEqual([3]);
   });
 });

@@ -337,7 +337,7 @@ function getInteger(s: StreamSocket, name: number): number | undefined {
     case TCP_USER_TIMEOUT:
       return o.userTimeoutNs / MS;
     case TCP_SYNCNT:
-      return o.synCount;
+      return s.endpoint.synCount;
     case TCP_LINGER2:
       return o.linger2Ns < 0 ? -1 : o.linger2Ns / SECOND || TCP_FIN_TIMEOUT_S;
     case TCP_DEFER_ACCEPT:
