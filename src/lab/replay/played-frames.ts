@@ -1,9 +1,18 @@
 // The segments that are played of one side: the captured ones, and what stands for those that the capture lost, and
 // for data in a SYN. Not when they go: tcp-peer.ts.
 
+import { setU16 } from "../../base/bytes.ts";
 import { ACK, FIN, PSH, RST, SYN, URG } from "../drill/frame.ts";
 import type { Side } from "./conversation.ts";
-import type { TcpSegment, TcpTrace } from "./tcp-trace.ts";
+import {
+  eachTcpOption,
+  OPTION_FAST_OPEN,
+  OPTION_MSS,
+  OPTION_NOP,
+  OPTION_SACK_PERMITTED,
+  OPTION_WSCALE,
+} from "./tcp-options.ts";
+import { type TcpSegment, type TcpTrace, windowShift } from "./tcp-trace.ts";
 
 interface Gap {
   from: number;
@@ -12,10 +21,12 @@ interface Gap {
 
 /** Pieces of what the capture lost, where its other segments do not say how long they are. */
 const PIECE_BYTES = 1400;
+/** Options that only a SYN has. */
+const OF_A_SYN = new Set([OPTION_MSS, OPTION_WSCALE, OPTION_SACK_PERMITTED, OPTION_FAST_OPEN]);
 
 export function playedFrames(trace: TcpTrace, side: Side): TcpSegment[] {
   const own = trace.segments.filter((segment) => segment.from === side);
-  return withSynData(withLost(trace, side, own));
+  return withSynData(trace, side, withLost(trace, side, own));
 }
 
 /** Stretches of the stream that no captured segment covers, as long or as short as it was kept. */
@@ -94,26 +105,31 @@ export function cutSegment(frame: TcpSegment, length: number): [TcpSegment, TcpS
   return [part(0, length, frame.flags & ~(PSH | FIN)), part(length, frame.length, frame.flags)];
 }
 
-/** Data in a SYN become a segment of their own behind the handshake. */
-function withSynData(frames: TcpSegment[]): TcpSegment[] {
+/** Data in a SYN become a segment of their own, right behind the last SYN: they go when the other end has answered. */
+function withSynData(trace: TcpTrace, side: Side, frames: TcpSegment[]): TcpSegment[] {
   const syn = frames.find((frame) => (frame.flags & SYN) !== 0 && frame.length > 0);
   if (syn === undefined) return frames;
-  const after = frames.findIndex((frame) => (frame.flags & (SYN | ACK)) === ACK);
-  if (after < 0) return frames;
-  const carrier = frames[after];
-  const { packet, headerBytes } = carrier;
-  const bytes = new Uint8Array(headerBytes + syn.length);
-  bytes.set(packet.bytes.subarray(0, headerBytes));
-  bytes.set(syn.packet.bytes.subarray(syn.headerBytes, syn.headerBytes + syn.length), headerBytes);
+  const { packet, headerBytes, length } = syn;
+  const bytes = new Uint8Array(headerBytes + length);
+  bytes.set(packet.bytes.subarray(0, bytes.length));
   bytes[13] = ACK | PSH;
-  const data: TcpSegment = {
-    ...carrier,
-    packet: { ...packet, bytes, length: bytes.length },
+  eachTcpOption(bytes, headerBytes, (kind, at, size) => {
+    if (OF_A_SYN.has(kind)) bytes.fill(OPTION_NOP, at, at + size);
+  });
+  // The window of a SYN is never shifted (RFC 7323 2.2); that of any other segment is.
+  const window = syn.window >>> Math.max(0, windowShift(trace, side));
+  setU16(bytes, 14, window);
+  const last = frames.findLastIndex((frame) => (frame.flags & SYN) !== 0);
+  const { timeNs } = frames[last].packet;
+  frames.splice(last + 1, 0, {
+    ...syn,
+    packet: { ...packet, bytes, length: bytes.length, cuts: null, timeNs, number: 0 },
     flags: ACK | PSH,
     at: 0,
-    length: syn.length,
-    isRepeat: false,
-  };
-  frames.splice(after, carrier.length > 0 ? 0 : 1, data);
+    // A first SYN acknowledges nothing: what answers it is acknowledged here.
+    ack: Math.max(0, syn.ack),
+    window,
+    options: { ...syn.options, mss: null, wscale: null, sackPermitted: false },
+  });
   return frames;
 }

@@ -228,7 +228,7 @@ export class TcpPeer {
   /** Sends what is due and may go; true when something went. */
   step(nowNs: number): boolean {
     this.#nowNs = nowNs;
-    let hasSent = false;
+    let hasSent = this.#answerUncaptured();
     while (!this.isDone && !this.hasReset && !this.isStuck) {
       const frame = this.#frames[this.#next];
       if (this.#c.pace.dueNs(frame.packet.timeNs) > nowNs) {
@@ -278,8 +278,9 @@ export class TcpPeer {
     }
     if ((frame.flags & ACK) !== 0 && this.#otherIsn === null) return false;
     if (this.#needs(frame) > this.receivedEnd) return false;
-    const end = frame.at + frame.length;
-    return frame.length === 0 || frame.isBeyondWindow || end <= this.#edge;
+    // A SYN goes without its data.
+    if (frame.length === 0 || (frame.flags & SYN) !== 0) return true;
+    return frame.isBeyondWindow || frame.at + frame.length <= this.#edge;
   }
 
   /** A captured segment may be larger than the window that is offered now: what fits goes first. */
@@ -298,6 +299,8 @@ export class TcpPeer {
 
   /** What must have come before this makes sense. */
   #needs(frame: TcpSegment): number {
+    // What it acknowledges beyond the other SYN were data in that, which come behind it here.
+    if ((frame.flags & SYN) !== 0) return 0;
     let needed = this.#mapAck(frame.ack);
     if (frame.options.sacks.length > 0) {
       const captured = u32(frame.packet.bytes, 8);
@@ -381,6 +384,18 @@ export class TcpPeer {
 
   // --- Where the capture does not say what to do ---
 
+  /**
+   * The capture has no answer to the other end's SYN: it is answered at once, since the first captured segment may be
+   * later than any TCP waits for an answer.
+   */
+  #answerUncaptured(): boolean {
+    const isAsked = this.#c.side !== CLIENT && this.#otherIsn !== null && !this.#hasSynSent;
+    if (!isAsked || this.#own.hasSyn || this.isDone || this.hasReset) return false;
+    if (this.#isLoneReset(this.#frames[this.#next])) return false;
+    this.#openOurselves();
+    return true;
+  }
+
   /** The connection began before the capture: a handshake of our own. */
   #openOurselves(): boolean {
     const isOpener = this.#c.side === CLIENT;
@@ -399,6 +414,8 @@ export class TcpPeer {
       return false;
     }
     if (this.#otherIsn === null) return false;
+    // Before its own SYN an end has nothing to acknowledge with.
+    if (!this.#hasSynSent) return !this.isDone && idleNs >= earlyNs && this.#goEarly();
     if (this.#ackSent < this.receivedEnd) return this.#addAck();
     if (this.#acked < this.#sentEnd && idleNs >= REPAIR_NS) return this.#repair();
     return !this.isDone && idleNs >= earlyNs && this.#goEarly();

@@ -2,6 +2,7 @@
 // connections of two stacks: see testing.ts.
 
 import { setU16, u16 } from "../../base/bytes.ts";
+import { MS, SECOND } from "../../base/clock.ts";
 import { CapturedFrame } from "../../link/index.ts";
 import { IpAddr } from "../../netstack/index.ts";
 import {
@@ -20,7 +21,6 @@ import { CLIENT, type Conversation, type Side } from "./conversation.ts";
 import { EXTRACT_LIMITS, Extractor } from "./extract.ts";
 
 const LINKTYPE_ETHERNET = 1;
-const MS_NS = 1_000_000;
 const CLIENT_ADDR = IpAddr.v4(10, 0, 0, 1);
 const SERVER_ADDR = IpAddr.v4(10, 0, 0, 2);
 export const CLIENT_PORT = 40_000;
@@ -102,10 +102,10 @@ export interface CutFrame {
   capturedBytes: number;
 }
 
-/** A millisecond apart. */
 export function extracted(
   frames: readonly (Uint8Array | CutFrame)[],
   limits = EXTRACT_LIMITS,
+  apartNs = MS,
 ): { conversations: Conversation[]; extractor: Extractor } {
   const conversations: Conversation[] = [];
   const extractor = new Extractor((conversation) => conversations.push(conversation), limits);
@@ -114,7 +114,8 @@ export function extracted(
     captured.bytes = frame instanceof Uint8Array ? frame : frame.bytes;
     captured.originalLength = captured.bytes.length;
     captured.length = frame instanceof Uint8Array ? frame.length : frame.capturedBytes;
-    captured.nanoseconds = i * MS_NS;
+    captured.seconds = Math.floor((i * apartNs) / SECOND);
+    captured.nanoseconds = (i * apartNs) % SECOND;
     captured.linkType = LINKTYPE_ETHERNET;
     extractor.add(captured);
   }
