@@ -74,6 +74,30 @@ describeWith(["python3"], "a server of datagrams in a sandbox", () => {
     expect(readdirSync(corpus).length).toBeGreaterThan(2);
   }, 240_000);
 
+  it("is run, and run again, as `netcell run` would with the same flags", async () => {
+    const deadly = join(folder, "deadly records");
+    mkdirSync(deadly);
+    writeFileSync(join(deadly, "query"), Uint8Array.of(0, 1, 0, 1, 3, 255, 255));
+    const sandbox = [
+      ...["--bind", `${cwd}:/served`, "--workdir", "/served", "--env", "PORT=5360"],
+      ...["--memory", "200m", "--tmpfs", "/srv"],
+    ];
+    const r = await netcell(
+      [
+        ...["fuzz", "--port", "5360/udp", "--time", "60s", ...sandbox],
+        ...["--corpus", deadly, "--out", join(folder, "died"), "--json", "--seed", "1"],
+        ...["--", "python3", "-I", "-S", "fragile-datagrams.py"],
+      ],
+      { cwd: folder, limitMs: 150_000 },
+    );
+    expect(r.stderr).toBe("");
+    const { failure } = JSON.parse(r.stdout) as { failure: { law: string; repeat: string } };
+    expect(failure.law).toBe("signal");
+    const again = await netcell(failure.repeat.split(" ").slice(1), { cwd: folder });
+    expect(again.stdout).toContain("killed by signal 11");
+    expect(again.status).toBe(1);
+  }, 240_000);
+
   it("is missed where nobody listens", async () => {
     const r = await netcell(["fuzz", "--port", "5354/udp", ...flags, "--", ...argv], { cwd });
     expect(r.stderr).toContain("nothing listens on port 5354/udp");

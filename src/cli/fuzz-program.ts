@@ -9,9 +9,17 @@ import { bounds, type FuzzFlags, workersOf } from "./fuzz.ts";
 import { exchange, type Seen, writeCapture } from "./fuzz-failure.ts";
 import { type FoundCrash, type Fuzzed, ProgramSearch, play, started } from "./fuzz-search.ts";
 import type { Crash } from "./fuzz-server.ts";
+import type { RunFlags } from "./run-options.ts";
 
 const TARGET = "program";
 const DEFAULT_PORT = "80";
+
+/** Those of `netcell run` that a server's sandbox takes too. */
+const SERVER_FLAGS = [
+  ...(["rootfs", "bind", "tmpfs", "write", "workdir", "env", "user"] as const),
+  ...(["memory", "pids", "files"] as const),
+] as const;
+export type ServerFlags = Pick<RunFlags, (typeof SERVER_FLAGS)[number]>;
 
 const usage = (message: string): NetcellError => new NetcellError("ERR_USAGE", message);
 
@@ -23,6 +31,26 @@ function serverPort(text: string): ServerPort {
     throw usage(`--port "${text}" must be 1 to 65535, with /udp of a server of datagrams.`);
   }
   return { port, isUdp: match[2] === "/udp" };
+}
+
+/** Without --seed and --time, which mean the campaign's. */
+function serverFlags(flags: FuzzFlags): RunFlags {
+  return Object.fromEntries(SERVER_FLAGS.map((name) => [name, flags[name]]));
+}
+
+/** As a shell reads it: a word, in quotes where it needs them. */
+const word = (text: string): string =>
+  /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+
+/**
+ * The command for a case file. What the sandbox is like stands in the command, not in the file: whoever repeats a file
+ * of somebody else's decides himself what it may see.
+ */
+function repeatCommand(file: string, flags: FuzzFlags): string {
+  const words = SERVER_FLAGS.flatMap((name) =>
+    [flags[name] ?? []].flat().flatMap((value) => [`--${name}`, value]),
+  );
+  return ["netcell", "fuzz", ...words, "--repeat", file].map(word).join(" ");
 }
 
 /** Runs the steps once more on a fresh server, and keeps the frames. */
@@ -53,7 +81,8 @@ export async function fuzzProgram(
   if (flags.level !== "socket" && flags.level !== "packet") {
     throw usage("--level takes socket or packet.");
   }
-  const fuzzed: Fuzzed = { argv, port: serverPort(flags.port ?? DEFAULT_PORT) };
+  const port = serverPort(flags.port ?? DEFAULT_PORT);
+  const fuzzed: Fuzzed = { argv, port, flags: serverFlags(flags) };
   const search = new ProgramSearch(fuzzed, {
     ...{ seed, workers: workersOf(flags), ...bounds(flags), corpus: flags.corpus },
     hasFrames: flags.level === "packet",
@@ -103,12 +132,15 @@ async function kept(
     ...crash,
     steps: steps.length,
     files: [`${base}.json`, `${base}.pcap`],
-    repeat: `netcell fuzz --repeat ${base}.json`,
+    repeat: repeatCommand(`${base}.json`, flags),
   };
 }
 
+const isWhole = (step: ProgramStep): boolean =>
+  step.do === "connect" || step.do === "end" || step.bytes instanceof Uint8Array;
+
 /** --repeat of a case of a program. */
-export async function repeatProgram(text: string, path: string, json: boolean): Promise<number> {
+export async function repeatProgram(text: string, path: string, flags: FuzzFlags): Promise<number> {
   const file = caseFromJson(text);
   const { argv, port } = JSON.parse(text) as { argv?: unknown; port?: unknown };
   const isArgv = Array.isArray(argv) && argv.length > 0 && argv.every((a) => typeof a === "string");
@@ -116,10 +148,12 @@ export async function repeatProgram(text: string, path: string, json: boolean): 
     throw usage(`${path}: it does not say which program.`);
   }
   const steps = file.case.steps as ProgramStep[];
-  const fuzzed = { argv: argv as string[], port: serverPort(port) };
+  if (!steps.every(isWhole)) throw usage(`${path}: a step has no bytes.`);
+  const fuzzed = { argv: argv as string[], port: serverPort(port), flags: serverFlags(flags) };
   const { crash, frames } = await watchedRun(fuzzed, steps);
-  if (json) process.stdout.write(`${JSON.stringify({ failure: crash, frames: frames.length })}\n`);
-  else {
+  if (flags.json === true) {
+    process.stdout.write(`${JSON.stringify({ failure: crash, frames: frames.length })}\n`);
+  } else {
     const what = crash === null ? "nothing happens to it" : `${crash.law}: ${crash.message}`;
     process.stdout.write(`${exchange(frames)}${what}\n${indented(crash?.stderr ?? "")}`);
   }

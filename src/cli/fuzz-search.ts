@@ -17,6 +17,7 @@ import {
 } from "../lab/fuzz/index.ts";
 import { NetcellError } from "../sandbox/errors.ts";
 import { type Crash, FuzzedServer } from "./fuzz-server.ts";
+import type { RunFlags } from "./run-options.ts";
 
 const SHRINK_RUNS_MAX = 200;
 const SHRINK_MS = 30_000;
@@ -24,10 +25,11 @@ const KEPT_MAX = 500;
 const PROGRESS_MS = 250;
 const SEED_STEP = 7_919;
 
-/** A server to be fuzzed, and where it listens. */
+/** A server to be fuzzed, where it listens, and what its sandbox is like. */
 export interface Fuzzed {
   argv: readonly string[];
   port: ServerPort;
+  flags: RunFlags;
 }
 
 export interface SearchConfig {

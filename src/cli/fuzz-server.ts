@@ -6,6 +6,7 @@ import type { OutsideLink } from "../sandbox/options.ts";
 import type { ExitStatus, Process } from "../sandbox/process.ts";
 import { Sandbox } from "../sandbox/sandbox.ts";
 import type { Fuzzed } from "./fuzz-search.ts";
+import { sandboxOptions, spawnOptions } from "./run-options.ts";
 
 const ROUNDS_MAX = 1_000;
 const STDERR_MAX = 64 * 1024;
@@ -53,7 +54,9 @@ export class FuzzedServer {
 
   static async start(fuzzed: Fuzzed): Promise<FuzzedServer> {
     let outside: OutsideLink | null = null;
+    const { argv, flags } = fuzzed;
     const box = await Sandbox.start({
+      ...sandboxOptions(flags),
       mtu: PROGRAM_MTU,
       seed: 1,
       outside: (link) => {
@@ -62,7 +65,10 @@ export class FuzzedServer {
     });
     try {
       if (outside === null) throw new Error("the sandbox has no link");
-      const child = await box.spawn(fuzzed.argv, { stdout: "pipe", stderr: "pipe" });
+      const child = await box.spawn(argv, {
+        ...spawnOptions(flags, process.env),
+        ...{ stdin: "ignore", stdout: "pipe", stderr: "pipe" },
+      });
       const server = new FuzzedServer(fuzzed, box, child, outside);
       await server.settle();
       return server;

@@ -9,11 +9,12 @@ import { Worker } from "node:worker_threads";
 import { type Case, caseFromJson, type Failure, targetOf } from "../lab/fuzz/index.ts";
 import { NetcellError } from "../sandbox/errors.ts";
 import { exchange, type Report, watched, writeFailure } from "./fuzz-failure.ts";
+import type { ServerFlags } from "./fuzz-program.ts";
 import type { FromWorker, WorkerConfig } from "./fuzz-worker.ts";
 import { tell } from "./output.ts";
 import { parseDuration } from "./quantities.ts";
 
-export interface FuzzFlags {
+export interface FuzzFlags extends ServerFlags {
   seed?: string;
   runs?: string;
   time?: string;
@@ -250,7 +251,7 @@ function textOf(report: Report): string {
 }
 
 /** Runs a case file again and shows the exchange. */
-async function repeat(path: string, json: boolean): Promise<number> {
+async function repeat(path: string, flags: FuzzFlags): Promise<number> {
   let text: string;
   try {
     text = readFileSync(path, "utf8");
@@ -261,13 +262,14 @@ async function repeat(path: string, json: boolean): Promise<number> {
   if (typeof file === "string") throw usage(`${path}: ${file}.`);
   if (file.target === "program") {
     const { repeatProgram } = await import("./fuzz-program.ts");
-    return repeatProgram(text, path, json);
+    return repeatProgram(text, path, flags);
   }
   const target = targetOf(file.target);
   if (target === null) throw usage(`${path}: there is no target "${file.target}".`);
   const { failure, frames } = watched(target, file.case);
-  if (json) process.stdout.write(`${JSON.stringify({ failure, frames: frames.length })}\n`);
-  else {
+  if (flags.json === true) {
+    process.stdout.write(`${JSON.stringify({ failure, frames: frames.length })}\n`);
+  } else {
     process.stdout.write(exchange(frames));
     const what = failure === null ? "no law is broken" : `${failure.law}: ${failure.message}`;
     process.stdout.write(`${what}\n`);
@@ -281,7 +283,7 @@ export async function fuzz(
   program: readonly string[],
   flags: FuzzFlags,
 ): Promise<number> {
-  if (flags.repeat !== undefined) return repeat(flags.repeat, flags.json === true);
+  if (flags.repeat !== undefined) return repeat(flags.repeat, flags);
   const seed =
     flags.seed === undefined
       ? Math.floor(Math.random() * 2 ** 31)

@@ -202,6 +202,16 @@ function addFuzz(netcell: Command): void {
     .option("--out <dir>", "where failures are written", ".")
     .option("--level <what>", "of a program: socket, or packet (raw frames besides)", "socket")
     .option("--port <n[/udp]>", "of a program: where it listens (default: 80)")
+    .option("--rootfs <dir>", "what the program sees as /")
+    .option("--bind <src:dst[:ro|rw]>", "mount a host file or directory", collect)
+    .option("--tmpfs <dst[:size]>", "mount an empty in-memory directory", collect)
+    .option("--write <mode>", "overlay (kept in memory), readonly, or through")
+    .option("-w, --workdir <dir>", "working directory")
+    .option("-e, --env <k=v>", "environment", collect)
+    .option("-u, --user <uid[:gid]>", "user and group")
+    .option("-m, --memory <size>")
+    .option("--pids <n>")
+    .option("--files <n>")
     .action(async (target: string | undefined, argv: string[], flags: FuzzFlags) => {
       const { fuzz } = await import("./fuzz.ts");
       // Commander drops the --: what stands behind it is a program, whatever it is called.

@@ -1,4 +1,4 @@
-# A server of records over UDP on port 5353 with a planted bug: it believes the length of a record of type 3 when that
+# A server of records over UDP on port 5353 or $PORT with a planted bug: it believes the length of a record of type 3 when that
 # passes the end of the datagram, and dies. Answers each datagram, so that a fuzzer can tell what it reached. What
 # breaks in another way it survives.
 
@@ -8,7 +8,7 @@ import socket
 import struct
 
 server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-server.bind(("0.0.0.0", 5353))
+server.bind(("0.0.0.0", int(os.environ.get("PORT", "5353"))))
 
 
 def answer(datagram):
