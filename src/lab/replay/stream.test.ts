@@ -43,6 +43,9 @@ describe("a stream put together", () => {
     stream.finish();
     expect([...stream.bytes]).toEqual([1, 2, 7, 7, 5]);
     expect(stream.conflicts).toBe(1);
+    // Whoever takes the later ones is right too, but not with anything else.
+    expect([3, 7, 5].map((byte) => stream.allows(2, byte))).toEqual([true, true, false]);
+    expect([4, 2].map((byte) => stream.allows(1, byte))).toEqual([false, true]);
   });
 
   it("knows a hole where the capture cut a segment off, and at its end", () => {

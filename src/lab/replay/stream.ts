@@ -5,6 +5,9 @@ const FIRST_BYTES = 4096;
 /** Zero bytes that may stand for what is missing: more is no stream any more. */
 const HOLE_BYTES_MAX = 16 * 1024 * 1024;
 
+/** Places that are remembered where segments contradict each other. */
+const OTHERS_MAX = 1024;
+
 export interface Hole {
   from: number;
   to: number;
@@ -18,6 +21,8 @@ export class Stream {
   #have: Hole[] = [];
   /** Segments whose bytes were not those that had come before at their place. */
   conflicts = 0;
+  /** What those said. */
+  readonly #others: { from: number; bytes: Uint8Array }[] = [];
   /** Set when the numbers leap so far that this is no stream. */
   isAbsurd = false;
 
@@ -54,6 +59,12 @@ export class Stream {
     }
     if (at < this.length) holes.push({ from: at, to: this.length });
     return holes;
+  }
+
+  /** Some segment had this byte there: where two contradict each other, a receiver takes the one or the other. */
+  allows(at: number, byte: number): boolean {
+    if (this.bytes[at] === byte) return true;
+    return this.#others.some(({ from, bytes }) => bytes[at - from] === byte);
   }
 
   /** Everything before this place is there. */
@@ -93,7 +104,8 @@ export class Stream {
   #fill(offset: number, end: number, bytes: Uint8Array, at: number): void {
     const have = this.#have;
     let o = offset;
-    let differs = false;
+    let firstDiffering = -1;
+    let lastDiffering = -1;
     let i = have.findIndex((range) => range.to > offset);
     if (i < 0) i = have.length;
     const first = i;
@@ -106,14 +118,23 @@ export class Stream {
         o = range.from;
       }
       const until = Math.min(end, range.to);
-      for (; o < until; o++) if (this.bytes[o] !== bytes[at + o - offset]) differs = true;
+      for (; o < until; o++) {
+        if (this.bytes[o] === bytes[at + o - offset]) continue;
+        if (firstDiffering < 0) firstDiffering = o;
+        lastDiffering = o;
+      }
       from = Math.min(from, range.from);
       to = Math.max(to, range.to);
     }
     if (o < end) this.bytes.set(bytes.subarray(at + o - offset, at + end - offset), o);
     have.splice(first, i - first, { from, to });
     this.#mergeBefore(first);
-    if (differs) this.conflicts++;
+    if (firstDiffering < 0) return;
+    this.conflicts++;
+    if (this.#others.length === OTHERS_MAX) return;
+    const base = at - offset;
+    const other = bytes.slice(base + firstDiffering, base + lastDiffering + 1);
+    this.#others.push({ from: firstDiffering, bytes: other });
   }
 
   #mergeBefore(i: number): void {

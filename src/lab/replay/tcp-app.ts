@@ -12,6 +12,7 @@ import {
 import { newTcp } from "../sim/conversation.ts";
 import { CLIENT, otherSide, type Side } from "./conversation.ts";
 import type { Pace } from "./pace.ts";
+import type { Stream } from "./stream.ts";
 import { type AppStep, tcpScript } from "./tcp-script.ts";
 import { isRefused, type TcpTrace } from "./tcp-trace.ts";
 
@@ -56,7 +57,7 @@ export class TcpApp {
   /** What could not be done, in words; "" when nothing. */
   trouble = "";
   readonly #c: TcpAppConfig;
-  readonly #expected: Uint8Array;
+  readonly #expected: Stream;
   readonly #stream: Uint8Array;
   readonly #steps: AppStep[];
   readonly #buffer = new Uint8Array(CHUNK_BYTES);
@@ -73,7 +74,7 @@ export class TcpApp {
   constructor(config: TcpAppConfig) {
     this.#c = config;
     const { trace, side } = config;
-    this.#expected = trace.sides[otherSide(side)].stream.bytes;
+    this.#expected = trace.sides[otherSide(side)].stream;
     this.#stream = trace.sides[side].stream.bytes;
     this.#steps = tcpScript(trace, side);
     // The server is there before anyone asks.
@@ -244,8 +245,10 @@ export class TcpApp {
     const at = this.read;
     this.read += n;
     if (this.wrongAt >= 0) return;
+    const { bytes } = this.#expected;
     for (let i = 0; i < n; i++) {
-      if (this.#buffer[i] !== this.#expected[at + i]) {
+      if (this.#buffer[i] === bytes[at + i]) continue;
+      if (!this.#expected.allows(at + i, this.#buffer[i])) {
         this.wrongAt = at + i;
         return;
       }

@@ -96,6 +96,10 @@ function praise(trace: TcpTrace, outcome: ReplayOutcome): string {
   ];
   if (counts.differences > 0) parts.push(`${counts.differences} packets differ`);
   const missing = received.missingInCapture + sent.missingInCapture;
+  const { conflicts } = trace.sides[side].stream;
+  if (conflicts > 0) {
+    parts.push(`${conflicts} segment${conflicts === 1 ? "" : "s"} contradicting earlier ones`);
+  }
   if (missing > 0) parts.push(`zeros for ${missing} bytes that the capture does not have`);
   if (!trace.hasHandshake) parts.push("opened by a handshake of our own");
   if (outcome.conversation.packets.some(({ cuts }) => cuts !== null))
