@@ -90,13 +90,15 @@ export function cutSegment(frame: TcpSegment, length: number): [TcpSegment, TcpS
   const { packet, headerBytes } = frame;
   const head = packet.bytes.subarray(0, headerBytes);
   const part = (from: number, to: number, flags: number): TcpSegment => {
-    const bytes = new Uint8Array(headerBytes + to - from);
+    // As far as it was captured.
+    const data = packet.bytes.subarray(headerBytes + from, headerBytes + to);
+    const bytes = new Uint8Array(headerBytes + data.length);
     bytes.set(head);
-    bytes.set(packet.bytes.subarray(headerBytes + from, headerBytes + to), headerBytes);
+    bytes.set(data, headerBytes);
     bytes[13] = flags & 0xff;
     return {
       ...frame,
-      packet: { ...packet, bytes, length: bytes.length, cuts: null },
+      packet: { ...packet, bytes, length: headerBytes + to - from, cuts: null },
       flags,
       at: frame.at + from,
       length: to - from,

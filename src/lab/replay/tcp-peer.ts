@@ -335,6 +335,7 @@ export class TcpPeer {
       without: this.#without,
       clearFlags: this.#clearFlags(frame),
       length,
+      stream: this.#own.stream.bytes,
     });
     if (frame.ack >= 0) this.#ackSent = Math.max(this.#ackSent, ack);
     this.#made.tsVal = frame.options.tsVal ?? this.#made.tsVal;

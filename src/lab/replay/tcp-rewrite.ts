@@ -1,5 +1,6 @@
 // The bytes of a captured segment as they are sent again: other ports and numbers, options that this connection
-// has not agreed to made no-operations, what the capture cut off filled with zeros, the checksum made new.
+// has not agreed to made no-operations, what the capture cut off filled with zeros (or what another segment has for
+// it), the checksum made new.
 
 import { setU16, setU32, u32 } from "../../base/bytes.ts";
 import { checksum, type IpAddr, pseudoSum } from "../../netstack/index.ts";
@@ -35,6 +36,8 @@ export interface Numbers {
   clearFlags: number;
   /** Bytes of data; those of the segment, unless a SYN shall go without. */
   length: number;
+  /** What the capture has of the played side's stream: some of what it cut off may be there from another segment. */
+  stream: Uint8Array;
 }
 
 const NO_KINDS: ReadonlySet<number> = new Set([OPTION_FAST_OPEN]);
@@ -64,6 +67,8 @@ export function rewritten(segment: TcpSegment, path: PlayedPath, n: Numbers): Ui
   const held = Math.min(packet.bytes.length, out.length);
   out.set(held === packet.bytes.length ? packet.bytes : packet.bytes.subarray(0, held));
   out.fill(0, held);
+  const at = segment.at + held - headerBytes;
+  if (held < out.length && at >= 0) out.set(n.stream.subarray(at, at + out.length - held), held);
   setU16(out, 0, path.peerPort);
   setU16(out, 2, path.otherPort);
   setU32(out, 4, n.seq);

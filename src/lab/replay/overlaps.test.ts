@@ -18,8 +18,8 @@ const FRAMES = [
   tcpFrame(SERVER, { seq: 501, ack: 107, flags: ACK }),
 ];
 
-describe("a capture whose segments contradict each other", () => {
-  it("allows either of what they said, and says so", () => {
+describe("a capture whose segments overlap", () => {
+  it("allows either of what they said where they contradict each other, and says so", () => {
     const outcome = replayConversation(extracted(FRAMES).conversations[0], 1);
     expect(outcome.problems).toEqual([]);
     expect(outcome.received).toMatchObject({ bytes: 6, wrongAt: -1 });
@@ -35,5 +35,14 @@ describe("a capture whose segments contradict each other", () => {
     const outcome = replayConversation(extracted(frames).conversations[0], 1);
     expect(outcome.problems).toEqual([]);
     expect(outcome.verdict).not.toContain("contradicting");
+  });
+
+  it("plays what it cut off of one segment as another one has it", () => {
+    const whole = fromClient(101, "abcdef");
+    const cut = { bytes: whole, capturedBytes: whole.length - 4 };
+    const frames = [...FRAMES.slice(0, 5), cut, FRAMES[6]];
+    const outcome = replayConversation(extracted(frames).conversations[0], 1);
+    expect(outcome.problems).toEqual([]);
+    expect(outcome.received).toMatchObject({ bytes: 6, wrongAt: -1, missingInCapture: 0 });
   });
 });
