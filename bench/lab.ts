@@ -10,6 +10,7 @@ import { cellName, type GoodputCell, goodput } from "../src/lab/sim/goodput.ts";
 import { CaptureReader, sourceOf } from "../src/link/index.ts";
 import type { Row } from "./harness.ts";
 import { writeMixed, writeTransfers } from "./lab-captures.ts";
+import type { OwnProcess } from "./own-process.ts";
 import { bestRate, cpuMs } from "./stack-rates.ts";
 
 const MEGABYTES = 100;
@@ -100,34 +101,49 @@ function simulation(): Row[] {
   ];
 }
 
-export function lab(only: (name: string) => boolean): Row[] {
-  const rows: Row[] = [];
-  const dir = mkdtempSync(join(tmpdir(), "netcell-bench-"));
-  try {
-    if (only("lab: decode")) {
-      const mixed = join(dir, "mixed.pcap");
-      writeMixed(mixed, MIXED_FRAMES);
-      rows.push(row("decode, fixtures mixed", "frames/s", ">= 500000", decodeRate(mixed)));
+/** With a folder for captures, which goes afterwards. */
+function withFolder(run: (dir: string) => Row[]): () => Row[] {
+  return () => {
+    const dir = mkdtempSync(join(tmpdir(), "netcell-bench-"));
+    try {
+      return run(dir);
+    } finally {
+      rmSync(dir, { recursive: true, force: true });
     }
-    const transfers = join(dir, "transfers.pcap");
-    if (only("lab: decode") || only("lab: replay")) writeTransfers(transfers, MEGABYTES);
-    if (only("lab: decode")) {
-      rows.push(row("decode, TCP transfers", "frames/s", ">= 500000", decodeRate(transfers)));
-    }
-    if (only("lab: replay")) {
-      const [seconds, cpuSeconds] = replaySeconds(transfers);
-      rows.push(row(`replay of ${MEGABYTES} MB`, "s", "< 20", seconds));
-      rows.push(row(`replay of ${MEGABYTES} MB, CPU time`, "s", "", cpuSeconds));
-    }
-  } finally {
-    rmSync(dir, { recursive: true, force: true });
-  }
-  for (const level of FUZZ_LEVELS) {
-    if (!only(`lab: fuzz ${level}`)) continue;
-    const [cold, warm] = fuzzRates(level);
-    rows.push(row(`fuzz ${level}, first ${COLD_MS / 1_000} s`, "frames/s", ">= 20000", cold));
-    rows.push(row(`fuzz ${level}, after ${WARM_MS / 1_000} s`, "frames/s", ">= 20000", warm));
-  }
-  if (only("lab: sim")) rows.push(...simulation());
-  return rows;
+  };
 }
+
+function decoding(name: string, write: (path: string) => void): OwnProcess {
+  const run = withFolder((dir) => {
+    const path = join(dir, "frames.pcap");
+    write(path);
+    return [row(name, "frames/s", ">= 500000", decodeRate(path))];
+  });
+  return { name: `lab: ${name}`, run };
+}
+
+const replaying = withFolder((dir) => {
+  const path = join(dir, "transfers.pcap");
+  writeTransfers(path, MEGABYTES);
+  const [seconds, cpuSeconds] = replaySeconds(path);
+  return [
+    row(`replay of ${MEGABYTES} MB`, "s", "< 20", seconds),
+    row(`replay of ${MEGABYTES} MB, CPU time`, "s", "", cpuSeconds),
+  ];
+});
+
+function fuzzing(level: string): Row[] {
+  const [cold, warm] = fuzzRates(level);
+  return [
+    row(`fuzz ${level}, first ${COLD_MS / 1_000} s`, "frames/s", ">= 20000", cold),
+    row(`fuzz ${level}, after ${WARM_MS / 1_000} s`, "frames/s", ">= 20000", warm),
+  ];
+}
+
+export const LAB: readonly OwnProcess[] = [
+  decoding("decode, fixtures mixed", (path) => writeMixed(path, MIXED_FRAMES)),
+  decoding("decode, TCP transfers", (path) => writeTransfers(path, MEGABYTES)),
+  { name: "lab: replay", run: replaying },
+  ...FUZZ_LEVELS.map((level) => ({ name: `lab: fuzz ${level}`, run: () => fuzzing(level) })),
+  { name: "lab: simulation", run: simulation },
+];

@@ -4,26 +4,24 @@
 
 import { drill } from "./drill.ts";
 import { printTable, type Row, workplace } from "./harness.ts";
-import { lab } from "./lab.ts";
+import { LAB } from "./lab.ts";
 import { network } from "./network.ts";
-import { stack, stackRow } from "./stack.ts";
+import { rowsAsked, runEachAlone } from "./own-process.ts";
+import { STACK } from "./stack.ts";
 import { idle, micro, startUp } from "./system.ts";
 
 const names = process.argv.slice(2).filter((arg) => !arg.startsWith("--"));
 const asJson = process.argv.includes("--json");
 const only = (name: string): boolean => names.length === 0 || names.some((n) => name.includes(n));
 
-const own = await stackRow(process.argv);
-if (own !== null) {
-  process.stdout.write(JSON.stringify(own));
+const asked = await rowsAsked([...STACK, ...LAB]);
+if (asked !== null) {
+  process.stdout.write(JSON.stringify(asked));
   // The other stack of `stack` has timers that nothing ends.
   process.exit();
 }
 
-const rows: Row[] = [];
-if (names.length === 0 || names.some((n) => n.startsWith("stack")))
-  rows.push(...(await stack(only)));
-if (names.length === 0 || names.some((n) => n.startsWith("lab"))) rows.push(...lab(only));
+const rows: Row[] = await runEachAlone([...STACK, ...LAB], only);
 if (only("drill")) rows.push(...(await drill()));
 if (names.length === 0 || names.some((n) => !/^(stack|lab|drill)/.test(n))) await besideNative();
 

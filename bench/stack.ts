@@ -6,7 +6,8 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { ManualClock } from "../src/base/clock.ts";
 import type { TcpEndpoint } from "../src/netstack/index.ts";
-import { execute, median, type Row } from "./harness.ts";
+import { median } from "./harness.ts";
+import type { OwnProcess } from "./own-process.ts";
 import {
   bestRate,
   bestRates,
@@ -314,29 +315,10 @@ const BENCHMARKS: readonly Benchmark[] = [
   })),
 ];
 
-const ROW_FLAG = "--stack-row=";
-
-/** The row that this process was started for, or null. */
-export async function stackRow(argv: readonly string[]): Promise<Row | null> {
-  const flag = argv.find((arg) => arg.startsWith(ROW_FLAG));
-  const found = BENCHMARKS.find((b) => b.name === flag?.slice(ROW_FLAG.length));
-  if (found === undefined) return null;
-  const [netcell, native] = await found.run();
-  return { name: `stack: ${found.name}`, unit: found.unit, target: found.target, native, netcell };
-}
-
-/**
- * Each row in a process of its own: what one world leaves on the heap, and teaches the compiler, the next one
- * would pay. measured: MTU 1500 1.26 Gbit/s after the others, 1.8 to 2.4 alone.
- */
-export async function stack(only: (name: string) => boolean): Promise<Row[]> {
-  const rows: Row[] = [];
-  for (const { name } of BENCHMARKS.filter((b) => only(`stack: ${b.name}`))) {
-    const argv = [process.execPath, process.argv[1], `${ROW_FLAG}${name}`];
-    const { status, stdout, stderr } = await execute(argv, process.cwd());
-    if (status !== 0) throw new Error(`stack: ${name}: ${stderr}`);
-    process.stderr.write(stderr);
-    rows.push(JSON.parse(stdout));
-  }
-  return rows;
-}
+export const STACK: readonly OwnProcess[] = BENCHMARKS.map(({ name, unit, target, run }) => ({
+  name: `stack: ${name}`,
+  run: async () => {
+    const [netcell, native] = await run();
+    return [{ name: `stack: ${name}`, unit, target, native, netcell }];
+  },
+}));
