@@ -19,9 +19,9 @@ const BYTES_MAX = 20_000;
 const WRITES = process.env.NETCELL_WRITE_FIXTURES === "1";
 const NEEDED = "root ip nginx iperf3 curl python3 ping traceroute ssh dnsmasq".split(" ");
 
-function lines(file: Uint8Array): string[] {
+function lines(file: Uint8Array, verbosity: number): string[] {
   const reader = new CaptureReader(sourceOf(file));
-  const decoder = new FrameDecoder();
+  const decoder = new FrameDecoder({ verbosity });
   const found: string[] = [];
   for (let frame = reader.next(); frame !== null; frame = reader.next()) {
     found.push(decoder.text(frame));
@@ -48,7 +48,7 @@ describeWith(NEEDED, "recordings", () => {
     const path = join(tap.directory, file);
     await recorded.record(tap, path);
     const bytes = readFileSync(path);
-    const text = lines(bytes);
+    const text = [...lines(bytes, 0), ...lines(bytes, 1)];
     for (const what of recorded.shows) expect(text.join("\n")).toMatch(what);
     const found = examine(bytes, "recorded");
     if (recorded.isDamaged !== true) expect(found.badChecksums).toBe(0);
