@@ -200,11 +200,11 @@ export function transfer(w: World): { segments: number; ms: number } {
   }
   fatesOf(w, pair);
   const startNs = pair.clock.monotonicNs();
-  const got = stream(w, pair, a, b);
+  const { got, error } = stream(w, pair, a, b);
   // Where fifteen tries in a row can all be lost, or eight once it is closed (tcp_orphan_retries), a connection may
   // give up (RFC 9293's R2), and says so.
   const isBad = w.lossPercent + (w.gso ? 0 : w.corruptPercent) > 20;
-  const hasGivenUp = isBad && a.takeError() === NetErr.TimedOut;
+  const hasGivenUp = isBad && error === NetErr.TimedOut;
   if (got !== w.bytes && !hasGivenUp) throw new Error(`${got} of ${w.bytes} bytes arrived`);
   const ms = (pair.clock.monotonicNs() - startNs) / 1e6;
   finish(pair, a, b);
@@ -212,16 +212,19 @@ export function transfer(w: World): { segments: number; ms: number } {
 }
 
 /** Writes all, reads all; how many bytes were read. Each is compared as it comes. */
-function stream(w: World, pair: Pair, a: Endpoint, b: Endpoint): number {
+/** The bytes that arrived; what went wrong with the writer, whether a call of its said so or nobody asked yet. */
+function stream(w: World, pair: Pair, a: Endpoint, b: Endpoint): { got: number; error: number } {
   const source = new Uint8Array(w.bytes).map((_, i) => byteAt(i));
   const piece = new Uint8Array(w.readPieceBytes);
   let written = 0;
   let got = 0;
   let steps = 0;
+  let error = 0;
   const quota = 1.25 * w.socketMemoryBytes;
   const step = (): boolean => {
     while (written < w.bytes) {
       const n = a.write(source, written, w.bytes - written, 0);
+      if (n === NetErr.TimedOut) error = n;
       if (n <= 0) break;
       written += n;
       if (written === w.bytes) a.shutdown(false, true);
@@ -242,7 +245,7 @@ function stream(w: World, pair: Pair, a: Endpoint, b: Endpoint): number {
   };
   let isDone = false;
   for (let i = 0; i < 400_000 && !isDone; i++) isDone = pair.run(50, step);
-  return got;
+  return { got, error: error || a.takeError() };
 }
 
 /** Nothing is left of a connection when both ends have closed it. */
