@@ -4,11 +4,11 @@
 
 import {
   type DatagramEndpoint,
-  type DatagramInfo,
   type Endpoint,
   IPV4,
   IPV6,
   IpAddr,
+  newDatagramInfo,
   Ready,
   type Stack,
   type TcpEndpoint,
@@ -56,7 +56,7 @@ export class App {
   readonly #echo: DatagramEndpoint[] = [];
   readonly #sockets: (Endpoint | null)[] = [];
   readonly #buffer = new Uint8Array(WRITE_MAX);
-  readonly #info: DatagramInfo;
+  readonly #info = newDatagramInfo();
   #conversations: Conversation[] = [];
   #isDirty = true;
   readonly #isJudge: boolean;
@@ -78,17 +78,6 @@ export class App {
       echo.onReadiness = this.#mark;
       this.#echo.push(echo);
     }
-    this.#info = {
-      addr: new IpAddr(),
-      port: 0,
-      localAddr: new IpAddr(),
-      nicId: 0,
-      ttl: 0,
-      tos: 0,
-      length: 0,
-      timeNs: 0,
-      segmentBytes: 0,
-    };
   }
 
   readonly #mark = (): void => {

@@ -7,8 +7,7 @@ import { MS, SECOND } from "../../base/clock.ts";
 import {
   checksum,
   type DatagramEndpoint,
-  type DatagramInfo,
-  IpAddr,
+  newDatagramInfo,
   pseudoSum,
 } from "../../netstack/index.ts";
 import { PROTO_ICMP, PROTO_ICMPV6, PROTO_UDP } from "../drill/frame.ts";
@@ -70,17 +69,7 @@ class DatagramReplay {
   /** Our stack answers by itself, or has nothing that listens. */
   readonly #hasApp: boolean;
   #hasUnreachable = false;
-  readonly #info: DatagramInfo = {
-    addr: new IpAddr(),
-    port: 0,
-    localAddr: new IpAddr(),
-    nicId: 0,
-    ttl: 0,
-    tos: 0,
-    length: 0,
-    timeNs: 0,
-    segmentBytes: 0,
-  };
+  readonly #info = newDatagramInfo();
   readonly #buffer = new Uint8Array(DATAGRAM_MAX);
 
   constructor(c: Conversation, side: Side, options: ReplayOptions, outcome: ReplayOutcome) {
