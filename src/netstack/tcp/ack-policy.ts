@@ -1,6 +1,6 @@
 // When to acknowledge (RFC 9293 3.8.6.3, RFC 5681 4.2): every second full segment at once, others within
 // 40 ms; at once at the start of a connection, after disorder, and, out of ping-pong mode, when the user asks
-// (TCP_QUICKACK, endpoint.ts).
+// (TCP_QUICKACK, option-calls.ts).
 
 import { seqDiff, seqLe } from "../../base/seqnum.ts";
 import { ACK, FIN } from "../wire/tcp.ts";

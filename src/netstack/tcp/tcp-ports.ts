@@ -5,7 +5,7 @@
 import type { Rng } from "../../base/rng.ts";
 import type { IpAddr } from "../ip-addr.ts";
 import { ByPort, EphemeralPorts, PortTable } from "../stack/ports.ts";
-import type { Endpoint } from "./endpoint.ts";
+import type { PortEndpoint } from "./endpoint-ports.ts";
 
 export interface PortSharing {
   readonly reuseAddress: boolean;
@@ -25,7 +25,7 @@ export interface PortHolder {
 }
 
 export class TcpPorts {
-  readonly endpoints = new PortTable<Endpoint>();
+  readonly endpoints = new PortTable<PortEndpoint>();
   readonly ephemeral: EphemeralPorts;
   /** First of each local port's list. */
   readonly #holders = new ByPort<PortHolder>();
@@ -53,7 +53,7 @@ export class TcpPorts {
   }
 
   // @rfc 9293 MUST-42
-  mayBind(who: Endpoint, addr: IpAddr, port: number): boolean {
+  mayBind(who: PortEndpoint, addr: IpAddr, port: number): boolean {
     if (!this.endpoints.mayBind(who, addr, port)) return false;
     const o = who.options;
     for (let t = this.#holders.get(port); t !== null; t = t.portNext) {

@@ -1,0 +1,123 @@
+// The options of a TCP endpoint that are more than a field to be read when it matters, and the figures that getsockopt
+// tells (TCP_INFO, SO_MEMINFO). What they do to a connection that is there: option-calls.ts. Defaults: options.ts.
+
+import { seqDiff } from "../../base/seqnum.ts";
+import type { IpAddr } from "../ip-addr.ts";
+import type { NetError } from "../net-error.ts";
+import type { TcpInfo } from "../tcp-info.ts";
+import type { IpOptions } from "../wire/ipv4-options.ts";
+import type { BbrInfo } from "./congestion/bbr.ts";
+import { PortEndpoint } from "./endpoint-ports.ts";
+import { emptyInfo, fillInfo } from "./info.ts";
+import {
+  applyOptions,
+  changeIpOptions,
+  setMd5Key,
+  setQuickAck,
+  setWindowClamp,
+} from "./option-calls.ts";
+import { keepCount, keepIdleNs, keepIntervalNs, synCount } from "./options.ts";
+import { sendMemory } from "./send-memory.ts";
+import { CLOSED } from "./state.ts";
+
+export abstract class OptionEndpoint extends PortEndpoint {
+  get ipOptions(): IpOptions | null {
+    const route = this.tcb?.route ?? null;
+    return route === null ? this.ipOptionsToCome : route.ipOptions;
+  }
+
+  // @rfc 9293 MUST-51 MUST-52
+  setIpOptions(options: IpOptions | null): NetError | 0 {
+    this.ipOptionsToCome = options;
+    return this.tcb === null ? 0 : changeIpOptions(this.tcb, options);
+  }
+
+  get savedSyn(): Uint8Array | null {
+    return this.tcb === null ? null : this.ctx.savedSyns.of(this.tcb);
+  }
+
+  forgetSavedSyn(): void {
+    if (this.tcb !== null) this.ctx.savedSyns.forget(this.tcb);
+  }
+
+  optionsChanged(): void {
+    const tcb = this.tcb;
+    if (tcb === null || tcb.state === CLOSED) return;
+    this.ctx.enter();
+    applyOptions(tcb);
+  }
+
+  setQuickAck(value: number): void {
+    this.options.quickAck = value !== 0;
+    if (this.tcb === null) return;
+    this.ctx.enter();
+    setQuickAck(this.tcb, value);
+  }
+
+  get isQuickAck(): boolean {
+    return this.tcb === null ? this.options.quickAck : !this.tcb.isPingPong;
+  }
+
+  setWindowClamp(bytes: number): NetError | 0 {
+    return setWindowClamp(this.tcb, this.options, this.state, bytes);
+  }
+
+  get windowClamp(): number {
+    return this.options.windowClampBytes || (this.tcb?.rcv.bufferBytes ?? 0);
+  }
+
+  setMd5Key(peer: IpAddr, prefixBits: number, key: Uint8Array | null): NetError | 0 {
+    return setMd5Key(this.tcb, this.options, peer, prefixBits, key);
+  }
+
+  get keepIdleNs(): number {
+    return keepIdleNs(this.options, this.ctx.settings);
+  }
+
+  get keepIntervalNs(): number {
+    return keepIntervalNs(this.options, this.ctx.settings);
+  }
+
+  get keepCount(): number {
+    return keepCount(this.options, this.ctx.settings);
+  }
+
+  get synCount(): number {
+    return synCount(this.options, this.ctx.settings);
+  }
+
+  get receiveBufferBytes(): number {
+    const tcb = this.tcb;
+    return tcb === null || tcb.state === CLOSED
+      ? this.options.receiveBufferBytes
+      : tcb.rcv.bufferBytes;
+  }
+
+  get receiveMemoryBytes(): number {
+    const tcb = this.tcb;
+    if (tcb === null) return 0;
+    const { count, start, end } = tcb.outOfOrder;
+    let bytes = Math.max(0, tcb.readable);
+    for (let i = 0; i < count; i++) bytes += seqDiff(end[i], start[i]);
+    return bytes;
+  }
+
+  get sendMemoryBytes(): number {
+    const tcb = this.tcb;
+    return tcb === null || tcb.state === CLOSED ? 0 : sendMemory(tcb);
+  }
+
+  congestionInfo(): BbrInfo | null {
+    const tcb = this.tcb;
+    return tcb?.congestion.info?.(tcb) ?? null;
+  }
+
+  info(out: TcpInfo): void {
+    if (this.tcb === null) {
+      emptyInfo(this.state, out);
+      return;
+    }
+    this.ctx.enter();
+    fillInfo(this.tcb, this.state, out);
+  }
+}
