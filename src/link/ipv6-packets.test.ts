@@ -217,8 +217,8 @@ describe("ICMPv6", () => {
 describe("TCP over IPv6", () => {
   it("carries a stream both ways, IPv4 peers of a dual-stack listener included", () => {
     const w = new World();
-    w.a.addAddress(w.nicA, IpAddr.v4(10, 0, 0, 1), 24);
-    w.b.addAddress(w.nicB, IpAddr.v4(10, 0, 0, 2), 24);
+    w.a.interfaces.addAddress(w.nicA, IpAddr.v4(10, 0, 0, 1), 24);
+    w.b.interfaces.addAddress(w.nicB, IpAddr.v4(10, 0, 0, 2), 24);
     const listener = w.b.endpoints.tcp(6);
     if (typeof listener === "number") throw new Error("no endpoint");
     expect(listener.bind(ANY, 80)).toBe(0);

@@ -192,7 +192,7 @@ describe("groups", () => {
   it("of IPv4 are reported by IGMPv3, and to an older querier in its words", () => {
     const w = new World();
     const v4 = IpAddr.v4(10, 0, 0, 1);
-    w.a.addAddress(w.nicA, v4, 24);
+    w.a.interfaces.addAddress(w.nicA, v4, 24);
     const reports: number[][] = [];
     w.pair.a.filter = (pkt) => {
       const b = pkt.bytes.subarray(pkt.start + 14, pkt.end);

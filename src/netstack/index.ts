@@ -37,6 +37,7 @@ export { completeChecksum } from "./stack/checksum-partial.ts";
 export { Counters } from "./stack/counters.ts";
 export { type ErrorEntry, ErrorOrigin, TimestampKind } from "./stack/error-queue.ts";
 export { FrameLayout, PROTO_TCP, PROTO_UDP } from "./stack/frame-layout.ts";
+export type { AddressConfig, AttachConfig } from "./stack/interfaces.ts";
 export type { Ipv6Config } from "./stack/ipv6-interface.ts";
 export type { LinkEndpoint, LinkSink } from "./stack/link-endpoint.ts";
 export { Memberships } from "./stack/memberships.ts";
@@ -62,7 +63,7 @@ export {
 } from "./stack/routes.ts";
 export { isSame as isSameRule, Rule, RuleAction, type RuleTable } from "./stack/rules.ts";
 export { Segmenter } from "./stack/segmenter.ts";
-export { type AddressConfig, type AttachConfig, Stack, type StackConfig } from "./stack/stack.ts";
+export { Stack, type StackConfig } from "./stack/stack.ts";
 export type { StackObserver } from "./stack/stack-observer.ts";
 export type { Route } from "./stack/transport.ts";
 export { CONGESTION_CONTROLS } from "./tcp/congestion/congestion.ts";

@@ -76,7 +76,7 @@ describe("a socket of the stack", () => {
     [
       "there is no route",
       "ENETUNREACH",
-      (bench: Bench) => bench.client.setUp(bench.client.nics[1], false),
+      (bench: Bench) => bench.client.interfaces.setUp(bench.client.nics[1], false),
     ],
   ])("says what Node says when %s: %s", async (_why, code, prepare) => {
     const bench = new Bench();

@@ -117,7 +117,7 @@ describe("a DHCP client", () => {
   // @rfc 5227 2.1.1
   it("declines an address that somebody has, and takes the next", () => {
     const link = new Link();
-    link.far.addAddress(link.far.nics[1], GIVEN, 24);
+    link.far.interfaces.addAddress(link.far.nics[1], GIVEN, 24);
     link.client.start();
     link.world.run(5 * SECOND);
     expect(link.server.types).toEqual([1, 3, dhcp.DHCPDECLINE]);

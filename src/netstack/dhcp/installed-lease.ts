@@ -23,7 +23,7 @@ export class InstalledLease {
     this.lease = lease;
     this.sinceNs = sinceNs;
     // Root may have given it already: then it is there.
-    nic.stack.addAddress(nic, lease.addr, lease.prefixBits);
+    nic.stack.interfaces.addAddress(nic, lease.addr, lease.prefixBits);
     this.#apply();
   }
 
@@ -37,7 +37,7 @@ export class InstalledLease {
     }
     const { stack } = nic;
     const mtu = lease.mtu === 0 ? this.#mtuBefore : lease.mtu;
-    if (mtu !== nic.mtu) stack.setMtu(nic, Math.min(mtu, nic.link?.mtu ?? mtu));
+    if (mtu !== nic.mtu) stack.interfaces.setMtu(nic, Math.min(mtu, nic.link?.mtu ?? mtu));
     for (const { dst, prefixBits, gateway } of lease.routes) {
       // A router beyond the mask (as with /32) is a neighbour all the same.
       if (gateway !== null && owned?.contains(gateway) !== true) this.#route(gateway, 32, null);
@@ -77,7 +77,7 @@ export class InstalledLease {
   remove(): void {
     this.#dropRoutes();
     const { stack } = this.#nic;
-    stack.removeAddress(this.#nic, this.lease.addr);
-    if (this.#nic.mtu !== this.#mtuBefore) stack.setMtu(this.#nic, this.#mtuBefore);
+    stack.interfaces.removeAddress(this.#nic, this.lease.addr);
+    if (this.#nic.mtu !== this.#mtuBefore) stack.interfaces.setMtu(this.#nic, this.#mtuBefore);
   }
 }

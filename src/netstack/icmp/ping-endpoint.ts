@@ -87,7 +87,10 @@ export class PingEndpoint extends DatagramBase implements PortProbe {
 
   bind(addr: IpAddr, port: number): NetError | 0 {
     if (this.localPort !== 0 || addr.family !== this.family) return NetErr.InvalidArgument;
-    if (!addr.isUnspecified && !this.stack.mayBindAddress(addr, this.options.boundNicId)) {
+    if (
+      !addr.isUnspecified &&
+      !this.stack.interfaces.mayBindAddress(addr, this.options.boundNicId)
+    ) {
       return NetErr.AddressNotAvailable;
     }
     if (port !== 0 && !this.isPortFree(port)) return NetErr.AddressInUse;

@@ -242,7 +242,8 @@ export class PacketEndpoint {
       writeEthernet(pkt.bytes, pkt.start, dstMac, nic.mac, protocol);
     }
     pkt.l3 = pkt.start + ETH_HEADER;
-    stack.sendFrame(nic, pkt);
+    if (nic.isLoopback) stack.toOurselves.pushFrame(nic, pkt);
+    else nic.transmitFrame(pkt);
     stack.runPending();
     return length;
   }

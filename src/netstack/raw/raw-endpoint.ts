@@ -59,7 +59,10 @@ export class RawEndpoint extends DatagramBase {
   }
 
   bind(addr: IpAddr, _port: number): NetError | 0 {
-    if (!addr.isUnspecified && !this.stack.mayBindAddress(addr, this.options.boundNicId)) {
+    if (
+      !addr.isUnspecified &&
+      !this.stack.interfaces.mayBindAddress(addr, this.options.boundNicId)
+    ) {
       return NetErr.AddressNotAvailable;
     }
     this.localAddr.set(addr);

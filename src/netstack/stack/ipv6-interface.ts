@@ -113,7 +113,7 @@ export class Ipv6Interface {
 
   /** Gives itself a link-local address; what else there is follows. */
   start(): void {
-    this.stack.addMulticastRoute(this.nic);
+    this.stack.interfaces.addMulticastRoute(this.nic);
     if (this.stack.forwarding.v6) this.nic.joinGroup(ALL_ROUTERS);
     this.assignGenerated(LINK_LOCAL_PREFIX, 64, FOREVER);
   }
@@ -202,7 +202,7 @@ export class Ipv6Interface {
     owned.preferredCapNs = lifetime.preferredCapNs ?? Number.POSITIVE_INFINITY;
     owned.validCapNs = lifetime.validCapNs ?? Number.POSITIVE_INFINITY;
     owned.isAuto = !lifetime.onLink;
-    this.stack.own(this.nic, owned, lifetime.onLink);
+    this.stack.interfaces.own(this.nic, owned, lifetime.onLink);
     this.armExpiry();
     if (isLinkLocal(addr) && this.acceptsAdvertisements) this.routers.start();
   }
@@ -224,7 +224,8 @@ export class Ipv6Interface {
 
   #expire(nowNs: number): void {
     for (const a of [...this.nic.addresses]) {
-      if (!a.addr.isV4 && a.validUntilNs <= nowNs) this.stack.removeAddress(this.nic, a.addr);
+      if (!a.addr.isV4 && a.validUntilNs <= nowNs)
+        this.stack.interfaces.removeAddress(this.nic, a.addr);
     }
     this.routers.expire(nowNs);
     this.armExpiry();

@@ -24,7 +24,7 @@ export class Memberships {
 
   join(group: IpAddr, nicId: number, filter: GroupFilter = ANY_SOURCE): NetError | 0 {
     if (!group.isMulticast) return NetErr.InvalidArgument;
-    const nic = this.#stack.groupNic(group, nicId);
+    const nic = this.#stack.interfaces.groupNic(group, nicId);
     if (nic === null) return NetErr.NoDevice;
     if (this.#find(group, nic.id) !== undefined) return NetErr.AddressInUse;
     const { groups } = this.#stack;
@@ -79,7 +79,7 @@ export class Memberships {
       const joined = this.join(group, nicId, NO_SOURCE);
       if (joined < 0 && joined !== NetErr.AddressInUse) return joined;
     }
-    const nic = this.#stack.groupNic(group, nicId);
+    const nic = this.#stack.interfaces.groupNic(group, nicId);
     if (nic === null) return NetErr.NoDevice;
     const m = this.#find(group, nic.id);
     if (m === undefined) return NetErr.InvalidArgument;
@@ -106,7 +106,7 @@ export class Memberships {
   /** A whole filter (IP_MSFILTER, MCAST_MSFILTER). Precondition: the caller gives the addresses away. */
   setFilter(group: IpAddr, nicId: number, filter: GroupFilter): NetError | 0 {
     if (!group.isMulticast) return NetErr.InvalidArgument;
-    const nic = this.#stack.groupNic(group, nicId);
+    const nic = this.#stack.interfaces.groupNic(group, nicId);
     if (nic === null) return NetErr.NoDevice;
     if (filter.isInclude && filter.sources.length === 0) return this.leave(group, nic.id);
     const m = this.#find(group, nic.id);
@@ -119,7 +119,7 @@ export class Memberships {
 
   filterOf(group: IpAddr, nicId: number): GroupFilter | NetError {
     if (!group.isMulticast) return NetErr.InvalidArgument;
-    const nic = this.#stack.groupNic(group, nicId);
+    const nic = this.#stack.interfaces.groupNic(group, nicId);
     if (nic === null) return NetErr.NoDevice;
     return this.#find(group, nic.id)?.filter ?? NetErr.AddressNotAvailable;
   }

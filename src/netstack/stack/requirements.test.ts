@@ -95,7 +95,9 @@ describe("IPv6", () => {
   it("a link below 1280 bytes carries none", () => {
     const arena = new Arena({ mtu: 1_279 });
     expect(arena.nic.ipv6).toBeNull();
-    expect(arena.victim.addAddress(arena.nic, ip("2001:db8::77"), 64)).toBe(NetErr.InvalidArgument);
+    expect(arena.victim.interfaces.addAddress(arena.nic, ip("2001:db8::77"), 64)).toBe(
+      NetErr.InvalidArgument,
+    );
   });
 
   // @rfc 4443 2.4a

@@ -72,7 +72,7 @@ export class UdpEndpoint extends DatagramBase implements PortProbe {
     if (
       !addr.isUnspecified &&
       !this.options.freeBind &&
-      !this.stack.mayBindAddress(addr, this.options.boundNicId)
+      !this.stack.interfaces.mayBindAddress(addr, this.options.boundNicId)
     ) {
       return NetErr.AddressNotAvailable;
     }

@@ -123,11 +123,13 @@ export class StackView implements NetworkView, NetworkChanges {
   }
   addAddress(index: number, addr: IpAddr, prefixBits: number): NetError | 0 {
     const nic = this.#stack.nicById(index);
-    return nic === null ? NetErr.NoDevice : this.#stack.addAddress(nic, addr, prefixBits);
+    return nic === null
+      ? NetErr.NoDevice
+      : this.#stack.interfaces.addAddress(nic, addr, prefixBits);
   }
   removeAddress(index: number, addr: IpAddr): NetError | 0 {
     const nic = this.#stack.nicById(index);
-    return nic === null ? NetErr.NoDevice : this.#stack.removeAddress(nic, addr);
+    return nic === null ? NetErr.NoDevice : this.#stack.interfaces.removeAddress(nic, addr);
   }
   addRoute(r: RouteChange): NetError | 0 {
     return this.#stack.routes.add({ ...r, nicId: r.index });
@@ -164,11 +166,11 @@ export class StackView implements NetworkView, NetworkChanges {
   }
   setMtu(index: number, mtu: number): NetError | 0 {
     const nic = this.#stack.nicById(index);
-    return nic === null ? NetErr.NoDevice : this.#stack.setMtu(nic, mtu);
+    return nic === null ? NetErr.NoDevice : this.#stack.interfaces.setMtu(nic, mtu);
   }
   setUp(index: number, up: boolean): void {
     const nic = this.#stack.nicById(index);
-    if (nic !== null) this.#stack.setUp(nic, up);
+    if (nic !== null) this.#stack.interfaces.setUp(nic, up);
   }
   setNeighbor(index: number, addr: IpAddr, mac: Uint8Array): NetError | 0 {
     const nic = this.#stack.nicById(index);

@@ -376,14 +376,14 @@ describe("notices of NETLINK_ROUTE", () => {
     const addresses = listen(k, t, IPV4_IFADDR);
     const links = listen(k, t, LINK);
     const { stack } = k;
-    stack.addAddress(stack.loopback, IpAddr.v4(10, 1, 1, 1), 24);
-    stack.setMtu(stack.loopback, 9000);
+    stack.interfaces.addAddress(stack.loopback, IpAddr.v4(10, 1, 1, 1), 24);
+    stack.interfaces.setMtu(stack.loopback, 9000);
     expect([next(k, t, addresses), next(k, t, addresses)]).toEqual([RTM_NEWADDR, -EAGAIN]);
     expect([next(k, t, links), next(k, t, links)]).toEqual([RTM_NEWLINK, -EAGAIN]);
     expect(next(k, t, fd)).toBe(-EAGAIN);
     poke(t, OTHER, Uint8Array.of(IPV4_IFADDR, 0, 0, 0));
     k.call(t, SYS_setsockopt, addresses, SOL_NETLINK, NETLINK_DROP_MEMBERSHIP, OTHER, 4);
-    stack.removeAddress(stack.loopback, IpAddr.v4(10, 1, 1, 1));
+    stack.interfaces.removeAddress(stack.loopback, IpAddr.v4(10, 1, 1, 1));
     expect(next(k, t, addresses)).toBe(-EAGAIN);
   });
 
@@ -391,13 +391,13 @@ describe("notices of NETLINK_ROUTE", () => {
     const { k, t } = start();
     const links = listen(k, t, LINK);
     const { stack } = k;
-    for (let i = 0; i < 2000; i++) stack.setMtu(stack.loopback, 2000 + i);
+    for (let i = 0; i < 2000; i++) stack.interfaces.setMtu(stack.loopback, 2000 + i);
     expect(next(k, t, links)).toBe(-ENOBUFS);
     let read = 0;
     for (; next(k, t, links) === RTM_NEWLINK; read++);
     expect(read).toBeGreaterThan(10);
     expect(read).toBeLessThan(2000);
-    stack.setMtu(stack.loopback, 9000);
+    stack.interfaces.setMtu(stack.loopback, 9000);
     expect(next(k, t, links)).toBe(RTM_NEWLINK);
   });
 });

@@ -1,0 +1,190 @@
+// The interfaces of a stack and what changes of them: new ones, addresses with the routes that they bring, MTU, up and
+// down. Not what passes through them (nic.ts), nor how an IPv6 address comes about (ipv6-interface.ts).
+// Linux's devinet.c, addrconf.c and fib_frontend.c.
+
+import { IpAddr } from "../ip-addr.ts";
+import { NetErr, type NetError } from "../net-error.ts";
+import { IPV6_MIN_MTU } from "../wire/ipv6.ts";
+import { FOREVER, type Ipv6Config, Ipv6Interface } from "./ipv6-interface.ts";
+import type { LinkEndpoint } from "./link-endpoint.ts";
+import { LOOPBACK_MTU } from "./loopback.ts";
+import { Nic, NicAddress } from "./nic.ts";
+import type { RouteConfig } from "./routes.ts";
+import type { Stack } from "./stack.ts";
+
+export interface AddressConfig {
+  addr: IpAddr;
+  prefixBits: number;
+}
+
+export interface AttachConfig {
+  name: string;
+  addresses: readonly AddressConfig[];
+  /** Besides the on-link route that each address brings. dst and gateway; the NIC is this one. */
+  routes?: readonly Omit<RouteConfig, "nicId">[];
+  /** Takes packets to any address and may send from any: a gateway's inside. */
+  promiscuous?: boolean;
+  /** Default: static when an IPv6 address is among the addresses, otherwise off. */
+  ipv6?: Ipv6Config;
+}
+
+const ROUTE_ORIGIN_KERNEL = 2;
+/** ff00::/8. */
+const ALL_GROUPS6 = new IpAddr();
+ALL_GROUPS6.w0 = 0xff00_0000 | 0;
+const MULTICAST_METRIC = 256;
+const IPV4_MIN_MTU = 68;
+
+export class Interfaces {
+  readonly list: Nic[] = [];
+  readonly #stack: Stack;
+  #nextNicId = 1;
+
+  constructor(stack: Stack) {
+    this.#stack = stack;
+  }
+
+  /** link null: the loopback. */
+  add(name: string, link: LinkEndpoint | null, mtu: number, promiscuous = false): Nic {
+    const nic = new Nic(this.#stack, this.#nextNicId++, name, link, mtu, promiscuous);
+    this.list.push(nic);
+    this.#bindRules();
+    this.#stack.observer?.onLink(nic);
+    return nic;
+  }
+
+  #bindRules(): void {
+    const stack = this.#stack;
+    stack.routes.rules.bind((name) => stack.nicByName(name)?.id ?? -1);
+  }
+
+  // @rfc 8200 5
+  /** From here on the NIC speaks IPv6: a link-local address first. Once per NIC. */
+  enableIpv6(nic: Nic, config: Ipv6Config): void {
+    if (config.mode === "off" || nic.isLoopback || nic.ipv6 !== null) return;
+    // RFC 8200 5: a link that cannot carry 1280 bytes cannot carry IPv6.
+    if (nic.mtu < IPV6_MIN_MTU) return;
+    nic.ipv6 = new Ipv6Interface(nic, config);
+    nic.ipv6.start();
+  }
+
+  /** Groups of every scope are reached by any NIC with IPv6. */
+  addMulticastRoute(nic: Nic): void {
+    this.#stack.routes.add({
+      dst: ALL_GROUPS6,
+      prefixBits: 8,
+      gateway: null,
+      nicId: nic.id,
+      metric: MULTICAST_METRIC,
+      origin: ROUTE_ORIGIN_KERNEL,
+    });
+  }
+
+  /** With the on-link route of its prefix. An IPv6 address may be used once nobody else claims it. */
+  addAddress(nic: Nic, addr: IpAddr, prefixBits: number): NetError | 0 {
+    if (prefixBits < 0 || prefixBits > (addr.isV4 ? 32 : 128)) return NetErr.InvalidArgument;
+    if (nic.hasAddress(addr)) return NetErr.AddressInUse;
+    if (addr.isV4 || nic.isLoopback) return this.own(nic, new NicAddress(addr, prefixBits), true);
+    this.enableIpv6(nic, { mode: "static" });
+    if (nic.ipv6 === null) return NetErr.InvalidArgument;
+    const begun = nic.ipv6.assign(addr, prefixBits, FOREVER);
+    return begun ? 0 : NetErr.AddressInUse;
+  }
+
+  /** The address is ours from now on. */
+  own(nic: Nic, owned: NicAddress, onLink: boolean): NetError | 0 {
+    nic.addresses.push(owned);
+    this.#stack.routes.generation++;
+    this.#stack.observer?.onAddress(nic, owned, true);
+    return onLink && nic.isUp ? this.#addOnLinkRoute(nic, owned) : 0;
+  }
+
+  #addOnLinkRoute(nic: Nic, { addr, prefixBits }: NicAddress): NetError | 0 {
+    return this.#stack.routes.add({
+      dst: addr,
+      prefixBits,
+      gateway: null,
+      nicId: nic.id,
+      // IPv6 chooses among all addresses of the NIC (RFC 6724).
+      src: addr.isV4 ? addr : null,
+      metric: addr.isV4 || nic.isLoopback ? 0 : MULTICAST_METRIC,
+      origin: ROUTE_ORIGIN_KERNEL,
+    });
+  }
+
+  removeAddress(nic: Nic, addr: IpAddr): NetError | 0 {
+    const at = nic.addresses.findIndex((a) => a.addr.equals(addr));
+    if (!addr.isV4) nic.ipv6?.release(addr);
+    if (at < 0) return NetErr.AddressNotAvailable;
+    const [gone] = nic.addresses.splice(at, 1);
+    this.#stack.observer?.onAddress(nic, gone, false);
+    const shared = nic.addresses.some((a) => a.bits === gone.bits && a.net.equals(gone.net));
+    for (const entry of this.#stack.routes.tables.flatMap((t) => [
+      ...this.#stack.routes.entriesOf(t),
+    ])) {
+      if (entry.nicId !== nic.id) continue;
+      const brought =
+        !addr.isV4 &&
+        !shared &&
+        entry.origin === ROUTE_ORIGIN_KERNEL &&
+        entry.bits === gone.bits &&
+        entry.dst.equals(gone.net);
+      if (brought || entry.src?.equals(addr)) this.#stack.routes.remove(entry);
+    }
+    this.#stack.routes.generation++;
+    return 0;
+  }
+
+  /** Not more than the link carries, nor less than IPv4's least (RFC 791), nor IPv6's where it is spoken. */
+  setMtu(nic: Nic, mtu: number): NetError | 0 {
+    const max = nic.link === null ? LOOPBACK_MTU : nic.link.mtu;
+    const min = nic.ipv6 === null ? IPV4_MIN_MTU : IPV6_MIN_MTU;
+    if (mtu < min || mtu > max) return NetErr.InvalidArgument;
+    nic.mtu = mtu;
+    this.#stack.routes.generation++;
+    this.#stack.observer?.onLink(nic);
+    return 0;
+  }
+
+  /** Down: its routes and neighbours go (fib_disable_ip). Up: the routes of its addresses come back. */
+  setUp(nic: Nic, up: boolean): void {
+    if (nic.isUp === up) return;
+    nic.isUp = up;
+    this.#stack.routes.generation++;
+    this.#stack.observer?.onLink(nic);
+    if (!up) {
+      this.#stack.routes.removeNic(nic.id);
+      nic.neighbors.clear();
+      nic.neighbors6.clear();
+      return;
+    }
+    for (const owned of nic.addresses) this.#addOnLinkRoute(nic, owned);
+    if (nic.ipv6 !== null) this.addMulticastRoute(nic);
+  }
+
+  /** As isLocalAddress, and also the groups and broadcasts that a datagram endpoint may bind. */
+  mayBindAddress(addr: IpAddr, nicId: number): boolean {
+    if (this.#stack.isLocalAddress(addr) || addr.isMulticast) return true;
+    for (const nic of this.list) {
+      if ((nicId === 0 || nic.id === nicId) && nic.isBroadcastAddress(addr)) return true;
+    }
+    return false;
+  }
+
+  /** Where a group is joined: by its index, or where the routes lead (ip_mc_find_dev). */
+  groupNic(group: IpAddr, nicId: number): Nic | null {
+    if (nicId !== 0) return this.#stack.nicById(nicId);
+    const entry = this.#stack.routes.lookup(group, 0);
+    return entry === null ? null : this.#stack.nicById(entry.nicId);
+  }
+
+  close(): void {
+    for (const nic of this.list) {
+      nic.ipv6?.close();
+      nic.igmp?.reporter.close();
+      nic.neighbors.clear();
+      nic.neighbors6.clear();
+      nic.link?.close();
+    }
+  }
+}
