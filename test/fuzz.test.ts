@@ -1,17 +1,40 @@
 // `netcell fuzz` as a user has it: campaigns with a corpus on several workers, and a server in a sandbox whose
 // planted bug is found, made small, and shown again by the command that was printed.
 
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import type { ChildProcess } from "node:child_process";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  watch,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { CPrograms } from "./support/build-c.ts";
-import { netcell } from "./support/cell.ts";
+import { netcell, type Outcome } from "./support/cell.ts";
 import { describeWith } from "./support/needs.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "netcell-fuzz-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** A campaign without an end that is interrupted as soon as it has kept something. */
+function interrupted(args: string[], corpusName: string, cwd = folder): Promise<Outcome> {
+  const corpus = join(folder, corpusName);
+  mkdirSync(corpus, { recursive: true });
+  const flags = ["--time", "10m", "--corpus", corpus];
+  const onStarted = (child: ChildProcess): void => {
+    const watcher = watch(corpus, () => {
+      watcher.close();
+      child.kill("SIGINT");
+    });
+  };
+  return netcell(["fuzz", ...flags, ...args], { onStarted, cwd });
+}
 
 describe("campaigns", () => {
   it.each(["stack", "tcp", "wire"])(
@@ -34,6 +57,22 @@ describe("campaigns", () => {
     const r = await netcell(["fuzz", "moon"]);
     expect(r.status).toBe(125);
     expect(r.stderr).toContain("wire, stack or tcp");
+  });
+
+  it.each([
+    ["--port", ["stack", "--port", "80"]],
+    ["--env", ["wire", "--env", "A=1"]],
+    ["--seed", ["--repeat", "case.json", "--seed", "1"]],
+  ])("refuses %s where it says nothing", async (flag, args) => {
+    const r = await netcell(["fuzz", ...args]);
+    expect(r.status).toBe(125);
+    expect(r.stderr).toContain(`netcell: ${flag} is of a`);
+  });
+
+  it("say how far they came when they are interrupted", async () => {
+    const r = await interrupted(["wire", "--seed", "11"], "corpus-interrupted");
+    expect(r.stdout).toMatch(/^wire: .* cases, .*, seed 11, interrupted\n$/);
+    expect(r.status).toBe(0);
   });
 });
 
@@ -79,7 +118,16 @@ describeWith(["python3"], "a server of datagrams in a sandbox", () => {
     mkdirSync(deadly);
     writeFileSync(join(deadly, "query"), Uint8Array.of(0, 1, 0, 1, 3, 255, 255));
     const sandbox = [
-      ...["--bind", `${cwd}:/served`, "--workdir", "/served", "--env", "PORT=5360"],
+      ...[
+        "--bind",
+        `${cwd}:/served`,
+        "--workdir",
+        "/served",
+        "--env",
+        "PORT=5360",
+        "--env",
+        "SIX=1",
+      ],
       ...["--memory", "200m", "--tmpfs", "/srv"],
     ];
     const r = await netcell(
@@ -134,7 +182,7 @@ describeWith(["gcc"], "a server in a sandbox", () => {
     expect(again.status).toBe(1);
   }, 180_000);
 
-  it("is found by what a sanitizer says", async () => {
+  it("is found by what a sanitizer says, and over IPv6 where it listens there alone", async () => {
     programs.build("fragile-server", "-static");
     const cwd = programs.directory;
     const corpus = join(folder, "sizes");
@@ -143,17 +191,28 @@ describeWith(["gcc"], "a server in a sandbox", () => {
     const flags = ["--port", "8080", "--corpus", corpus, "--out", folder];
     const r = await netcell(
       [
-        ...["fuzz", "--time", "60s", "--json", "--seed", "5", ...flags],
+        ...["fuzz", "--time", "60s", "--json", "--seed", "5", "--env", "SIX=1", ...flags],
         ...["--", "./fragile-server-static", "sanitized"],
       ],
       { cwd, limitMs: 120_000 },
     );
     expect(r.stderr).toBe("");
-    const { failure } = JSON.parse(r.stdout) as { failure: { law: string; message: string } };
+    const { failure } = JSON.parse(r.stdout) as {
+      failure: { law: string; message: string; files: string[] };
+    };
     expect(failure).toMatchObject({ law: "sanitizer" });
+    expect(readFileSync(failure.files[0], "utf8")).toContain('{"do":"connect","family":6}');
     expect(failure.message).toContain("stack-buffer-overflow");
     expect(r.status).toBe(1);
   }, 180_000);
+
+  it("says how far it came when it is interrupted", async () => {
+    programs.build("fragile-server", "-static");
+    const args = ["--port", "8080", "--seed", "7", "--", "./fragile-server-static"];
+    const r = await interrupted(args, "interrupted-lines", programs.directory);
+    expect(r.stdout).toMatch(/^program: .* cases, .*, seed 7, interrupted\n$/);
+    expect(r.status).toBe(0);
+  }, 60_000);
 
   it("lives on with raw frames on its link besides", async () => {
     programs.build("fragile-server", "-static");

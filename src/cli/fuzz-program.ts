@@ -4,24 +4,14 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { caseFromJson, caseToJson, type ProgramStep, type ServerPort } from "../lab/fuzz/index.ts";
-import { NetcellError } from "../sandbox/errors.ts";
-import { bounds, type FuzzFlags, workersOf } from "./fuzz.ts";
+import { SANDBOX_FLAGS, sandboxFlagsOf } from "./flags.ts";
 import { exchange, type Seen, writeCapture } from "./fuzz-failure.ts";
+import { bounds, type FuzzFlags, onInterrupt, usage, workersOf } from "./fuzz-flags.ts";
 import { type FoundCrash, type Fuzzed, ProgramSearch, play, started } from "./fuzz-search.ts";
 import type { Crash } from "./fuzz-server.ts";
-import type { RunFlags } from "./run-options.ts";
 
 const TARGET = "program";
 const DEFAULT_PORT = "80";
-
-/** Those of `netcell run` that a server's sandbox takes too. */
-const SERVER_FLAGS = [
-  ...(["rootfs", "bind", "tmpfs", "write", "workdir", "env", "user"] as const),
-  ...(["memory", "pids", "files"] as const),
-] as const;
-export type ServerFlags = Pick<RunFlags, (typeof SERVER_FLAGS)[number]>;
-
-const usage = (message: string): NetcellError => new NetcellError("ERR_USAGE", message);
 
 /** PORT, PORT/tcp or PORT/udp, as --publish writes them. */
 function serverPort(text: string): ServerPort {
@@ -33,11 +23,6 @@ function serverPort(text: string): ServerPort {
   return { port, isUdp: match[2] === "/udp" };
 }
 
-/** Without --seed and --time, which mean the campaign's. */
-function serverFlags(flags: FuzzFlags): RunFlags {
-  return Object.fromEntries(SERVER_FLAGS.map((name) => [name, flags[name]]));
-}
-
 /** As a shell reads it: a word, in quotes where it needs them. */
 const word = (text: string): string =>
   /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
@@ -47,7 +32,7 @@ const word = (text: string): string =>
  * of somebody else's decides himself what it may see.
  */
 function repeatCommand(file: string, flags: FuzzFlags): string {
-  const words = SERVER_FLAGS.flatMap((name) =>
+  const words = SANDBOX_FLAGS.flatMap((name) =>
     [flags[name] ?? []].flat().flatMap((value) => [`--${name}`, value]),
   );
   return ["netcell", "fuzz", ...words, "--repeat", file].map(word).join(" ");
@@ -82,21 +67,23 @@ export async function fuzzProgram(
     throw usage("--level takes socket or packet.");
   }
   const port = serverPort(flags.port ?? DEFAULT_PORT);
-  const fuzzed: Fuzzed = { argv, port, flags: serverFlags(flags) };
+  const fuzzed: Fuzzed = { argv, port, flags: sandboxFlagsOf(flags) };
   const search = new ProgramSearch(fuzzed, {
     ...{ seed, workers: workersOf(flags), ...bounds(flags), corpus: flags.corpus },
     hasFrames: flags.level === "packet",
   });
+  const interrupt = onInterrupt(() => search.interrupt());
   const found = await search.run();
+  interrupt.remove();
   if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
   const line = search.line();
-  const { cases, coverage, seconds } = search;
+  const { cases, coverage, seconds, isInterrupted } = search;
   const failure = found === null ? null : await kept(fuzzed, found, flags, seed);
   if (flags.json === true) {
-    const report = { target: TARGET, seed, cases, seconds, coverage, failure };
+    const report = { target: TARGET, seed, cases, seconds, coverage, isInterrupted, failure };
     process.stdout.write(`${JSON.stringify(report)}\n`);
   } else {
-    process.stdout.write(`${line}, seed ${seed}\n`);
+    process.stdout.write(`${line}, seed ${seed}${isInterrupted ? ", interrupted" : ""}\n`);
     if (failure !== null) {
       const { law, message, files, repeat, stderr } = failure;
       const said = `${indented(stderr)}  ${files.join(", ")}`;
@@ -136,8 +123,10 @@ async function kept(
   };
 }
 
-const isWhole = (step: ProgramStep): boolean =>
-  step.do === "connect" || step.do === "end" || step.bytes instanceof Uint8Array;
+function isWhole(step: ProgramStep): boolean {
+  if (step.do === "connect") return step.family === 4 || step.family === 6;
+  return step.do === "end" || step.bytes instanceof Uint8Array;
+}
 
 /** --repeat of a case of a program. */
 export async function repeatProgram(text: string, path: string, flags: FuzzFlags): Promise<number> {
@@ -148,8 +137,8 @@ export async function repeatProgram(text: string, path: string, flags: FuzzFlags
     throw usage(`${path}: it does not say which program.`);
   }
   const steps = file.case.steps as ProgramStep[];
-  if (!steps.every(isWhole)) throw usage(`${path}: a step has no bytes.`);
-  const fuzzed = { argv: argv as string[], port: serverPort(port), flags: serverFlags(flags) };
+  if (!steps.every(isWhole)) throw usage(`${path}: a step does not say its bytes or its family.`);
+  const fuzzed = { argv: argv as string[], port: serverPort(port), flags: sandboxFlagsOf(flags) };
   const { crash, frames } = await watchedRun(fuzzed, steps);
   if (flags.json === true) {
     process.stdout.write(`${JSON.stringify({ failure: crash, frames: frames.length })}\n`);

@@ -7,8 +7,6 @@ import { join } from "node:path";
 import {
   Coverage,
   featureOf,
-  GUEST,
-  GUEST_MAC,
   ProgramInputs,
   type ProgramStep,
   programPlace,
@@ -56,7 +54,8 @@ const deaf = ({ argv, port }: Fuzzed): NetcellError => {
 
 export async function started(fuzzed: Fuzzed): Promise<FuzzedServer> {
   const server = await FuzzedServer.start(fuzzed);
-  if (fuzzed.port.isUdp || (await server.isListening())) return server;
+  if (!fuzzed.port.isUdp) await server.findFamilies();
+  if (server.families.length > 0) return server;
   await server.close();
   throw deaf(fuzzed);
 }
@@ -72,7 +71,7 @@ export async function play(
     answers.push(said);
     const crash = await server.step(step, said);
     if (crash !== null) return crash;
-    if (server.isDeaf) throw deaf(server.fuzzed);
+    if (server.families.length === 0) throw deaf(server.fuzzed);
   }
   return server.finish();
 }
@@ -87,13 +86,14 @@ export class ProgramSearch {
   #kept = 0;
   #shownMs = 0;
   #isOver = false;
+  isInterrupted = false;
   #hasCrash = false;
   cases = 0;
 
   constructor(fuzzed: Fuzzed, config: SearchConfig) {
     this.fuzzed = fuzzed;
     this.#config = config;
-    const place = config.hasFrames ? programPlace(GUEST, GUEST_MAC, fuzzed.port.port) : null;
+    const place = config.hasFrames ? programPlace(fuzzed.port.port) : null;
     const corpus = this.#corpus();
     for (let i = 0; i < config.workers; i++) {
       const seed = (config.seed + i * SEED_STEP) | 0;
@@ -128,6 +128,12 @@ export class ProgramSearch {
       found ??= end.value;
     }
     return found;
+  }
+
+  /** What was found so far is still confirmed, but not made smaller. */
+  interrupt(): void {
+    this.isInterrupted = true;
+    this.#isOver = true;
   }
 
   /** Counts the case that is about to begin; false: there shall be none. */
@@ -209,7 +215,7 @@ class SearchWorker {
     const server = await started(this.#search.fuzzed);
     try {
       while (this.#search.begins()) {
-        const { steps } = this.inputs.next();
+        const { steps } = this.inputs.next(server.families);
         const answers: Uint8Array[][] = [];
         this.#history.push(...steps);
         const crash = await play(server, steps, answers);
@@ -252,7 +258,8 @@ class SearchWorker {
     for (let isBetter = true; isBetter && runs < SHRINK_RUNS_MAX; ) {
       isBetter = false;
       for (const smaller of smallerCases(steps)) {
-        if (runs++ >= SHRINK_RUNS_MAX || performance.now() > end) return { steps, crash };
+        const isTime = performance.now() > end || this.#search.isInterrupted;
+        if (runs++ >= SHRINK_RUNS_MAX || isTime) return { steps, crash };
         if (!(await this.#fails(smaller, crash.law))) continue;
         steps = smaller;
         isBetter = true;

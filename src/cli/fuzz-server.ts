@@ -1,7 +1,14 @@
 // A server in a sandbox for `netcell fuzz -- PROGRAM`: the far end of its link is a stack of ours, in a clock that
 // stands. Nothing here sleeps: after each step both sides are asked until neither has anything left to do.
 
-import { PROGRAM_MTU, ProgramClient, type ProgramStep } from "../lab/fuzz/index.ts";
+import {
+  FAMILIES,
+  type Family,
+  PROGRAM_MTU,
+  ProgramClient,
+  type ProgramStep,
+} from "../lab/fuzz/index.ts";
+import { PROGRAM_NETWORK, PROGRAM_NETWORK6 } from "../lab/program-network.ts";
 import type { OutsideLink } from "../sandbox/options.ts";
 import type { ExitStatus, Process } from "../sandbox/process.ts";
 import { Sandbox } from "../sandbox/sandbox.ts";
@@ -29,7 +36,10 @@ export class FuzzedServer {
   readonly #child: Process;
   #exit: ExitStatus | null = null;
   #isGone = "";
-  #isDeaf: boolean | null = null;
+  /** Over which its port answers. */
+  #families: readonly Family[] = FAMILIES;
+  /** Of datagrams: those over which it was given one. */
+  readonly #tried = new Set<Family>();
   #stderr = "";
 
   private constructor(fuzzed: Fuzzed, box: Sandbox, child: Process, outside: OutsideLink) {
@@ -58,6 +68,8 @@ export class FuzzedServer {
     const box = await Sandbox.start({
       ...sandboxOptions(flags),
       mtu: PROGRAM_MTU,
+      ...PROGRAM_NETWORK,
+      ...PROGRAM_NETWORK6,
       seed: 1,
       outside: (link) => {
         outside = link;
@@ -78,13 +90,20 @@ export class FuzzedServer {
     }
   }
 
-  /** Of TCP: whether it takes a connection. A datagram server shows it at its first datagram: isDeaf. */
-  async isListening(): Promise<boolean> {
-    this.client.connect();
-    await this.settle();
-    const isOpen = this.client.isConnected;
-    await this.finish();
-    return isOpen;
+  /** Of TCP: over which families it takes a connection. Of datagrams its first one over each shows it. */
+  async findFamilies(): Promise<void> {
+    const open: Family[] = [];
+    for (const family of FAMILIES) {
+      this.client.connect(family);
+      await this.settle();
+      if (this.client.isConnected) open.push(family);
+      await this.finish();
+    }
+    this.#families = open;
+  }
+  /** Empty: nobody listens. */
+  get families(): readonly Family[] {
+    return this.#families;
   }
 
   /** Until every task is blocked and no frame is on its way. Null, or what has become of the program. */
@@ -133,7 +152,7 @@ export class FuzzedServer {
   async step(step: ProgramStep, answers: Uint8Array[]): Promise<Crash | null> {
     switch (step.do) {
       case "connect":
-        this.client.connect();
+        this.client.connect(step.family);
         break;
       case "send":
         await this.#send(step.bytes, answers);
@@ -150,13 +169,16 @@ export class FuzzedServer {
     }
     const crash = await this.settle();
     this.client.receive(answers);
-    if (step.do === "datagram" && crash === null) this.#isDeaf ??= this.client.isRefused;
+    if (step.do === "datagram" && crash === null) this.#learn(this.client.family);
     return crash;
   }
 
-  /** Its first datagram found nobody. Later ones may: a server is free to close its socket. */
-  get isDeaf(): boolean {
-    return this.#isDeaf === true;
+  /** Its first datagram of this family found nobody. Later ones may: a server is free to close its socket. */
+  #learn(family: Family): void {
+    if (this.#tried.has(family)) return;
+    this.#tried.add(family);
+    if (!this.client.isRefused) return;
+    this.#families = this.#families.filter((other) => other !== family);
   }
 
   async #send(bytes: Uint8Array, answers: Uint8Array[]): Promise<void> {

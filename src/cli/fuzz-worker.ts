@@ -93,16 +93,13 @@ function found({ case: broken, failure }: Found<unknown>): void {
   });
 }
 
+/** What the corpus holds, then what others keep, then cases of our own. */
 async function work(): Promise<void> {
-  for (const json of config.corpus) {
-    const broken = load(json);
-    if (broken !== null) return found(broken);
-  }
-  progress();
-  while (!isStopped && campaign.cases < config.runs) {
+  const known = [...config.corpus].reverse();
+  while (!isStopped && (known.length > 0 || campaign.cases < config.runs)) {
     const end = performance.now() + SLICE_MS;
-    while (performance.now() < end && campaign.cases < config.runs) {
-      const other = others.pop();
+    while (performance.now() < end && (known.length > 0 || campaign.cases < config.runs)) {
+      const other = known.pop() ?? others.pop();
       const broken = other === undefined ? campaign.next() : load(other);
       if (broken !== null) {
         progress();

@@ -8,16 +8,12 @@ import { leave } from "../sandbox/leave.ts";
 import { discardProcesses, type StartedProcesses } from "../sandbox/start-processes.ts";
 import type { DecodeFlags } from "./decode.ts";
 import type { DrillFlags } from "./drill.ts";
-import type { FuzzFlags } from "./fuzz.ts";
+import { addSandboxFlags, collect, givenFlags, partOperands } from "./flags.ts";
+import type { FuzzFlags } from "./fuzz-flags.ts";
 import { isSilent, noteOutput, tell } from "./output.ts";
-import type { ReplayFlags } from "./replay.ts";
+import { type ReplayFlags, refuseReplayWords } from "./replay-flags.ts";
 import { run } from "./run.ts";
 import type { RunFlags } from "./run-options.ts";
-
-const collect = (value: string, previous: string[] | undefined): string[] => [
-  ...(previous ?? []),
-  value,
-];
 
 const count = (_: string, previous: number): number => previous + 1;
 
@@ -45,19 +41,13 @@ function program(early: StartedProcesses | null): Command {
 }
 
 function addRun(netcell: Command, early: StartedProcesses | null): void {
-  netcell
+  const command = netcell
     .command("run")
     .description("run a program in a new sandbox")
     .argument("<program>")
     .argument("[args...]")
-    .passThroughOptions()
-    .option("--rootfs <dir>", "what the program sees as / (default: the host's programs)")
-    .option("--bind <src:dst[:ro|rw]>", "mount a host file or directory", collect)
-    .option("--tmpfs <dst[:size]>", "mount an empty in-memory directory", collect)
-    .option("--write <mode>", "overlay (kept in memory), readonly, or through")
-    .option("-w, --workdir <dir>", "working directory")
-    .option("-e, --env <k=v>", "environment", collect)
-    .option("-u, --user <uid[:gid]>", "user and group")
+    .passThroughOptions();
+  addSandboxFlags(command, { hasShort: true })
     .option("--hostname <name>")
     .option("-i, --interactive", "standard input (always connected; accepted for docker's sake)")
     .option("-t, --tty", "a terminal (on by itself when standard input is one)")
@@ -73,9 +63,6 @@ function addRun(netcell: Command, early: StartedProcesses | null): void {
     .option("--deny <rule>", "exception to --allow", collect)
     .option("-p, --publish <port>", "[ADDR:]HOSTPORT:PORT[/udp]", collect)
     .option("--pcap <file>", "record every frame (.pcap or .pcapng)")
-    .option("-m, --memory <size>")
-    .option("--pids <n>")
-    .option("--files <n>")
     .option("--sockets <n>")
     .option("--connections <n>")
     .option("--tmpfs-size <size>")
@@ -140,7 +127,7 @@ function addDrill(netcell: Command): void {
 }
 
 function addReplay(netcell: Command): void {
-  netcell
+  const command = netcell
     .command("replay")
     .description(
       "play one side of the conversations in a capture (pcap or pcapng) against the stack, or against a program",
@@ -156,10 +143,6 @@ function addReplay(netcell: Command): void {
     .option("--save <name>", "write NAME.pcapng, NAME.pkt and NAME.test.ts (NAME-N of several)")
     .option("--loose", "a program may say something else than the captured one")
     .option("--port <n>", "where the program listens (default: as captured)")
-    .option("--rootfs <dir>", "what the program sees as /")
-    .option("--bind <src:dst[:ro|rw]>", "mount a host file or directory", collect)
-    .option("--env <k=v>", "environment", collect)
-    .option("--workdir <dir>", "working directory")
     .option("--strace", "trace system calls to --log, or stderr")
     .option("--log <file>", "diagnostics")
     .option("--only <n,...>", "these conversations alone, by their number")
@@ -171,21 +154,24 @@ function addReplay(netcell: Command): void {
     .option("-e, --link", "with --decode: the link's header too")
     .option("-S, --absolute", "with --decode: sequence numbers as on the wire")
     .option("--time <form>", "with --decode: local, epoch or none", "local")
-    .option("--json", "one JSON object per conversation; with --decode per frame")
-    .action(async (path: string, argv: string[], flags: ReplayFlags & DecodeFlags) => {
+    .option("--json", "one JSON object per conversation; with --decode per frame");
+  addSandboxFlags(command, { hasShort: false }).action(
+    async (path: string, rest: string[], flags: ReplayFlags & DecodeFlags) => {
+      const words = { ...partOperands([path, ...rest], process.argv), given: givenFlags(command) };
+      refuseReplayWords(words);
       if (flags.decode === true) {
         const { decode } = await import("./decode.ts");
         process.exitCode = await decode(path, flags);
         return;
       }
       const { replay } = await import("./replay.ts");
-      // Behind the capture's name the parser leaves the separator standing.
-      process.exitCode = await replay(path, argv[0] === "--" ? argv.slice(1) : argv, flags);
-    });
+      process.exitCode = await replay(path, words.program, flags);
+    },
+  );
 }
 
 function addFuzz(netcell: Command): void {
-  netcell
+  const command = netcell
     .command("fuzz")
     .description(
       "search for failures: of the parsers, the stack, two stacks, or a server in a sandbox",
@@ -201,24 +187,15 @@ function addFuzz(netcell: Command): void {
     .option("--repeat <file>", "run the case of a failure again, and show the exchange")
     .option("--out <dir>", "where failures are written", ".")
     .option("--level <what>", "of a program: socket, or packet (raw frames besides)", "socket")
-    .option("--port <n[/udp]>", "of a program: where it listens (default: 80)")
-    .option("--rootfs <dir>", "what the program sees as /")
-    .option("--bind <src:dst[:ro|rw]>", "mount a host file or directory", collect)
-    .option("--tmpfs <dst[:size]>", "mount an empty in-memory directory", collect)
-    .option("--write <mode>", "overlay (kept in memory), readonly, or through")
-    .option("-w, --workdir <dir>", "working directory")
-    .option("-e, --env <k=v>", "environment", collect)
-    .option("-u, --user <uid[:gid]>", "user and group")
-    .option("-m, --memory <size>")
-    .option("--pids <n>")
-    .option("--files <n>")
-    .action(async (target: string | undefined, argv: string[], flags: FuzzFlags) => {
+    .option("--port <n[/udp]>", "of a program: where it listens (default: 80)");
+  addSandboxFlags(command, { hasShort: true }).action(
+    async (target: string | undefined, rest: string[], flags: FuzzFlags) => {
       const { fuzz } = await import("./fuzz.ts");
-      // Commander drops the --: what stands behind it is a program, whatever it is called.
-      const isProgram = process.argv.includes("--") && target !== undefined;
-      const program = isProgram ? [target, ...argv] : argv;
-      process.exitCode = await fuzz(isProgram ? undefined : target, program, flags);
-    });
+      const operands = target === undefined ? [] : [target, ...rest];
+      const words = { ...partOperands(operands, process.argv), given: givenFlags(command) };
+      process.exitCode = await fuzz(words, flags);
+    },
+  );
 }
 
 function explain(error: unknown): string {

@@ -20,56 +20,16 @@ import {
 import type { CaptureReader } from "../link/index.ts";
 import { NetcellError } from "../sandbox/errors.ts";
 import { brokenText, createCapture, openCapture } from "./capture-file.ts";
+import { sandboxFlagsOf } from "./flags.ts";
 import { paceText, tell } from "./output.ts";
 import { parseCount } from "./quantities.ts";
+import { onlyOf, optionsOf, type ReplayFlags } from "./replay-flags.ts";
 import { saveConversations } from "./replay-save.ts";
-
-export interface ReplayFlags {
-  side: string;
-  pace?: string;
-  only?: string;
-  diff?: boolean;
-  seed?: string;
-  pcap?: string;
-  json?: boolean;
-  loose?: boolean;
-  report?: string;
-  save?: string;
-  port?: string;
-  rootfs?: string;
-  bind?: string[];
-  env?: string[];
-  workdir?: string;
-  log?: string;
-  strace?: boolean;
-}
 
 /** Of a conversation that failed: rows around each difference, and how many at most. */
 const CONTEXT_ROWS = 2;
 const FAILED_ROWS_MAX = 40;
 const ALL_ROWS_MAX = 1_000_000;
-
-function choice<T extends string>(flag: string, value: string, choices: readonly T[]): T {
-  const found = choices.find((known) => known === value);
-  if (found !== undefined) return found;
-  throw new NetcellError("ERR_USAGE", `${flag} takes ${choices.join(", ")}, not ${value}.`);
-}
-
-function optionsOf(flags: ReplayFlags): ReplayOptions {
-  const options: ReplayOptions = {
-    side: choice("--side", flags.side, ["client", "server", "auto"] as const),
-    pace: choice("--pace", flags.pace ?? "captured", ["captured", "fast"] as const),
-    keep: flags.diff === true || flags.report !== undefined,
-    samples: flags.report !== undefined,
-  };
-  if (flags.seed !== undefined) options.seed = parseCount("--seed", flags.seed);
-  return options;
-}
-
-function onlyOf(flags: ReplayFlags): ReadonlySet<number> | null {
-  if (flags.only === undefined) return null;
-  return new Set(flags.only.split(",").map((text) => parseCount("--only", text)));
-}
 
 export async function replay(
   path: string,
@@ -169,10 +129,7 @@ async function againstProgram(
     port: flags.port === undefined ? 0 : parseCount("--port", flags.port),
     startMs: Math.max(0, startMs),
     flags: {
-      rootfs: flags.rootfs,
-      bind: flags.bind,
-      env: flags.env,
-      workdir: flags.workdir,
+      ...sandboxFlagsOf(flags),
       log: flags.log,
       strace: flags.strace,
       seed: flags.seed,

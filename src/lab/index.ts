@@ -10,13 +10,13 @@ export {
   type DrillOutcome,
   runScript,
 } from "./drill/drill.ts";
+export { PROGRAM_NETWORK, PROGRAM_NETWORK6 } from "./program-network.ts";
 export { type Conversation, conversationName } from "./replay/conversation.ts";
 export { cutCapture } from "./replay/cut-capture.ts";
 export { align, type DiffRow, diffText } from "./replay/diff.ts";
 export { type ExtractCounts, type ExtractLimits, Extractor } from "./replay/extract.ts";
 export type { ReplayOptions, ReplayOutcome } from "./replay/outcome.ts";
 export { type PacketScript, packetScript } from "./replay/packet-script.ts";
-export { PROGRAM_NETWORK, PROGRAM_NETWORK6 } from "./replay/program-network.ts";
 export { ProgramPeer, type ProgramPeerConfig } from "./replay/program-peer.ts";
 export { type CaptureReplay, replayCapture, replayConversation } from "./replay/replay.ts";
 export { reportPage } from "./replay/report.ts";

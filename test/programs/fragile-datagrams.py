@@ -1,4 +1,4 @@
-# A server of records over UDP on port 5353 or $PORT with a planted bug: it believes the length of a record of type 3 when that
+# A server of records over UDP on port 5353 or $PORT, over IPv6 where $SIX is set, with a planted bug: it believes the length of a record of type 3 when that
 # passes the end of the datagram, and dies. Answers each datagram, so that a fuzzer can tell what it reached. What
 # breaks in another way it survives.
 
@@ -7,8 +7,11 @@ import signal
 import socket
 import struct
 
-server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-server.bind(("0.0.0.0", int(os.environ.get("PORT", "5353"))))
+is_six = "SIX" in os.environ
+server = socket.socket(socket.AF_INET6 if is_six else socket.AF_INET, socket.SOCK_DGRAM)
+if is_six:
+    server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+server.bind(("::" if is_six else "0.0.0.0", int(os.environ.get("PORT", "5353"))))
 
 
 def answer(datagram):

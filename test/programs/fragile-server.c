@@ -1,4 +1,4 @@
-/* A line server on port 8080 with a planted bug: a size of more than 99 kills it, or with an argument makes it say
+/* A line server on port 8080, over IPv4 or with $SIX over IPv6 alone, with a planted bug: a size of more than 99 kills it, or with an argument makes it say
  * what a sanitizer says. Answers every line, so that a fuzzer can tell what it reached. */
 
 #include <arpa/inet.h>
@@ -52,15 +52,25 @@ static void serve(int fd) {
   }
 }
 
+static int bound(void) {
+  int one = 1;
+  int is_six = getenv("SIX") != NULL;
+  int listener = socket(is_six ? AF_INET6 : AF_INET, SOCK_STREAM, 0);
+  struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(8080)};
+  struct sockaddr_in6 any6 = {.sin6_family = AF_INET6, .sin6_port = htons(8080)};
+  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  if (is_six) setsockopt(listener, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
+  struct sockaddr *at = is_six ? (struct sockaddr *)&any6 : (struct sockaddr *)&any;
+  if (bind(listener, at, is_six ? sizeof any6 : sizeof any) != 0) return -1;
+  return listener;
+}
+
 int main(int argc, char **argv) {
   (void)argv;
   is_sanitized = argc > 1;
-  int one = 1;
-  int listener = socket(AF_INET, SOCK_STREAM, 0);
-  struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(8080)};
   signal(SIGPIPE, SIG_IGN);
-  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-  if (bind(listener, (struct sockaddr *)&any, sizeof any) != 0 || listen(listener, 8) != 0) return 1;
+  int listener = bound();
+  if (listener < 0 || listen(listener, 8) != 0) return 1;
   for (;;) {
     int fd = accept(listener, NULL, NULL);
     if (fd < 0) continue;

@@ -1,6 +1,6 @@
 // Runs the built command line the way a user does, and collects what it did.
 
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
 export const CLI = fileURLToPath(new URL("../../dist/bin/netcell.js", import.meta.url));
@@ -20,6 +20,8 @@ export interface CellOptions {
   env?: Record<string, string>;
   /** Ends a run that hangs, so that the test fails with its output instead of a time-out. */
   limitMs?: number;
+  /** Is given the process, to send it signals. */
+  onStarted?: (child: ChildProcess) => void;
 }
 
 /** `netcell ARGS...`; stdin is `input`, or empty. */
@@ -44,6 +46,7 @@ export function command(argv: readonly string[], options: CellOptions = {}): Pro
       env: { ...process.env, ...options.env },
       stdio: ["pipe", "pipe", "pipe"],
     });
+    options.onStarted?.(child);
     const out: Buffer[] = [];
     const err: Buffer[] = [];
     const timer = setTimeout(() => child.kill("SIGKILL"), options.limitMs ?? 50_000);

@@ -1,9 +1,10 @@
 // The door of fuzzing, for the command line and for tests: targets, campaigns, shrinking, case files. Apart from
 // the lab's own door, so that whoever only decodes or drills does not load fast-check.
 
+export type { Family } from "../../netstack/index.ts";
 export { Campaign, type Case, type Found } from "./campaign.ts";
 export { type CaseFile, caseFromJson, caseToJson } from "./case-file.ts";
-export { GUEST, GUEST_MAC, PROGRAM_MTU, ProgramClient, type ServerPort } from "./program-client.ts";
+export { FAMILIES, PROGRAM_MTU, ProgramClient, type ServerPort } from "./program-client.ts";
 export {
   featureOf,
   ProgramInputs,

@@ -8,7 +8,8 @@ import { SeededRng } from "../../base/rng.ts";
 import {
   copyPacket,
   type DatagramEndpoint,
-  IpAddr,
+  type Family,
+  type IpAddr,
   type LinkEndpoint,
   type LinkSink,
   NetErr,
@@ -18,13 +19,12 @@ import {
   Stack,
   type TcpEndpoint,
 } from "../../netstack/index.ts";
+import { GUEST, GUEST6, ROUTER, ROUTER6 } from "../program-network.ts";
 
 export const PROGRAM_MTU = 1_500;
-const US = IpAddr.v4(10, 0, 2, 2);
-/** Where a sandbox stands on a link of its own. */
-export const GUEST = IpAddr.v4(10, 0, 2, 15);
-export const GUEST_MAC = [2, 0x6e, 0x63, 0, 0, 0x0f] as const;
 const ANSWER_MAX = 64 * 1024;
+
+export const FAMILIES: readonly Family[] = [4, 6];
 
 /** Where a server listens. */
 export interface ServerPort {
@@ -83,7 +83,9 @@ export class ProgramClient {
   readonly #from = newDatagramInfo();
   #connection: TcpEndpoint | null = null;
   #socket: DatagramEndpoint | null = null;
-  /** A datagram was answered with "port unreachable". */
+  /** Whom the next datagram is for. */
+  #family: Family = 4;
+  /** A datagram of this connect() was answered with "port unreachable". */
   isRefused = false;
 
   constructor(link: LinkEndpoint, { port, isUdp }: ServerPort) {
@@ -93,11 +95,25 @@ export class ProgramClient {
     const clock = new ManualClock();
     clock.advanceNs(1e9);
     this.#stack = new Stack({ clock, rng: new SeededRng(1), limits: DEFAULT_LIMITS });
-    this.#stack.attach(this.link, { name: "eth0", addresses: [{ addr: US, prefixBits: 24 }] });
+    this.#stack.attach(this.link, {
+      name: "eth0",
+      addresses: [
+        { addr: ROUTER, prefixBits: 24 },
+        { addr: ROUTER6, prefixBits: 64 },
+      ],
+      ipv6: { mode: "static", duplicateAddressDetection: false },
+    });
   }
 
   runPending(): void {
     this.#stack.runPending();
+  }
+
+  get #guest(): IpAddr {
+    return this.#family === 4 ? GUEST : GUEST6;
+  }
+  get family(): Family {
+    return this.#family;
   }
 
   get isConnected(): boolean {
@@ -105,24 +121,26 @@ export class ProgramClient {
   }
 
   /** A new connection; of datagrams a new port of ours, so that the server takes us for another client. */
-  connect(): void {
+  connect(family: Family): void {
     this.disconnect();
+    this.#family = family;
+    this.isRefused = false;
     if (this.#isUdp) this.#socket = this.#open();
     else this.#connection = this.#connect();
     this.runPending();
   }
 
   #connect(): TcpEndpoint {
-    const endpoint = this.#stack.endpoints.tcp(4);
+    const endpoint = this.#stack.endpoints.tcp(this.#family);
     if (typeof endpoint === "number") throw new Error("no endpoint left");
     endpoint.options.noDelay = true;
-    endpoint.connect(GUEST, this.#port);
+    endpoint.connect(this.#guest, this.#port);
     return endpoint;
   }
 
   /** Not connected: a server may answer from another port (TFTP). So it must ask for errors to hear of them. */
   #open(): DatagramEndpoint {
-    const endpoint = this.#stack.endpoints.udp(4);
+    const endpoint = this.#stack.endpoints.udp(this.#family);
     if (typeof endpoint === "number") throw new Error("no endpoint left");
     endpoint.options.receiveErrors = true;
     return endpoint;
@@ -156,7 +174,7 @@ export class ProgramClient {
     this.#socket ??= this.#open();
     // What an earlier one was told is no answer to this one.
     this.#socket.takeError();
-    const n = this.#socket.send(bytes, 0, bytes.length, GUEST, this.#port);
+    const n = this.#socket.send(bytes, 0, bytes.length, this.#guest, this.#port);
     if (n < 0) throw new Error(`a datagram of ${bytes.length} bytes was not sent (${n})`);
     this.runPending();
   }

@@ -5,16 +5,17 @@
 import fc from "fast-check";
 import { setU16, setU32 } from "../../base/bytes.ts";
 import { SeededRng } from "../../base/rng.ts";
-import { IpAddr } from "../../netstack/index.ts";
+import { type Family, IPV4, IpAddr } from "../../netstack/index.ts";
 import { dhcpMessage } from "../arbitraries/dhcp.ts";
 import { dnsMessage } from "../arbitraries/dns.ts";
 import { frame } from "../arbitraries/ethernet.ts";
 import { inMood } from "../arbitraries/mood.ts";
-import { DEFAULT_PLACE, type Place } from "../arbitraries/place.ts";
+import type { Place, Station } from "../arbitraries/place.ts";
+import { GUEST, GUEST_MAC, GUEST6 } from "../program-network.ts";
 import type { Case } from "./campaign.ts";
 
 export type ProgramStep =
-  | { do: "connect" }
+  | { do: "connect"; family: Family }
   | { do: "send"; bytes: Uint8Array }
   /** Our side of the stream ends. */
   | { do: "end" }
@@ -111,10 +112,11 @@ export class ProgramInputs {
     this.#words = wordsOf(this.#inputs);
   }
 
-  /** One connection with what is sent over it, or one client's datagrams. */
-  next(): Case<ProgramStep> {
+  /** One connection with what is sent over it, or one client's datagrams, over one of the families. */
+  next(families: readonly Family[]): Case<ProgramStep> {
     const rng = this.#rng;
-    const steps: ProgramStep[] = [{ do: "connect" }];
+    const family = families[families.length > 1 ? rng.below(families.length) : 0];
+    const steps: ProgramStep[] = [{ do: "connect", family }];
     if (this.#isUdp) this.#datagrams(steps);
     else this.#stream(steps);
     for (let n = this.#frames.length > 0 ? rng.below(20) : 0; n > 0; n--) {
@@ -206,7 +208,7 @@ function joined(...parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
   return out;
 }
 
-/** Fewer steps, then fewer bytes: what a search for the smallest case tries, the boldest first. */
+/** Fewer steps, then simpler ones: what a search for the smallest case tries, the boldest first. */
 export function* smallerCases(steps: readonly ProgramStep[]): Iterable<ProgramStep[]> {
   for (
     let size = Math.ceil(steps.length / 2);
@@ -218,6 +220,9 @@ export function* smallerCases(steps: readonly ProgramStep[]): Iterable<ProgramSt
     }
   }
   for (const [i, step] of steps.entries()) {
+    if (step.do === "connect" && step.family !== IPV4) {
+      yield steps.toSpliced(i, 1, { do: "connect", family: IPV4 });
+    }
     if (step.do !== "send" && step.do !== "datagram") continue;
     const n = step.bytes.length;
     for (let size = n >> 1; size >= 1; size >>= 1) {
@@ -230,15 +235,14 @@ export function* smallerCases(steps: readonly ProgramStep[]): Iterable<ProgramSt
 }
 
 /** Where such a server stands: raw frames go to it from stations beside ours. */
-export function programPlace(guest: IpAddr, mac: readonly number[], port: number): Place {
-  const [first] = DEFAULT_PLACE.strangers;
-  const station = (n: number) => ({
-    ...first,
-    mac: [2, 0, 0, 0, 1, n],
-    ip4: IpAddr.v4(10, 0, 2, n),
-  });
+export function programPlace(port: number): Place {
+  const station = (n: number): Station => {
+    const ip6 = GUEST6.clone();
+    ip6.w3 = n;
+    return { mac: [2, 0, 0, 0, 1, n], ip4: IpAddr.v4(10, 0, 2, n), ip6 };
+  };
   return {
-    subject: { mac, ip4: guest, ip6: DEFAULT_PLACE.subject.ip6 },
+    subject: { mac: [...GUEST_MAC], ip4: GUEST, ip6: GUEST6 },
     strangers: [station(40), station(41)],
     ports: [port, 7, 5001],
   };

@@ -12,6 +12,7 @@ import {
   PacketBuffer,
 } from "../../netstack/index.ts";
 import { ACK, ETHERNET_BYTES, PROTO_TCP, PROTO_UDP, SYN } from "../drill/frame.ts";
+import { GUEST, GUEST_MAC, GUEST6, ROUTER, ROUTER6 } from "../program-network.ts";
 import { CLIENT, type Conversation, SERVER } from "./conversation.ts";
 import { DatagramPeer } from "./datagram-peer.ts";
 import { udpDatagram } from "./datagrams.ts";
@@ -23,7 +24,6 @@ import { Pace, type PaceKind } from "./pace.ts";
 import { playFrames } from "./play-frames.ts";
 import { judgeProgram } from "./program-judge.ts";
 import { judgeProgramDatagrams } from "./program-judge-datagrams.ts";
-import { GUEST, GUEST_MAC, GUEST6, ROUTER, ROUTER6 } from "./program-network.ts";
 import {
   DNS_PORT,
   isPortUnreachable,
