@@ -10,6 +10,7 @@ import type { ErrorEntry } from "./stack/error-queue.ts";
 import type { Memberships } from "./stack/memberships.ts";
 import type { BbrInfo } from "./tcp/congestion/bbr.ts";
 import type { Md5Keys } from "./tcp/md5-signature.ts";
+import type { Timing, TimingKey } from "./tcp/timing.ts";
 import type { TcpInfo } from "./tcp-info.ts";
 import type { IpOptions } from "./wire/ipv4-options.ts";
 
@@ -96,6 +97,8 @@ export interface TcpEndpointOptions extends CommonOptions {
   keepIntervalNs: number;
   keepCount: number;
   userTimeoutNs: number;
+  /** TCP_RTO_MAX_MS, TCP_RTO_MIN_US, TCP_DELACK_MAX_US. Set by setTiming. */
+  timing: Timing;
   /** Segments carry no TCP options, not even an MSS (4.4BSD's TCP_NOOPT). */
   noOptions: boolean;
   /** Time that an active open may take; 0: the stack's rule. */
@@ -174,7 +177,10 @@ export interface TcpEndpoint extends Endpoint {
   /** Of a listener: children that wait for accept(), and how many may. */
   readonly acceptQueueLength: number;
   readonly backlog: number;
-  /** In the send ring and not acknowledged (SIOCOUTQ), and of these not yet sent. */
+  /**
+   * Not acknowledged (SIOCOUTQ), and of these not yet sent, in sequence numbers: SYN and FIN are one each. What a
+   * connection leaves unsaid when it is reset stays to be read.
+   */
   readonly unackedBytes: number;
   readonly unsentBytes: number;
   shutdown(read: boolean, write: boolean): NetError | 0;
@@ -200,6 +206,12 @@ export interface TcpEndpoint extends Endpoint {
   readonly keepIntervalNs: number;
   readonly keepCount: number;
   readonly synCount: number;
+  /** TCP_LINGER2: -1: an orphan does not wait for the peer's FIN at all. */
+  readonly linger2Ns: number;
+  /** TCP_MAXSEG as it reads: payload of a full segment; without a connection the user's wish, or what was last. */
+  readonly maxSegment: number;
+  /** Bounds of the timers; fractions of a tick count as one. InvalidArgument: beyond what may be. */
+  setTiming(key: TimingKey, us: number): NetError | 0;
   /** As options.receiveBufferBytes, grown with the reader's pace. */
   readonly receiveBufferBytes: number;
   /** What the received and not yet read, and the unacknowledged, occupy (SO_MEMINFO). */

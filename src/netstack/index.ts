@@ -70,6 +70,7 @@ export { CONGESTION_CONTROLS } from "./tcp/congestion/congestion.ts";
 export type { ForwardHandler, ForwardRequest } from "./tcp/forwarder.ts";
 export { TRANSITIONS as TCP_TRANSITIONS } from "./tcp/on-segment.ts";
 export { STATE_NAMES as TCP_STATE_NAMES } from "./tcp/state.ts";
+export type { TimingKey } from "./tcp/timing.ts";
 export { newTcpInfo, type TcpInfo } from "./tcp-info.ts";
 export type { UdpForwarder } from "./udp/udp.ts";
 export type { UdpEndpoint } from "./udp/udp-endpoint.ts";

@@ -55,6 +55,9 @@ export const newTcpInfo = () => ({
   rcvOooPack: 0,
   sndWnd: 0,
   rcvWnd: 0,
+  totalRto: 0,
+  totalRtoRecoveries: 0,
+  totalRtoTimeMs: 0,
 });
 
 export type TcpInfo = ReturnType<typeof newTcpInfo>;

@@ -131,10 +131,11 @@ function* closeCall(p: DrillProcess, a: Expr[]): Call {
   p.files.delete(fd);
   const tcp = file instanceof DrillSocket ? file.tcp : null;
   const lingerNs = tcp?.options.lingerNs ?? 0;
+  const isOver = (): boolean => tcp?.state === CLOSED || tcp?.unackedBytes === 0;
   if (tcp !== null && lingerNs > 0 && tcp.readableBytes === 0) {
     const untilNs = p.config.stack.clock.monotonicNs() + lingerNs;
     tcp.shutdown(false, true);
-    while (tcp.unackedBytes > 0 && p.config.stack.clock.monotonicNs() < untilNs) yield untilNs;
+    while (!isOver() && p.config.stack.clock.monotonicNs() < untilNs) yield untilNs;
   }
   file.close();
   for (const item of file.watchers) item.isDisabled = true;

@@ -38,6 +38,7 @@ const NUMBERS: Readonly<Record<string, NumberSetting>> = {
   tcp_frto: "frto",
   tcp_reordering: "reordering",
   tcp_max_reordering: "maxReordering",
+  tcp_rto_min_us: "rtoMinUs",
   tcp_retries1: "retries1",
   tcp_retries2: "retries2",
   tcp_orphan_retries: "orphanRetries",
@@ -221,6 +222,9 @@ function sysctl(name: string, value: string, env: Environment, command: Command)
       return;
     case "tcp_fastopen_key":
       setFastOpenKey(settings, value);
+      return;
+    case "tcp_rto_max_ms":
+      settings.rtoMaxUs = Number(value) * 1_000;
       return;
     case "tcp_fin_timeout":
       settings.finTimeoutNs = Number(value) * 1e9;

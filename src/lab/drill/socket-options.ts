@@ -5,8 +5,8 @@ import { u32Le } from "../../base/bytes.ts";
 import {
   CONGESTION_CONTROLS,
   IpAddr,
-  newTcpInfo,
   type TcpEndpointOptions,
+  type TimingKey,
 } from "../../netstack/index.ts";
 import type { Expr } from "./ast.ts";
 import { mismatch } from "./drill-error.ts";
@@ -22,6 +22,8 @@ const SOL_TCP = 6;
 const SOL_IPV6 = 41;
 const SNDBUF_MIN = 4608;
 const RCVBUF_MIN = 2304;
+/** TCP_FIN_TIMEOUT_MAX. */
+const LINGER2_SECONDS_MAX = 120;
 const CLOSED = 7;
 const LISTEN = 10;
 
@@ -55,6 +57,13 @@ const count = (key: NumberKey, unit = 1, min = 0, max = Number.MAX_SAFE_INTEGER)
   },
   get: (s) => Math.max(0, tcpOptions(s)[key]) / unit,
 });
+
+function timing(key: TimingKey, unitUs: number): Setting {
+  return {
+    set: (s, value) => resultOf(s.tcp?.setTiming(key, value * unitUs) ?? 0),
+    get: (s) => tcpOptions(s).timing[key] / unitUs,
+  };
+}
 
 /** Taken and remembered by nobody: what the option does shows in no packet. */
 const accepted: Setting = { set: () => 0, get: () => 0 };
@@ -114,7 +123,7 @@ const TCP: Readonly<Record<number, Setting>> = {
       tcpOptions(s).maxSegBytes = value;
       return 0;
     },
-    get: maximumSegment,
+    get: (s) => s.tcp?.maxSegment ?? 0,
   },
   3: flag("cork"),
   4: { ...count("keepIdleNs", SECOND, 1, 32_767), get: (s) => (s.tcp?.keepIdleNs ?? 0) / SECOND },
@@ -126,10 +135,13 @@ const TCP: Readonly<Record<number, Setting>> = {
   7: count("synCount", 1, 1, 127),
   8: {
     set: (s, value) => {
-      tcpOptions(s).linger2Ns = value < 0 ? -1 : value * SECOND;
+      tcpOptions(s).linger2Ns = value < 0 ? -1 : Math.min(value, LINGER2_SECONDS_MAX) * SECOND;
       return 0;
     },
-    get: (s) => (tcpOptions(s).linger2Ns < 0 ? -1 : tcpOptions(s).linger2Ns / SECOND),
+    get: (s) => {
+      const ns = s.tcp?.linger2Ns ?? 0;
+      return ns < 0 ? -1 : ns / SECOND;
+    },
   },
   9: count("deferAcceptNs", SECOND),
   10: {
@@ -180,6 +192,9 @@ const TCP: Readonly<Record<number, Setting>> = {
     },
     get: (s) => (s.reportsInq ? 1 : 0),
   },
+  44: timing("rtoMaxUs", 1_000),
+  45: timing("rtoMinUs", 1),
+  46: timing("delackMaxUs", 1),
 };
 
 const IP: Readonly<Record<number, Setting>> = {
@@ -239,15 +254,6 @@ function setReceiveTimeout(s: DrillSocket, _value: number, e: Expr): Result {
   const total = seconds * SECOND + microseconds * 1000;
   s.receiveTimeoutNs = total === 0 ? Number.POSITIVE_INFINITY : total;
   return 0;
-}
-
-const info = newTcpInfo();
-
-function maximumSegment(s: DrillSocket): number {
-  if (s.tcp === null) return 0;
-  if (s.tcp.state === CLOSED || s.tcp.state === LISTEN) return tcpOptions(s).maxSegBytes || 536;
-  s.tcp.info(info);
-  return info.sndMss;
 }
 
 /** setsockopt(fd, level, name, value, length). */

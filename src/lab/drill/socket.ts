@@ -9,6 +9,9 @@ import {
   type TcpEndpoint,
 } from "../../netstack/index.ts";
 
+/** TcpEndpoint.state. */
+const CLOSED = 7;
+
 /** A result: a count, or the name of an errno. */
 export type Result = number | string;
 
@@ -235,7 +238,8 @@ export class DrillSocket extends DrillFile {
   /** Notifications for sends whose bytes are all acknowledged, neighbours merged as Linux does. */
   settleZeroCopy(): void {
     if (this.tcp === null || this.#zeroCopySends.length === 0) return;
-    const acked = this.bytesWritten - this.tcp.unackedBytes;
+    // The end of the connection lets go of all (tcp_write_queue_purge).
+    const acked = this.bytesWritten - (this.tcp.state === CLOSED ? 0 : this.tcp.unackedBytes);
     const ORIGIN_ZEROCOPY = 5;
     const CODE_COPIED = 1;
     while (this.#zeroCopySends.length > 0 && this.#zeroCopySends[0].endByte <= acked) {

@@ -17,6 +17,7 @@ const SPECIAL: Readonly<Record<string, keyof TcpInfo>> = {
   rwnd_limited: "rwndLimitedUs",
   sndbuf_limited: "sndbufLimitedUs",
   rcv_ooopack: "rcvOooPack",
+  total_rto_time: "totalRtoTimeMs",
 };
 
 const snake = (name: string): string => name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);

@@ -25,7 +25,9 @@ export function scheduleAck(tcb: Tcb): void {
   }
   if (!tcb.isAckPending) {
     tcb.isAckPending = true;
-    tcb.ackNs = tcb.ctx.nowNs + tcb.ctx.settings.delayedAckUs * 1_000;
+    const { delayedAckUs } = tcb.ctx.settings;
+    const { ackDelayUs } = tcb.options.timing;
+    tcb.ackNs = tcb.ctx.nowNs + (delayedAckUs < ackDelayUs ? delayedAckUs : ackDelayUs) * 1_000;
     schedule(tcb, tcb.ackNs);
   } else if (tcb.ctx.settings.ackPolicy !== 0) {
     tcb.isAckNow = true;

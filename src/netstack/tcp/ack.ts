@@ -299,7 +299,7 @@ function sampleRtt(tcb: Tcb): boolean {
   $ack.rttUs = lastUs;
   if (rttUs < 0) return false;
   rtt.sampleMin(lastUs, ctx.nowMs, ($ack.flags & F_MAYBE_DELAYED) !== 0);
-  rtt.sample(rttUs, tcb.snd.una, tcb.snd.nxt);
+  rtt.sample(rttUs, tcb.snd.una, tcb.snd.nxt, tcb.options.timing);
   tcb.backoff = 0;
   return sent.head !== null;
 }

@@ -12,9 +12,10 @@ import type { PortOwner } from "../stack/ports.ts";
 import type { IpOptions } from "../wire/ipv4-options.ts";
 import type { TcpContext } from "./context.ts";
 import type { Listener } from "./listener.ts";
+import { mssInHalfWindow } from "./mss.ts";
 import { Notices } from "./notices.ts";
 import { defaultOptions } from "./options.ts";
-import { CLOSED, LISTEN, TIME_WAIT } from "./state.ts";
+import { CLOSED, LISTEN, MSS_DEFAULT_V4, TIME_WAIT } from "./state.ts";
 import type { Tcb, TcbOwner } from "./tcb.ts";
 import type { TimeWait } from "./time-wait.ts";
 
@@ -53,6 +54,8 @@ export abstract class EndpointBase implements TcbOwner {
   protected isClosed = false;
   /** connect() has been told of its success once. */
   protected isConnectReported = false;
+  /** Payload of a full segment of the last connection (mss_cache, which tcp_disconnect leaves). */
+  protected mssBefore = MSS_DEFAULT_V4;
   protected errorQueue: ErrorQueue | null = null;
   /** Of a connection to come; one that is there has them in its route. */
   protected ipOptionsToCome: IpOptions | null = null;
@@ -79,6 +82,13 @@ export abstract class EndpointBase implements TcbOwner {
     if (this.listener !== null) return LISTEN;
     const state = this.tcb === null ? CLOSED : this.tcb.state;
     return state === TIME_WAIT ? CLOSED : state;
+  }
+
+  /** The connection goes on alone, or is over. */
+  protected letGo(tcb: Tcb): void {
+    this.mssBefore = mssInHalfWindow(tcb);
+    tcb.owner = null;
+    this.tcb = null;
   }
 
   onTcbEvents(mask: number): void {

@@ -1,14 +1,16 @@
 // Reading and writing of a TCP endpoint, urgent data, how much waits, and poll. What these do to a connection: calls.ts.
 // Here is what they answer when there is none.
 
-import { seqDiff, seqGt } from "../../base/seqnum.ts";
+import { seqAdd, seqDiff } from "../../base/seqnum.ts";
 import { NetErr } from "../net-error.ts";
 import { Ready } from "../readiness.ts";
 import { discardUser, readinessOf, readUser, writeUser } from "./calls.ts";
 import { OptionEndpoint } from "./endpoint-options.ts";
 import { flushEvents } from "./on-segment.ts";
-import { CLOSED } from "./state.ts";
-import { URGENT_NONE, URGENT_PENDING, URGENT_READ, URGENT_READY } from "./tcb.ts";
+import { type Tcb, URGENT_NONE, URGENT_PENDING, URGENT_READ, URGENT_READY } from "./tcb.ts";
+
+/** Linux's write_seq: behind everything that was written, and behind the FIN. */
+const writeSeq = (tcb: Tcb): number => (tcb.snd.finQueued ? seqAdd(tcb.snd.end, 1) : tcb.snd.end);
 
 export abstract class DataEndpoint extends OptionEndpoint {
   readiness(): number {
@@ -76,14 +78,11 @@ export abstract class DataEndpoint extends OptionEndpoint {
 
   get unackedBytes(): number {
     const tcb = this.tcb;
-    if (tcb === null || tcb.state === CLOSED) return 0;
-    const { snd } = tcb;
-    const isFinOut = snd.finQueued && !(snd.finSent && seqGt(snd.una, snd.end));
-    return tcb.queued + (isFinOut ? 1 : 0);
+    return tcb === null ? 0 : seqDiff(writeSeq(tcb), tcb.snd.una);
   }
 
   get unsentBytes(): number {
     const tcb = this.tcb;
-    return tcb === null ? 0 : Math.max(0, seqDiff(tcb.snd.end, tcb.snd.nxt));
+    return tcb === null ? 0 : seqDiff(writeSeq(tcb), tcb.snd.nxt);
   }
 }

@@ -89,8 +89,7 @@ export abstract class OpenEndpoint extends DataEndpoint {
     if (tcb.state === SYN_SENT || tcb.state === SYN_RECEIVED) return NetErr.AlreadyConnecting;
     if (tcb.error !== 0) return this.takeError();
     if (this.state === CLOSED) {
-      tcb.owner = null;
-      this.tcb = null;
+      this.letGo(tcb);
       this.isConnectReported = false;
       return null;
     }
@@ -144,8 +143,7 @@ export abstract class OpenEndpoint extends DataEndpoint {
     }
     const listener = new Listener(this, backlog);
     this.listener = listener;
-    if (this.tcb !== null) this.tcb.owner = null;
-    this.tcb = null;
+    if (this.tcb !== null) this.letGo(this.tcb);
     ctx.listeners.add(listener);
     return 0;
   }

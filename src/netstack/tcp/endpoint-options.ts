@@ -9,6 +9,7 @@ import type { IpOptions } from "../wire/ipv4-options.ts";
 import type { BbrInfo } from "./congestion/bbr.ts";
 import { PortEndpoint } from "./endpoint-ports.ts";
 import { emptyInfo, fillInfo } from "./info.ts";
+import { mssInHalfWindow } from "./mss.ts";
 import {
   applyOptions,
   changeIpOptions,
@@ -16,9 +17,10 @@ import {
   setQuickAck,
   setWindowClamp,
 } from "./option-calls.ts";
-import { keepCount, keepIdleNs, keepIntervalNs, synCount } from "./options.ts";
+import { keepCount, keepIdleNs, keepIntervalNs, linger2Ns, synCount } from "./options.ts";
 import { sendMemory } from "./send-memory.ts";
-import { CLOSED } from "./state.ts";
+import { CLOSED, LISTEN } from "./state.ts";
+import { changedTiming, type TimingKey } from "./timing.ts";
 
 export abstract class OptionEndpoint extends PortEndpoint {
   get ipOptions(): IpOptions | null {
@@ -84,6 +86,25 @@ export abstract class OptionEndpoint extends PortEndpoint {
 
   get synCount(): number {
     return synCount(this.options, this.ctx.settings);
+  }
+
+  get linger2Ns(): number {
+    return linger2Ns(this.options, this.ctx.settings);
+  }
+
+  setTiming(key: TimingKey, us: number): NetError | 0 {
+    const changed = changedTiming(this.options.timing, key, us, this.ctx.settings.tickUs);
+    if (typeof changed === "number") return changed;
+    this.options.timing = changed;
+    return 0;
+  }
+
+  get maxSegment(): number {
+    const tcb = this.tcb;
+    const { state } = this;
+    const isNone = tcb === null || state === CLOSED || state === LISTEN;
+    if (isNone && this.options.maxSegBytes > 0) return this.options.maxSegBytes;
+    return tcb === null ? this.mssBefore : mssInHalfWindow(tcb);
   }
 
   get receiveBufferBytes(): number {

@@ -85,9 +85,8 @@ export class Endpoint extends OpenEndpoint implements TcpEndpoint {
     if (tcb !== null) {
       abortTcb(tcb, 0, true);
       tcb.receiveRing.free();
-      tcb.owner = null;
       this.givePortBack();
-      this.tcb = null;
+      this.letGo(tcb);
     } else if (!this.isPortNamed && this.localPort !== 0 && !this.isPortGone) {
       this.ctx.ports.endpoints.remove(this, this.localPort);
       this.isPortGone = true;

@@ -1,6 +1,7 @@
 // When a connection is given up (RFC 9293 3.8.3's R2, RFC 5482): counted in time as Linux does - as long as so many
 // timeouts of the least RTO, each doubled, would take - so that a long RTT does not mean more patience.
 
+import { linger2Ns } from "./options.ts";
 import { FIN_WAIT_2, RTO_MIN_US } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
 import { abortTcb } from "./transitions.ts";
@@ -10,7 +11,7 @@ const ORPHAN_RETRIES = 8;
 
 /** Linux's tcp_model_timeout. */
 function modelTimeoutNs(tcb: Tcb, retries: number): number {
-  const maxUs = tcb.ctx.settings.rtoMaxUs;
+  const maxUs = tcb.options.timing.rtoMaxUs;
   const doublings = Math.min(retries, Math.floor(Math.log2(maxUs / RTO_MIN_US)));
   const us = (2 * 2 ** doublings - 1) * RTO_MIN_US + (retries - doublings) * maxUs;
   return us * 1_000;
@@ -18,7 +19,7 @@ function modelTimeoutNs(tcb: Tcb, retries: number): number {
 
 /** Retransmissions (or probes) of an orphan: its owner will not hear of the end. */
 export function orphanRetries(tcb: Tcb): number {
-  const isGrowing = tcb.rtt.rtoUs * 2 ** tcb.backoff < tcb.ctx.settings.rtoMaxUs;
+  const isGrowing = tcb.rtt.rtoUs * 2 ** tcb.backoff < tcb.options.timing.rtoMaxUs;
   const retries = tcb.ctx.settings.orphanRetries;
   // An ICMP error has said that something is wrong.
   if (tcb.softError !== 0 && !isGrowing) return 0;
@@ -43,8 +44,7 @@ export function isHopeless(tcb: Tcb): boolean {
 
 /** An orphan waits for the peer's FIN only so long: TCP_LINGER2, or tcp_fin_timeout; at least 3.5 RTO. */
 export function finWait2Ns(tcb: Tcb): number {
-  const { linger2Ns } = tcb.options;
-  const ns = linger2Ns > 0 ? linger2Ns : tcb.ctx.settings.finTimeoutNs;
+  const ns = linger2Ns(tcb.options, tcb.ctx.settings);
   return Math.max(ns, tcb.rtt.rtoUs * 3_500);
 }
 

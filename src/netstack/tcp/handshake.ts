@@ -120,6 +120,8 @@ export function installActive(tcb: Tcb, predecessor: TimeWait | null): void {
     tcb.tsRecent = predecessor.tsRecent;
     tcb.tsRecentMs = predecessor.tsRecentMs;
   }
+  // Until the peer has named its MSS the default counts (tcp_connect_init).
+  syncMss(tcb);
   setState(tcb, SYN_SENT);
   const timeoutNs = tcb.options.openTimeoutNs || tcb.ctx.settings.openTimeoutNs;
   if (timeoutNs > 0) {

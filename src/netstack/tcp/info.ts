@@ -3,7 +3,9 @@
 import { seqDiff } from "../../base/seqnum.ts";
 import type { TcpInfo } from "../tcp-info.ts";
 import { CHRONO_BUSY, CHRONO_RWND, CHRONO_SNDBUF, chronoUs } from "./chrono.ts";
+import { mssInHalfWindow } from "./mss.ts";
 import { deliveryRate } from "./rate.ts";
+import { rtoTimeMs } from "./rto-stats.ts";
 import type { Tcb } from "./tcb.ts";
 
 const OPT_TIMESTAMPS = 1;
@@ -29,9 +31,9 @@ export function fillInfo(tcb: Tcb, state: number, out: TcpInfo): void {
   out.rcvWscale = rcv.wscale;
   // Probes of a zero window have a back-off of their own (tcp_probe0_when).
   const backoff = sent.packetsOut > 0 ? tcb.backoff : 0;
-  out.rtoUs = Math.min(rtt.rtoUs * 2 ** backoff, ctx.settings.rtoMaxUs);
+  out.rtoUs = Math.min(rtt.rtoUs * 2 ** backoff, tcb.options.timing.rtoMaxUs);
   out.atoUs = 40_000;
-  out.sndMss = snd.mss;
+  out.sndMss = mssInHalfWindow(tcb);
   out.rcvMss = rcv.mss;
   out.unacked = sent.packetsOut;
   out.sacked = sent.sackedOut;
@@ -73,6 +75,10 @@ export function fillInfo(tcb: Tcb, state: number, out: TcpInfo): void {
   out.reordSeen = tcb.loss.reordSeen;
   out.sndWnd = snd.wnd;
   out.rcvWnd = rcv.wnd;
+  const { rtoStats } = tcb;
+  out.totalRto = rtoStats === null ? 0 : rtoStats.timeouts;
+  out.totalRtoRecoveries = rtoStats === null ? 0 : rtoStats.recoveries;
+  out.totalRtoTimeMs = rtoStats === null ? 0 : rtoTimeMs(rtoStats, ctx.nowMs);
 }
 
 /** A TCB that does not exist yet or any more: only the state means anything. */

@@ -3,7 +3,7 @@
 // empties it, together with Fast Open's cookies (fastopen-cookie.ts).
 
 import type { IpAddr } from "../ip-addr.ts";
-import { RTO_MIN_US, SSTHRESH_INFINITE } from "./state.ts";
+import { SSTHRESH_INFINITE } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
 
 const HOSTS_MAX = 1_024;
@@ -59,10 +59,8 @@ export function useMetrics(tcb: Tcb): void {
   // The SYN is small: the path's usual round trip tells more of the first data's timeout. The estimator itself
   // is left to its own samples.
   if (known.rttUs > rtt.srttUs) {
-    rtt.rtoUs = Math.min(
-      known.rttUs + Math.max(2 * known.rttUs, RTO_MIN_US),
-      ctx.settings.rtoMaxUs,
-    );
+    const { rtoMinUs, rtoMaxUs } = tcb.options.timing;
+    rtt.rtoUs = Math.min(known.rttUs + Math.max(2 * known.rttUs, rtoMinUs), rtoMaxUs);
   }
 }
 

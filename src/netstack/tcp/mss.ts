@@ -116,11 +116,18 @@ export function currentMss(tcb: Tcb): number {
     const fields = optionFields(tcb, others);
     if (fields >= 0) mss -= optionBytes(fields);
   }
-  // A peer with a tiny buffer: half of its window per segment (Linux's tcp_bound_to_half_wnd).
-  const maxWnd = tcb.snd.maxWnd;
-  if (maxWnd > 0 && maxWnd >> 1 < mss) mss = Math.max(maxWnd > 536 ? maxWnd >> 1 : maxWnd, MSS_MIN);
-  return mss;
+  return boundToHalfWindow(tcb, mss);
 }
+
+/** A peer with a tiny buffer: half of its window per segment (Linux's tcp_bound_to_half_wnd). */
+function boundToHalfWindow(tcb: Tcb, mss: number): number {
+  const { maxWnd } = tcb.snd;
+  if (maxWnd === 0 || maxWnd >> 1 >= mss) return mss;
+  return Math.max(maxWnd > MSS_DEFAULT_V4 ? maxWnd >> 1 : maxWnd, MSS_MIN);
+}
+
+/** What the user is told (mss_cache): without what some segments need for SACK blocks or counters. */
+export const mssInHalfWindow = (tcb: Tcb): number => boundToHalfWindow(tcb, tcb.snd.mss);
 
 /** The most data in one piece of the send queue: a whole packet's worth, but no more than half a window. */
 export function pieceBytes(tcb: Tcb): number {

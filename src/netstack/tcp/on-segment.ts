@@ -354,7 +354,7 @@ export function completeEarly(tcb: Tcb, seg: Segment): void {
   if (tcb.retransmits === 0 && tcb.rtt.srttUs === 0) {
     const us = seqDiff(ctx.nowUs, tcb.synAckUs);
     tcb.rtt.sampleMin(us, ctx.nowMs, false);
-    tcb.rtt.sample(us, snd.una, snd.nxt);
+    tcb.rtt.sample(us, snd.una, snd.nxt, tcb.options.timing);
   }
   if (tcb.state === SYN_RECEIVED) enterEstablished(tcb);
   acceptThirdAck(tcb, seg);

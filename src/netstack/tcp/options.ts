@@ -2,6 +2,7 @@
 
 import type { TcpEndpointOptions } from "../endpoints.ts";
 import type { TcpSettings } from "./settings.ts";
+import { timingOf } from "./timing.ts";
 
 const SECOND = 1_000_000_000;
 
@@ -11,6 +12,7 @@ export function defaultOptions(settings: TcpSettings): TcpEndpointOptions {
     // What segments ask for, side by side.
     filter: null,
     windowClampBytes: 0,
+    timing: timingOf(settings),
     oobInline: false,
     md5Keys: null,
     saveSyn: 0,
@@ -74,5 +76,8 @@ export const keepIntervalNs = (options: TcpEndpointOptions, settings: TcpSetting
   options.keepIntervalNs || settings.keepaliveIntvlSec * SECOND;
 export const synCount = (options: TcpEndpointOptions, settings: TcpSettings): number =>
   options.synCount || settings.synRetries;
+/** TCP_LINGER2; -1: an orphan does not wait. */
+export const linger2Ns = (options: TcpEndpointOptions, settings: TcpSettings): number =>
+  options.linger2Ns || settings.finTimeoutNs;
 export const keepCount = (options: TcpEndpointOptions, settings: TcpSettings): number =>
   options.keepCount || settings.keepaliveProbes;

@@ -7,7 +7,9 @@ import { SeqRanges } from "./ranges.ts";
 import { Ring } from "./ring.ts";
 import { RingPool } from "./ring-pool.ts";
 import { RttEstimator } from "./rtt.ts";
+import { TcpSettings } from "./settings.ts";
 import { SipKey, sipHash, sipHashHigh } from "./siphash.ts";
+import { timingOf } from "./timing.ts";
 
 describe("SipHash-2-4", () => {
   it("gives the reference implementation's value for eight bytes", () => {
@@ -121,12 +123,13 @@ describe("RttEstimator", () => {
   // @rfc 6298 2.2 2.3 2.5 4
   it("settles near the samples, never below SRTT + 200 ms, never above 120 s", () => {
     const rtt = new RttEstimator();
+    const timing = timingOf(new TcpSettings());
     expect(rtt.rtoUs).toBe(1_000_000);
-    for (let i = 0; i < 100; i++) rtt.sample(50_000, i + 2, i + 1);
+    for (let i = 0; i < 100; i++) rtt.sample(50_000, i + 2, i + 1, timing);
     expect(rtt.srttUs).toBe(50_000);
     expect(rtt.rtoUs).toBeLessThanOrEqual(251_000);
     expect(rtt.rtoUs).toBeGreaterThanOrEqual(250_000);
-    for (let i = 0; i < 50; i++) rtt.sample(300_000_000, i + 2, i + 1);
+    for (let i = 0; i < 50; i++) rtt.sample(300_000_000, i + 2, i + 1, timing);
     expect(rtt.rtoUs).toBe(120_000_000);
   });
 });

@@ -24,6 +24,7 @@ import { rackDetectLoss, rackMarkLost, rackRemainingUs, reorderWaitNs } from "./
 import { updatePacingRate } from "./rate.ts";
 import { addRenoSack, markHeadLost, resetRenoSacks } from "./reno-sack.ts";
 import { retransmitLost } from "./retransmit.ts";
+import { noteRecovered } from "./rto-stats.ts";
 import { schedule } from "./schedule.ts";
 import { mayGrowCwnd, outputUnpaced, rearmRetransmit } from "./sender.ts";
 import { SACKED } from "./sent-list.ts";
@@ -123,6 +124,7 @@ function inRecovery(tcb: Tcb, isDuplicate: boolean): void {
 
 function inLoss(tcb: Tcb, isDuplicate: boolean): void {
   judgeTimeout(tcb, isDuplicate);
+  if (tcb.caState !== CA_LOSS) noteRecovered(tcb);
   identifyLoss(tcb);
   if (tcb.caState !== CA_OPEN && ($ack.flags & F_LOST_RETRANS) === 0) return;
   // Undone, or retransmissions were lost: what is lost now is judged afresh.

@@ -1,8 +1,9 @@
 // Round-trip time and retransmission timeout (RFC 6298), with Linux's refinements: the variance looks at
-// the worst deviation of each window of data and never falls below 200 ms, so RTO >= SRTT + 200 ms.
+// the worst deviation of each window of data and never falls below 200 ms (Timing.rtoMinUs), so RTO >= SRTT + 200 ms.
 
 import { seqDiff, seqGt } from "../../base/seqnum.ts";
-import { RTO_INITIAL_US, RTO_MAX_US, RTO_MIN_US } from "./state.ts";
+import { RTO_INITIAL_US } from "./state.ts";
+import type { Timing } from "./timing.ts";
 
 const MIN_RTT_WINDOW_MS = 300_000;
 
@@ -23,18 +24,18 @@ export class RttEstimator {
 
   // @rfc 6298 2.2 2.3 4
   /** Karn's rule is the caller's: no sample from a retransmitted segment unless timestamps prove it. */
-  sample(rttUs: number, una: number, nxt: number): void {
+  sample(rttUs: number, una: number, nxt: number, timing: Timing): void {
     const m = rttUs < 1 ? 1 : rttUs;
     if (this.srttUs === 0) {
       this.srttUs = m;
       this.mdevUs = m >> 1;
-      this.rtoVarUs = this.#worstUs = Math.max(2 * m, RTO_MIN_US);
+      this.rtoVarUs = this.#worstUs = Math.max(2 * m, timing.rtoMinUs);
       this.#windowEnd = nxt;
     } else {
-      this.#smooth(m, una, nxt);
+      this.#smooth(m, una, nxt, timing.rtoMinUs);
     }
     const rto = this.srttUs + this.rtoVarUs;
-    this.rtoUs = rto > RTO_MAX_US ? RTO_MAX_US : rto | 0;
+    this.rtoUs = rto > timing.rtoMaxUs ? timing.rtoMaxUs : rto | 0;
   }
 
   /** The least RTT of the last five minutes; a sample that a delayed ACK may have stretched cannot raise it. */
@@ -47,7 +48,7 @@ export class RttEstimator {
     this.#minRttMs = nowMs;
   }
 
-  #smooth(m: number, una: number, nxt: number): void {
+  #smooth(m: number, una: number, nxt: number, rtoMinUs: number): void {
     const error = m - this.srttUs;
     this.srttUs = Math.max(1, (this.srttUs + error / 8) | 0);
     const deviation = error < 0 ? -error : error;
@@ -63,7 +64,7 @@ export class RttEstimator {
       if (this.#worstUs < this.rtoVarUs) {
         this.rtoVarUs = (this.rtoVarUs - (this.rtoVarUs - this.#worstUs) / 4) | 0;
       }
-      this.#worstUs = RTO_MIN_US;
+      this.#worstUs = rtoMinUs;
       this.#windowEnd = nxt;
     }
   }

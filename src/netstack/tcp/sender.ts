@@ -261,7 +261,8 @@ export function armRetransmit(tcb: Tcb): void {
 }
 
 function backedOffUs(tcb: Tcb): number {
-  const { rtoMaxUs, rtoSlopUs } = tcb.ctx.settings;
+  const { rtoMaxUs } = tcb.options.timing;
+  const { rtoSlopUs } = tcb.ctx.settings;
   const { rtoUs } = tcb.rtt;
   // The power of two would be a call out of compiled code.
   const us = tcb.backoff === 0 ? rtoUs : rtoUs * 2 ** tcb.backoff + rtoSlopUs;
@@ -296,7 +297,8 @@ export function armPersist(tcb: Tcb, isMoreComing: boolean): void {
   const isHeldByUser = (tcb.options.cork || isMoreComing) && available <= snd.wnd;
   tcb.rtxKind = isHeldByUser ? RTX_CORK : RTX_PERSIST;
   const waitUs = Math.max(tcb.rtt.rtoUs, RTO_MIN_US) * 2 ** tcb.backoff;
-  tcb.rtxNs = ctx.nowNs + (isHeldByUser ? CORK_NS : Math.min(waitUs, 120_000_000) * 1_000);
+  tcb.rtxNs =
+    ctx.nowNs + (isHeldByUser ? CORK_NS : Math.min(waitUs, tcb.options.timing.rtoMaxUs) * 1_000);
   schedule(tcb, tcb.rtxNs);
 }
 

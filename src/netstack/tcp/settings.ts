@@ -1,6 +1,8 @@
 // The tunables of one stack's TCP under the names of Linux's sysctls (net.ipv4.tcp_*, ip-sysctl.rst), with
 // Linux's defaults. Read when they matter: a change takes effect with the next decision. No behaviour here.
 
+import type { Timing } from "./timing.ts";
+
 export class TcpSettings {
   timestamps = 1;
   sack = 1;
@@ -96,8 +98,11 @@ export class TcpSettings {
   abortOnOverflow = 0;
   /** At most one challenge or out-of-window ACK per connection in this time. */
   invalidRatelimitMs = 500;
+  /** These two for sockets made from now on (timing.ts). */
   rtoMinUs = 200_000;
   rtoMaxUs = 120_000_000;
+  /** The last that was made of them, for all sockets that come. */
+  lastTiming: Timing | null = null;
   /** "cubic", "reno", "bbr". */
   congestion = "cubic";
   /** CUBIC's HyStart: 0 off, 1 ACK train, 2 delay, 3 both (Linux); 4: HyStart++ (RFC 9406). */

@@ -48,8 +48,6 @@ const SECOND = 1_000_000_000;
 /** RFC 6298 2.1 asks for 1 s before the first sample and as minimum; Linux's floor is 200 ms. */
 export const RTO_INITIAL_US = 1_000_000;
 export const RTO_MIN_US = 200_000;
-// @rfc 6298 2.5
-export const RTO_MAX_US = 120_000_000;
 
 export const DELAYED_ACK_MAX_NS = 200 * MS;
 export const CORK_NS = 200 * MS;

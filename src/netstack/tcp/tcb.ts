@@ -19,6 +19,7 @@ import type { MtuProbe } from "./mtu-probe.ts";
 import type { Notices } from "./notices.ts";
 import { type HeldRanges, NO_RANGES, SeqRanges } from "./ranges.ts";
 import { Ring } from "./ring.ts";
+import type { RtoStats } from "./rto-stats.ts";
 import { RttEstimator } from "./rtt.ts";
 import { SentList } from "./sent-list.ts";
 import {
@@ -291,6 +292,8 @@ export class Tcb extends Deadline implements PortHolder, TupleEntry {
   bytesRetrans = 0;
   dsackDups = 0;
   outOfOrderPackets = 0;
+  /** Null until the first timeout. */
+  rtoStats: RtoStats | null = null;
 
   constructor(
     ctx: TcpContext,

@@ -12,6 +12,7 @@ import { finish } from "./on-segment.ts";
 import { keepCount, keepIdleNs, keepIntervalNs, synCount } from "./options.ts";
 import { enterLoss, onReorderTimer } from "./recovery.ts";
 import { retransmitLost, retransmitRecord } from "./retransmit.ts";
+import { noteTimeout } from "./rto-stats.ts";
 import { reschedule, schedule } from "./schedule.ts";
 import { armPersist, armRetransmit, output } from "./sender.ts";
 import { EVER_RETRANS, HAS_SYN } from "./sent-list.ts";
@@ -22,7 +23,6 @@ import {
   CLOSED,
   ESTABLISHED,
   FIN_WAIT_2,
-  RTO_MAX_US,
   RTX_CORK,
   RTX_PERSIST,
   RTX_REORDER,
@@ -130,6 +130,7 @@ function onRetransmit(tcb: Tcb): void {
   if (tcb.retransmits === 0) countFailure(tcb);
   ctx.stats.TCPTimeouts++;
   enterLoss(tcb);
+  noteTimeout(tcb);
   tcb.retransmits++;
   if (tcb.sent.head !== null) {
     const { linkDrops } = ctx.network;
@@ -188,6 +189,8 @@ function onSynTimeout(tcb: Tcb): void {
     giveUp(tcb);
     return;
   }
+  // The SYN-ACKs of a child that nobody holds yet are Linux's request_sock's.
+  if (!isPassive || isEarlyChild(tcb)) noteTimeout(tcb);
   tcb.retransmits++;
   // Linux repeats the first SYNs at a steady pace (tcp_syn_linear_timeouts).
   if (isPassive || tcb.retransmits > tcb.ctx.settings.synLinearTimeouts) tcb.backoff++;
@@ -228,7 +231,8 @@ function onPersist(tcb: Tcb): void {
   // A peer that answers probes may keep its window shut for ever (RFC 9293 MUST-36); a silent one not. With
   // nobody here to keep it for, it may for as long as the probes' back-off grows (Linux's tcp_probe_timer).
   const max = tcb.isOrphan ? orphanRetries(tcb) : ctx.settings.retries2;
-  const isAbandoned = tcb.isOrphan && tcb.rtt.rtoUs * 2 ** tcb.backoff >= RTO_MAX_US;
+  const isAbandoned =
+    tcb.isOrphan && tcb.rtt.rtoUs * 2 ** tcb.backoff >= tcb.options.timing.rtoMaxUs;
   if (tcb.probesOut > max || isUserTimeout || isAbandoned) {
     giveUp(tcb);
     return;

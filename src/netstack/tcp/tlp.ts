@@ -25,7 +25,7 @@ export function scheduleProbe(tcb: Tcb, isRtoAdvancing: boolean): boolean {
   if (tcb.caState !== CA_OPEN && tcb.caState !== CA_CWR) return false;
   let us = RTO_INITIAL_US;
   if (rtt.srttUs > 0) {
-    us = 2 * rtt.srttUs + (sent.packetsOut === 1 ? ctx.settings.rtoMinUs : timeoutMinUs(tcb));
+    us = 2 * rtt.srttUs + (sent.packetsOut === 1 ? tcb.options.timing.rtoMinUs : timeoutMinUs(tcb));
   }
   const rtoUs = isRtoAdvancing || sent.head === null ? rtt.rtoUs : rtoRemainingUs(tcb);
   if (rtoUs > 0 && us > rtoUs) us = rtoUs;

@@ -11,6 +11,7 @@ import { keepMetrics, useMetrics } from "./metrics.ts";
 import { beginProbing } from "./mtu-probe.ts";
 import { keepTimeWait } from "./on-time-wait.ts";
 import { keepIdleNs } from "./options.ts";
+import { noteRecovered } from "./rto-stats.ts";
 import { reschedule, schedule } from "./schedule.ts";
 import type { Segment } from "./segment.ts";
 import { expandSendBuffer } from "./send-memory.ts";
@@ -64,6 +65,7 @@ export function isSynLossGrave(tcb: Tcb, seg: Segment): boolean {
 /** What a connection sets up before data flows. */
 export function startTransfer(tcb: Tcb): void {
   const { ctx } = tcb;
+  noteRecovered(tcb);
   tcb.retransmits = 0;
   tcb.backoff = 0;
   tcb.troubleNs = 0;
@@ -133,7 +135,8 @@ function release(tcb: Tcb): void {
   tcb.sent.clear();
   tcb.sendRing.free();
   tcb.notices?.abandon();
-  tcb.snd.base = tcb.snd.nxt = tcb.snd.end;
+  // una and nxt stay: what was left unsaid can still be asked for (SIOCOUTQ).
+  tcb.snd.base = tcb.snd.end;
   tcb.outOfOrder.dropBelow(tcb.outOfOrder.count > 0 ? tcb.outOfOrder.last : 0);
   if (tcb.isOrphan || tcb.readable <= 0) tcb.receiveRing.free();
   if (tcb.listener !== null) tcb.listener.onChildClosed(tcb);

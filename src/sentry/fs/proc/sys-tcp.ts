@@ -59,6 +59,7 @@ const NUMBERS: readonly (readonly [string, NumberSetting, number, number, number
   ["tcp_retries2", "retries2", 0, 255],
   ["tcp_rfc1337", "rfc1337", 0, 255],
   ["tcp_rto_max_ms", "rtoMaxUs", 1_000, 120_000, 1_000],
+  ["tcp_rto_min_us", "rtoMinUs", 1, I32_MAX],
   ["tcp_sack", "sack", 0, 255],
   ["tcp_slow_start_after_idle", "slowStartAfterIdle", 0, 255],
   ["tcp_syn_linear_timeouts", "synLinearTimeouts", 0, 127],

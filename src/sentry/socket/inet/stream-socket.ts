@@ -352,6 +352,7 @@ export class StreamSocket extends InetSocket {
   override closeWait(t: Task): number {
     const e = this.endpoint;
     if (this.lingerSeconds <= 0 || e.unackedBytes === 0) return 0;
+    if (e.state === TCP_CLOSE || e.state === TCP_SYN_SENT) return 0;
     e.shutdown(false, true);
     const waited = t.blockOn(this.waiters, POLLOUT | POLLHUP, this.lingerSeconds * SECOND);
     return waited === BLOCKED ? BLOCKED : 0;

@@ -1,7 +1,7 @@
 // struct tcp_info (include/uapi/linux/tcp.h), as of Linux 6.7: 248 bytes. A program that asks for less
 // gets the front of it.
 
-import { setU32Le, setU64Le } from "../../../base/bytes.ts";
+import { setU16Le, setU32Le, setU64Le } from "../../../base/bytes.ts";
 import type { TcpInfo } from "../../../netstack/index.ts";
 
 export const TCP_INFO_BYTES = 248;
@@ -66,6 +66,10 @@ export function encodeTcpInfo(out: Uint8Array, i: TcpInfo, maxPacingRate: number
   setU32Le(out, 224, i.rcvOooPack);
   setU32Le(out, 228, i.sndWnd);
   setU32Le(out, 232, i.rcvWnd);
+  // 236, rehash: the flow label does not change with a timeout.
+  setU16Le(out, 240, i.totalRto);
+  setU16Le(out, 242, i.totalRtoRecoveries);
+  setU32Le(out, 244, i.totalRtoTimeMs);
 }
 
 /** ~0: without bound. */

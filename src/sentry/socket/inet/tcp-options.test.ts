@@ -2,10 +2,18 @@
 
 import { describe, expect, it } from "vitest";
 import { EAGAIN, EINPROGRESS, EINVAL, ENOENT, ENOPROTOOPT } from "../../../abi/errno.ts";
-import { AF_INET, SO_MEMINFO, SO_RCVBUF, SO_SNDBUF, SOL_SOCKET } from "../../../abi/socket.ts";
+import {
+  AF_INET,
+  SO_LINGER,
+  SO_MEMINFO,
+  SO_RCVBUF,
+  SO_SNDBUF,
+  SOL_SOCKET,
+} from "../../../abi/socket.ts";
 import {
   SYS_accept4,
   SYS_bind,
+  SYS_close,
   SYS_connect,
   SYS_getsockopt,
   SYS_listen,
@@ -17,11 +25,17 @@ import {
 import {
   TCP_CC_INFO,
   TCP_CONGESTION,
+  TCP_DELACK_MAX_US,
+  TCP_INFO,
+  TCP_LINGER2,
+  TCP_MAXSEG,
   TCP_MD5SIG,
   TCP_MD5SIG_BYTES,
   TCP_MD5SIG_EXT,
   TCP_MD5SIG_FLAG_IFINDEX,
   TCP_MD5SIG_FLAG_PREFIX,
+  TCP_RTO_MAX_MS,
+  TCP_RTO_MIN_US,
   TCP_SYNCNT,
 } from "../../../abi/tcp.ts";
 import { setU16Le, setU32Le, u32Le } from "../../../base/bytes.ts";
@@ -220,6 +234,57 @@ describe("TCP_MD5SIG_EXT", () => {
     // No key: taken away, which works once.
     expect(set({ key: "" })).toBe(0);
     expect(set({ key: "" })).toBe(-ENOENT);
+  });
+});
+
+describe("TCP_RTO_MAX_MS, TCP_RTO_MIN_US, TCP_DELACK_MAX_US", () => {
+  it.each([
+    [TCP_RTO_MAX_MS, 44, 120_000, 1_000, 999, 120_001],
+    [TCP_RTO_MIN_US, 45, 200_000, 2_000, 1_000, 200_001],
+    [TCP_DELACK_MAX_US, 46, 200_000, 2_000, 1_000, 200_001],
+  ])("%i is %i: bounded, and a child's as the listener's", (name, number, most, least, ...bad) => {
+    expect(name).toBe(number);
+    const s = new Sockets();
+    const listener = s.listen();
+    expect(s.words(listener, SOL_TCP, name, 4)).toEqual([most]);
+    for (const value of [...bad, -1, 0x7fff_ffff]) {
+      expect(s.setInt(listener, SOL_TCP, name, value)).toBe(-EINVAL);
+    }
+    expect(s.setInt(listener, SOL_TCP, name, least)).toBe(0);
+    const client = s.open();
+    s.connect(client);
+    const child = s.k.call(s.t, SYS_accept4, listener, 0, 0, 0x800) as number;
+    expect(s.words(child, SOL_TCP, name, 4)).toEqual([least]);
+    expect(s.words(client, SOL_TCP, name, 4)).toEqual([most]);
+  });
+});
+
+describe("TCP_MAXSEG", () => {
+  it("after the connection is what it was, and the user's wish before it", () => {
+    const s = new Sockets();
+    const [client, server] = s.pair();
+    const mss = s.words(client, SOL_TCP, TCP_MAXSEG, 4);
+    expect(mss[0]).toBeGreaterThan(1_000);
+    expect(s.set(server, SOL_SOCKET, SO_LINGER, Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0))).toBe(0);
+    expect(s.k.call(s.t, SYS_close, server)).toBe(0);
+    s.k.settle();
+    expect(s.words(client, SOL_TCP, TCP_INFO, 4)[0] & 0xff).toBe(7);
+    expect(s.words(client, SOL_TCP, TCP_MAXSEG, 4)).toEqual(mss);
+    expect(s.setInt(client, SOL_TCP, TCP_MAXSEG, 900)).toBe(0);
+    expect(s.words(client, SOL_TCP, TCP_MAXSEG, 4)).toEqual([900]);
+  });
+});
+
+describe("TCP_LINGER2", () => {
+  it("is net.ipv4.tcp_fin_timeout until a program sets its own", () => {
+    const s = new Sockets();
+    const fd = s.open();
+    s.k.stack.tcp.settings.finTimeoutNs = 20 * SECOND;
+    expect(s.words(fd, SOL_TCP, TCP_LINGER2, 4)).toEqual([20]);
+    expect(s.setInt(fd, SOL_TCP, TCP_LINGER2, 121)).toBe(0);
+    expect(s.words(fd, SOL_TCP, TCP_LINGER2, 4)).toEqual([120]);
+    expect(s.setInt(fd, SOL_TCP, TCP_LINGER2, -7)).toBe(0);
+    expect(s.words(fd, SOL_TCP, TCP_LINGER2, 4)).toEqual([0xffff_ffff]);
   });
 });
 

@@ -8,6 +8,7 @@ import {
   TCP_CONGESTION,
   TCP_CORK,
   TCP_DEFER_ACCEPT,
+  TCP_DELACK_MAX_US,
   TCP_FASTOPEN,
   TCP_FASTOPEN_CONNECT,
   TCP_FASTOPEN_KEY,
@@ -40,6 +41,8 @@ import {
   TCP_REPAIR_OPTIONS,
   TCP_REPAIR_QUEUE,
   TCP_REPAIR_WINDOW,
+  TCP_RTO_MAX_MS,
+  TCP_RTO_MIN_US,
   TCP_SAVE_SYN,
   TCP_SAVED_SYN,
   TCP_SYNCNT,
@@ -79,7 +82,6 @@ const MSS_MIN = 88;
 const MSS_MAX = 32_767;
 const MAX_TCP_KEEPIDLE = 32_767;
 const MAX_TCP_KEEPCNT = 127;
-const TCP_FIN_TIMEOUT_S = 60;
 const FASTOPEN_KEY_BYTES = 16;
 
 const info = newTcpInfo();
@@ -192,6 +194,12 @@ function setInteger(s: StreamSocket, name: number, value: number): number {
       if (value < 1 || value > MAX_TCP_KEEPCNT) return -EINVAL;
       o.keepCount = value;
       return 0;
+    case TCP_RTO_MAX_MS:
+      return resultOf(s.endpoint.setTiming("rtoMaxUs", value * 1_000));
+    case TCP_RTO_MIN_US:
+      return resultOf(s.endpoint.setTiming("rtoMinUs", value));
+    case TCP_DELACK_MAX_US:
+      return resultOf(s.endpoint.setTiming("delackMaxUs", value));
     case TCP_USER_TIMEOUT:
       if (value < 0) return -EINVAL;
       o.userTimeoutNs = value * MS;
@@ -321,13 +329,14 @@ function getInteger(s: StreamSocket, name: number): number | undefined {
       return Number(o.thinLinearTimeouts);
     case TCP_THIN_DUPACK:
       return 0;
-    case TCP_MAXSEG: {
-      const state = s.endpoint.state;
-      // Before there is a connection: what was asked for, or the default of RFC 9293.
-      if (state === TCP_CLOSE || state === TCP_LISTEN) return o.maxSegBytes || 536;
-      s.endpoint.info(info);
-      return info.sndMss;
-    }
+    case TCP_MAXSEG:
+      return s.endpoint.maxSegment;
+    case TCP_RTO_MAX_MS:
+      return o.timing.rtoMaxUs / 1_000;
+    case TCP_RTO_MIN_US:
+      return o.timing.rtoMinUs;
+    case TCP_DELACK_MAX_US:
+      return o.timing.delackMaxUs;
     case TCP_KEEPIDLE:
       return s.endpoint.keepIdleNs / SECOND;
     case TCP_KEEPINTVL:
@@ -339,7 +348,7 @@ function getInteger(s: StreamSocket, name: number): number | undefined {
     case TCP_SYNCNT:
       return s.endpoint.synCount;
     case TCP_LINGER2:
-      return o.linger2Ns < 0 ? -1 : o.linger2Ns / SECOND || TCP_FIN_TIMEOUT_S;
+      return s.endpoint.linger2Ns < 0 ? -1 : s.endpoint.linger2Ns / SECOND;
     case TCP_DEFER_ACCEPT:
       return Math.ceil(o.deferAcceptNs / SECOND);
     case TCP_WINDOW_CLAMP:
