@@ -8,6 +8,7 @@ import { pseudoSum } from "../wire/checksum.ts";
 import { ACK, CWR, ECE, encodeTcp, RST, SYN, TCP_HEADER_BYTES, TCP_PROTOCOL } from "../wire/tcp.ts";
 import {
   MD5_DIGEST_AT,
+  TIMESTAMPS_BYTES,
   writeMd5,
   writeMss,
   writeSackPermittedTimestamps,
@@ -59,7 +60,8 @@ export function sendCookie(ctx: TcpContext, seg: Segment, listener: Listener): v
   at += writeMss(b, at, advMss);
   let flags = SYN | ACK;
   // Without a timestamp to write them into the options are forgotten (Linux's tcp_clear_options).
-  if (o.hasTimestamps && settings.timestamps !== 0) {
+  const hasTimestamps = o.hasTimestamps && settings.timestamps !== 0;
+  if (hasTimestamps) {
     const hasScale = o.windowScale >= 0 && settings.windowScaling !== 0;
     const sackOk = o.sackPermitted && settings.sack !== 0;
     const ecnOk = (seg.flags & (ECE | CWR)) === (ECE | CWR) && settings.ecn !== 0;
@@ -72,7 +74,8 @@ export function sendCookie(ctx: TcpContext, seg: Segment, listener: Listener): v
     if (hasScale) at += writeWindowScale(b, at, initialScale(ctx, options));
     if (ecnOk) flags |= ECE;
   }
-  const window = initialWindow(ctx.settings, options, advMss);
+  const segment = advMss - (hasTimestamps ? TIMESTAMPS_BYTES : 0);
+  const window = initialWindow(ctx.settings, options, segment);
   encodeTcp(b, off, ports, iss, seqAdd(seg.seq, 1), at - off, flags, window, 0);
   out.end = at;
   if (key !== null) sign(out, off + TCP_HEADER_BYTES + MD5_DIGEST_AT, pkt.dst, pkt.src, key);

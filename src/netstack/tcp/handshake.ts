@@ -40,7 +40,7 @@ import { setState, Tcb } from "./tcb.ts";
 import type { TimeWait } from "./time-wait.ts";
 import { enterEstablished, isSynLossGrave, onReset, startTransfer } from "./transitions.ts";
 import { replyReset, transmitSyn } from "./transmit.ts";
-import { initialScale, initialWindow } from "./window.ts";
+import { initialScale, offerWindow } from "./window.ts";
 
 // @rfc 5681 3.1a
 export function newTcb(
@@ -90,8 +90,7 @@ export function install(tcb: Tcb, issFloor: number | null): void {
   rcv.mss = Math.min(rcv.mss, rcv.advertisedMss);
   rcv.wscale = initialScale(ctx, tcb.options);
   const { settings } = ctx;
-  rcv.wnd = initialWindow(settings, tcb.options, rcv.advertisedMss);
-  rcv.ssthresh = settings.windowPolicy === 0 ? rcv.wnd : 0x7fff_ffff;
+  offerWindow(tcb, false);
   const mayAsk = !tcb.options.noOptions;
   tcb.sackOk = mayAsk && settings.sack !== 0;
   tcb.tsOk = mayAsk && settings.timestamps !== 0;
@@ -119,6 +118,7 @@ export function installActive(tcb: Tcb, predecessor: TimeWait | null): void {
     // PAWS goes on where the old connection was (RFC 6191).
     tcb.tsRecent = predecessor.tsRecent;
     tcb.tsRecentMs = predecessor.tsRecentMs;
+    if (tcb.tsOk && tcb.tsRecentMs !== 0) offerWindow(tcb, true);
   }
   // Until the peer has named its MSS the default counts (tcp_connect_init).
   syncMss(tcb);
@@ -190,6 +190,7 @@ export function onListen(ctx: TcpContext, seg: Segment, issFloor: number | null)
   // @rfc 7323 3.2b
   // @rfc 9293 MUST-15
   acceptSyn(tcb, seg);
+  if (tcb.tsOk) offerWindow(tcb, true);
   acceptEcnSyn(tcb, seg);
   tcb.isPassive = tcb.isHalfOpen = true;
   setState(tcb, SYN_RECEIVED);

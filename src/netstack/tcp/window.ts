@@ -4,6 +4,7 @@
 
 import { seqAdd, seqDiff } from "../../base/seqnum.ts";
 import type { TcpEndpointOptions } from "../endpoints.ts";
+import { TIMESTAMPS_BYTES } from "../wire/tcp-options.ts";
 import type { TcpContext } from "./context.ts";
 import type { TcpSettings } from "./settings.ts";
 import { SYN_RECEIVED, WSCALE_MAX } from "./state.ts";
@@ -36,6 +37,17 @@ export function initialWindow(
   if (settings.windowPolicy !== 0) return Math.min(bufferBytes, 65_535);
   const whole = bufferBytes - (bufferBytes % mss);
   return Math.min(whole > 0 ? whole : bufferBytes, 65_535);
+}
+
+/**
+ * The window of our SYN: whole segments, less timestamps when it is known already that these will be in them
+ * (tcp_openreq_init_rwin, tcp_connect_init).
+ */
+export function offerWindow(tcb: Tcb, hasTimestamps: boolean): void {
+  const { ctx, rcv } = tcb;
+  const mss = rcv.advertisedMss - (hasTimestamps ? TIMESTAMPS_BYTES : 0);
+  rcv.wnd = initialWindow(ctx.settings, tcb.options, mss);
+  rcv.ssthresh = ctx.settings.windowPolicy === 0 ? rcv.wnd : 0x7fff_ffff;
 }
 
 /** Bytes of the last advertised window still open. */
