@@ -17,6 +17,11 @@ export const RLIMIT_NICE = 13;
 export const RLIMIT_RTPRIO = 14;
 export const RLIMIT_RTTIME = 15;
 export const RLIM_NLIMITS = 16;
+/** Names by number, without RLIMIT_. */
+export const RLIMIT_NAMES: readonly string[] =
+  "CPU FSIZE DATA STACK CORE RSS NPROC NOFILE MEMLOCK AS LOCKS SIGPENDING MSGQUEUE NICE RTPRIO RTTIME".split(
+    " ",
+  );
 /** The Sentry keeps limits as numbers; ~0 stands for this. */
 export const RLIM_INFINITY = Number.POSITIVE_INFINITY;
 

@@ -44,10 +44,11 @@ function addRun(netcell: Command, early: StartedProcesses | null): void {
   const command = netcell
     .command("run")
     .description("run a program in a new sandbox")
-    .argument("<program>")
+    .argument("[program]", "and its arguments; of a bundle: instead of its own")
     .argument("[args...]")
     .passThroughOptions();
   addSandboxFlags(command, { hasShort: true })
+    .option("--bundle <dir>", "an OCI bundle: root, process, mounts and limits of its config.json")
     .option("--hostname <name>")
     .option("-i, --interactive", "standard input (always connected; accepted for docker's sake)")
     .option("-t, --tty", "a terminal (on by itself when standard input is one)")
@@ -72,8 +73,8 @@ function addRun(netcell: Command, early: StartedProcesses | null): void {
     .option("--seed <n>", "repeatable randomness")
     .option("--strace", "trace system calls to --log, or stderr")
     .option("--log <file>", "diagnostics: system calls that are missing, with --strace all")
-    .action(async (name: string, args: string[], flags: RunFlags) => {
-      process.exitCode = await run([name, ...args], flags, early);
+    .action(async (name: string | undefined, args: string[], flags: RunFlags) => {
+      process.exitCode = await run(name === undefined ? [] : [name, ...args], flags, early);
     });
 }
 

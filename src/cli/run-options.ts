@@ -1,5 +1,7 @@
-// From the flags of `netcell run` to the library's options. No defaults of its own: the library has them.
+// From the flags of `netcell run`, and the bundle if one is named, to the library's options. No defaults of its own:
+// the library has them. What is typed wins over what the bundle says.
 
+import type { Bundle } from "../sandbox/bundle/read-bundle.ts";
 import { NetcellError } from "../sandbox/errors.ts";
 import type { BindMount, SandboxOptions, SpawnOptions, TmpfsMount } from "../sandbox/options.ts";
 import { parseCount, parseDuration, parseInteger, parseSize } from "./quantities.ts";
@@ -7,6 +9,7 @@ import { parseCount, parseDuration, parseInteger, parseSize } from "./quantities
 /** What the command line parser hands over: flag names in camel case. */
 export interface RunFlags {
   rootfs?: string;
+  bundle?: string;
   bind?: string[];
   tmpfs?: string[];
   write?: string;
@@ -149,4 +152,68 @@ export function spawnOptions(
   if (flags.user !== undefined) options.user = flags.user;
   if (flags.timeout !== undefined) options.timeoutMs = parseDuration("--timeout", flags.timeout);
   return options;
+}
+
+/** What `netcell run` runs, where, and as whom. */
+export interface RunPlan {
+  argv: string[];
+  sandbox: SandboxOptions;
+  program: SpawnOptions;
+  /** Null: when standard input and output are one. */
+  terminal: boolean | null;
+  consoleSize: { rows: number; columns: number } | null;
+  /** Null without a bundle. */
+  bundle: Bundle | null;
+}
+
+function withBundle(bundle: Bundle, plan: RunPlan): RunPlan {
+  const { sandbox, program } = plan;
+  const env = [
+    ...((bundle.program.env as string[]) ?? []),
+    ...Object.entries(program.env ?? {}).map(([name, value]) => `${name}=${value}`),
+  ];
+  // The last of each name, as engines have it that add to what an image says.
+  const byName = new Map(env.map((entry) => [entry.slice(0, entry.indexOf("=")), entry]));
+  return {
+    argv: plan.argv.length > 0 ? plan.argv : bundle.argv,
+    sandbox: {
+      ...bundle.sandbox,
+      ...sandbox,
+      limits: { ...bundle.sandbox.limits, ...sandbox.limits },
+    },
+    program: { ...bundle.program, ...program, env: [...byName.values()] },
+    terminal: plan.terminal ?? bundle.terminal,
+    consoleSize: bundle.consoleSize,
+    bundle,
+  };
+}
+
+/** Throws ERR_USAGE. */
+export async function runPlan(
+  argv: string[],
+  flags: RunFlags,
+  own: Record<string, string | undefined>,
+): Promise<RunPlan> {
+  const plan: RunPlan = {
+    argv,
+    sandbox: sandboxOptions(flags),
+    program: spawnOptions(flags, own),
+    terminal: flags.tty ?? null,
+    consoleSize: null,
+    bundle: null,
+  };
+  if (flags.bundle === undefined) {
+    if (argv.length > 0) return plan;
+    throw new NetcellError("ERR_USAGE", "there is no program to run; name one, or a --bundle.");
+  }
+  if (flags.rootfs !== undefined) {
+    throw new NetcellError("ERR_USAGE", "--rootfs and --bundle exclude each other.");
+  }
+  const { readBundle } = await import("../sandbox/bundle/read-bundle.ts");
+  const all = withBundle(readBundle(flags.bundle), plan);
+  if (all.argv.length > 0) return all;
+  throw new NetcellError(
+    "ERR_USAGE",
+    `${flags.bundle}/config.json: process.args: there is no program to run; name one behind the options.`,
+  );
 }

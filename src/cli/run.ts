@@ -10,7 +10,7 @@ import { startIn } from "../sandbox/sandbox.ts";
 import type { StartedProcesses } from "../sandbox/start-processes.ts";
 import { passThrough } from "../sandbox/terminal.ts";
 import { noteOutput, tell } from "./output.ts";
-import { type RunFlags, sandboxOptions, spawnOptions } from "./run-options.ts";
+import { type RunFlags, runPlan } from "./run-options.ts";
 import { SignalForwarder } from "./signals.ts";
 
 const STDIN = 0;
@@ -86,22 +86,28 @@ export async function run(
   early: StartedProcesses | null,
 ): Promise<number> {
   // Not process.stdin.isTTY: making that stream takes 2 ms, and often nobody needs it.
-  const hasTerminal = flags.tty === true || (isatty(STDIN) && isatty(STDOUT));
-  const options = spawnOptions(flags, process.env);
+  const plan = await runPlan(argv, flags, process.env);
+  const hasTerminal = plan.terminal ?? (isatty(STDIN) && isatty(STDOUT));
+  const options = plan.program;
   if (hasTerminal) {
-    options.tty = { rows: process.stdout.rows ?? 24, columns: process.stdout.columns ?? 80 };
+    const { rows, columns } = plan.consoleSize ?? { rows: 24, columns: 80 };
+    const { stdout } = process;
+    options.tty = { rows: stdout.rows ?? rows, columns: stdout.columns ?? columns };
     options.stdin = "pipe";
     options.stdout = "pipe";
   }
+  const { notApplied = [] } = plan.bundle ?? {};
+  if (notApplied.length > 0)
+    tell(`the bundle asks for what is not done here: ${notApplied.join(", ")}.`);
   adoptOrphans();
-  const sandbox = await startIn(early, { ...sandboxOptions(flags), onRefused: reportRefusal });
+  const sandbox = await startIn(early, { ...plan.sandbox, onRefused: reportRefusal });
   const signals = new SignalForwarder(sandbox);
   signals.listen();
   let registration: Registration | null = null;
   try {
-    const child = await sandbox.spawn(argv, options);
+    const child = await sandbox.spawn(plan.argv, options);
     signals.started(child);
-    registration = new Registration(argv, (signal) => child.kill(signal));
+    registration = new Registration(plan.argv, (signal) => child.kill(signal));
     leaveGarbageAlone();
     return await follow(child, hasTerminal);
   } catch (error) {

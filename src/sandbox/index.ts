@@ -1,9 +1,12 @@
 // The door of the package `netcell`.
 
 export { DEFAULT_LIMITS, GiB, KiB, type Limits, MiB } from "../base/limits.ts";
+export { type Bundle, readBundle } from "./bundle/read-bundle.ts";
 export { NetcellError, type NetcellErrorCode } from "./errors.ts";
 export type {
   BindMount,
+  CapabilitySets,
+  Mount,
   OutsideLink,
   Refusal,
   SandboxOptions,

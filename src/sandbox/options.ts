@@ -21,14 +21,38 @@ export interface TmpfsMount {
   sizeBytes?: number;
 }
 
+/** One mount as mount(2) has it; mounted in their order, in front of tmpfs and binds. */
+export interface Mount {
+  type: "bind" | "tmpfs" | "proc" | "sysfs" | "devtmpfs" | "devpts";
+  /** Absolute, in the sandbox. */
+  target: string;
+  /** bind: a file or directory of the host. Writes reach it unless flags has MS_RDONLY. */
+  source?: string;
+  /** MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME, MS_NODIRATIME, MS_RELATIME, MS_NOSYMFOLLOW. */
+  flags?: number;
+  /** tmpfs: "size=64m,mode=755,uid=0,gid=0,nr_inodes=1000". */
+  data?: string;
+}
+
 export interface SandboxOptions {
   /** A directory that the program sees as /; default: the host's programs (docs/files.md). */
   rootfs?: string;
+  /** A /proc, /sys, /dev, /dev/pts and /dev/shm that are not among them come first of all. */
+  mounts?: Mount[];
   binds?: BindMount[];
   tmpfs?: TmpfsMount[];
   /** What becomes of writes to the rootfs and the current directory (overlay: kept in memory). */
   write?: WriteMode;
+  /** Directories inside, made when they are missing. */
+  directories?: string[];
+  /** Files that read as empty, directories that are empty. */
+  maskedPaths?: string[];
+  /** Paths inside that cannot be written. */
+  readonlyPaths?: string[];
   hostname?: string;
+  domainname?: string;
+  /** Written into /proc/sys before the first program; one that is not taken ends the start. */
+  sysctl?: Record<string, string>;
   /** "gateway" (default): through the in-process router; "none"; "tap" or "tap=NAME": a TAP device. */
   net?: string;
   /** "10.0.2.15/24"; on a TAP device also "dhcp", which is the default there unless ip6 is given. */
@@ -87,12 +111,31 @@ export interface Refusal {
 
 export type StdioMode = "pipe" | "inherit" | "ignore";
 
+/** Low and high word of each set of capabilities(7). */
+export interface CapabilitySets {
+  bounding: [number, number];
+  effective: [number, number];
+  permitted: [number, number];
+  inheritable: [number, number];
+  ambient: [number, number];
+}
+
 export interface SpawnOptions {
-  env?: Record<string, string>;
+  /** Besides PATH, HOME, TERM and LANG; a list of NAME=VALUE is all that there is. */
+  env?: Record<string, string> | string[];
   /** Absolute, in the sandbox. Default: the caller's directory when it is visible there, otherwise /. */
   workdir?: string;
   /** "UID[:GID]"; default 0:0. */
   user?: string;
+  /** Supplementary groups. */
+  groups?: number[];
+  umask?: number;
+  noNewPrivileges?: boolean;
+  oomScoreAdj?: number;
+  /** RLIMIT_* and its soft and hard value, Infinity for none; at most what the sandbox's limits allow. */
+  rlimits?: { resource: number; soft: number; hard: number }[];
+  /** Default: all of them to root, none to others. */
+  capabilities?: CapabilitySets;
   stdin?: StdioMode | string | Uint8Array;
   stdout?: StdioMode;
   stderr?: StdioMode;
@@ -112,6 +155,24 @@ const schema = v.strictObject({
       v.strictObject({ source: v.string(), target: absolute, writable: v.optional(v.boolean()) }),
     ),
   ),
+  mounts: v.optional(
+    v.array(
+      v.strictObject({
+        type: v.picklist(["bind", "tmpfs", "proc", "sysfs", "devtmpfs", "devpts"]),
+        target: absolute,
+        source: v.optional(v.string()),
+        flags: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
+        data: v.optional(v.string()),
+      }),
+    ),
+  ),
+  directories: v.optional(v.array(absolute)),
+  maskedPaths: v.optional(v.array(absolute)),
+  readonlyPaths: v.optional(v.array(absolute)),
+  domainname: v.optional(v.pipe(v.string(), v.maxLength(64))),
+  sysctl: v.optional(
+    v.record(v.pipe(v.string(), v.regex(/^[\w-]+([./][\w-]+)*$/, "is no setting")), v.string()),
+  ),
   tmpfs: v.optional(
     v.array(
       v.strictObject({
@@ -121,7 +182,7 @@ const schema = v.strictObject({
     ),
   ),
   write: v.optional(v.picklist(["overlay", "readonly", "through"])),
-  hostname: v.optional(v.pipe(v.string(), v.regex(/^[A-Za-z0-9.-]{1,64}$/, "is no host name"))),
+  hostname: v.optional(v.pipe(v.string(), v.regex(/^[A-Za-z0-9._-]{1,64}$/, "is no host name"))),
   net: v.optional(
     v.pipe(
       v.string(),

@@ -21,7 +21,7 @@ import {
   type Stdio,
   shellStatus,
 } from "./process.ts";
-import { environment, parseUser } from "./program-identity.ts";
+import { spawnRequest } from "./program-identity.ts";
 import { Questions } from "./questions.ts";
 import { openLog, STDERR, sentryConfig } from "./sentry-config.ts";
 import {
@@ -156,20 +156,8 @@ export class Sandbox implements AsyncDisposable, ProcessHost {
     options: SpawnOptions,
     stdio: Stdio,
   ): Promise<void> {
-    const [uid, gid] = parseUser(options.user ?? "0:0");
-    const sent = this.#control.send(
-      {
-        type: "spawn",
-        id,
-        argv: [...argv],
-        env: environment(options.env),
-        workdir: options.workdir ?? this.#defaultWorkdir,
-        uid,
-        gid,
-        ...(options.tty === undefined ? {} : { tty: options.tty }),
-      },
-      stdio.theirs,
-    );
+    const request = spawnRequest(id, argv, options, this.#defaultWorkdir);
+    const sent = this.#control.send(request, stdio.theirs);
     return sent.finally(() => closeOwned(stdio));
   }
 

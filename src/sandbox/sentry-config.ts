@@ -32,6 +32,8 @@ export function sentryConfig(
     strace: options.strace === true,
     cpus: availableParallelism(),
   };
+  if (options.domainname !== undefined) config.domainname = options.domainname;
+  if (options.sysctl !== undefined) config.sysctl = options.sysctl;
   if (options.seed !== undefined) config.seed = options.seed;
   if (options.time === "virtual")
     config.virtualStartNs = (options.timeStartMs ?? VIRTUAL_START_MS) * MS;

@@ -1,17 +1,23 @@
-// The mount tree that a sandbox starts with, from the monitor's plan: served trees under an overlay, tmpfs,
-// and always our own /proc, /sys, /dev, /dev/pts and /dev/shm. Throws with a sentence: the monitor shows it.
+// The mount tree that a sandbox starts with, from the monitor's plan: served trees under an overlay, tmpfs, and
+// the kernel's own file systems; then what is masked and sealed. Throws with a sentence: the monitor shows it.
 
 import { EEXIST, errnoName } from "../../abi/errno.ts";
-import { MS_NOEXEC, MS_RDONLY } from "../../abi/mount.ts";
+import { MS_NOEXEC, MS_PER_MOUNT, MS_RDONLY } from "../../abi/mount.ts";
 import { S_IFREG } from "../../abi/stat.ts";
 import { type ByteString, utf8ToByteString } from "../../base/bytes.ts";
 import type { GoferClient } from "../../gofer/index.ts";
-import type { MountSpec, RootEntry } from "../control/protocol.ts";
+import {
+  type FilesConfig,
+  type MountSpec,
+  type OwnFileSystem,
+  type RootEntry,
+  Unusable,
+} from "../control/protocol.ts";
 import { GoferFileSystem } from "../fs/gofer/gofer-file-system.ts";
 import { OverlayFs } from "../fs/overlay/overlay.ts";
 import { ProcFileSystem } from "../fs/proc/proc-file-system.ts";
 import { SysFileSystem } from "../fs/sys/sys-file-system.ts";
-import { Tmpfs, tmpfsType } from "../fs/tmpfs/tmpfs.ts";
+import { parseTmpfsOptions, Tmpfs, tmpfsType } from "../fs/tmpfs/tmpfs.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { Task } from "../kernel/task.ts";
 import type { FileCounter } from "../vfs/fd-table.ts";
@@ -25,13 +31,11 @@ import { makeBootTask } from "./boot-task.ts";
 
 const AT_FDCWD = -100;
 
-export interface MountPlan {
-  mounts: readonly MountSpec[];
-  entries: readonly RootEntry[];
-}
+/** How the kernel's own file systems are made. */
+export type OwnMakers = Record<OwnFileSystem, (table: MountTable) => FileSystem>;
 
 function must<T>(result: T | number, what: string): T {
-  if (typeof result === "number") throw new Error(`${what} failed: ${errnoName(-result)}`);
+  if (typeof result === "number") throw new Unusable(`${what} failed: ${errnoName(-result)}`);
   return result;
 }
 
@@ -39,24 +43,29 @@ class TreeBuilder {
   readonly kernel: Kernel;
   readonly table: MountTable;
   readonly #client: GoferClient;
+  readonly #own: OwnMakers;
 
-  constructor(kernel: Kernel, client: GoferClient) {
+  constructor(kernel: Kernel, client: GoferClient, own: OwnMakers) {
     this.kernel = kernel;
     this.#client = client;
+    this.#own = own;
     const { tmpfsBytes, inodes } = kernel.limits;
     this.table = new MountTable(new Quota(tmpfsBytes, inodes, null));
   }
 
   make(spec: MountSpec): FileSystem {
-    return spec.type === "tmpfs"
-      ? this.tmpfs(spec.mode ?? 0o755, spec.sizeBytes)
-      : this.#served(spec);
+    if (spec.type === "gofer") return this.#served(spec);
+    return spec.type === "tmpfs" ? this.#tmpfs(spec) : this.#own[spec.type](this.table);
   }
 
-  tmpfs(mode: number, sizeBytes?: number): Tmpfs {
+  #tmpfs(spec: MountSpec): Tmpfs {
     const { kernel, table } = this;
     const { tmpfsBytes, inodes } = kernel.limits;
-    const options = { mode, uid: 0, gid: 0, bytesMax: sizeBytes ?? tmpfsBytes, inodesMax: inodes };
+    const { mode = 0o755, sizeBytes = tmpfsBytes, data = "" } = spec;
+    const options = { mode, uid: 0, gid: 0, bytesMax: sizeBytes, inodesMax: inodes };
+    if (parseTmpfsOptions(data, options) < 0) {
+      throw new Unusable(`"${data}" are no options of a tmpfs (${spec.target})`);
+    }
     const now = kernel.clock.realtimeNs();
     return new Tmpfs(table.allocateDev(), kernel.memoryFile, table.quota, options, now);
   }
@@ -98,7 +107,7 @@ function makeDirectories(t: Task, path: ByteString, mode: number): void {
 }
 
 /** Where to mount: made when it is missing, as a file or a directory. */
-function mountPoint(t: Task, path: ByteString, isFile: boolean): Path {
+export function mountPoint(t: Task, path: ByteString, isFile: boolean): Path {
   if (path === "/") return t.fs.root;
   const found = resolve(t, AT_FDCWD, path, true);
   if (typeof found !== "number") return found;
@@ -120,14 +129,6 @@ function makeEntries(t: Task, entries: readonly RootEntry[]): void {
   }
 }
 
-/** File systems of the kernel's own, mounted in every sandbox. `make` gets a device number. */
-export interface OwnMount {
-  target: ByteString;
-  source: ByteString;
-  flags: number;
-  make: (builder: { table: MountTable; kernel: Kernel; tmpfs: TreeBuilder["tmpfs"] }) => FileSystem;
-}
-
 /** What mount(2) can make. */
 function registerTypes(table: MountTable): void {
   table.register(tmpfsType("tmpfs"));
@@ -136,45 +137,42 @@ function registerTypes(table: MountTable): void {
   table.register({ name: "sysfs", create: (t, dev) => new SysFileSystem(dev, t.kernel) });
 }
 
+function mountOne(t: Task, builder: TreeBuilder, spec: MountSpec): void {
+  const at = mountPoint(t, utf8ToByteString(spec.target), spec.isFile === true);
+  const isDirectory = at.dentry.inode?.isDirectory === true;
+  if (isDirectory === (spec.isFile === true)) {
+    throw new Unusable(
+      `${spec.target} is ${isDirectory ? "a" : "no"} directory, what is to be mounted there is not`,
+    );
+  }
+  const fs = builder.make(spec);
+  const isSealed = spec.type === "gofer" && spec.write === "readonly";
+  const flags =
+    ((spec.flags ?? 0) & MS_PER_MOUNT) | (isSealed ? MS_RDONLY : 0) | (fs.isNoExec ? MS_NOEXEC : 0);
+  builder.kernel.mounts.mountAt(at, fs, flags, utf8ToByteString(spec.source ?? "none"));
+}
+
 /** Sets kernel.mounts; returns the task that set-up goes on with. */
 export function buildMountTree(
   kernel: Kernel,
   files: FileCounter,
   client: GoferClient,
-  plan: MountPlan,
-  own: readonly OwnMount[],
+  plan: FilesConfig,
+  own: OwnMakers,
 ): Task {
-  const builder = new TreeBuilder(kernel, client);
+  const builder = new TreeBuilder(kernel, client, own);
   registerTypes(builder.table);
   const [root, ...rest] = plan.mounts;
   if (root === undefined || root.target !== "/")
-    throw new Error("the plan has no root file system");
+    throw new Unusable("the plan has no root file system");
   const rootFlags = root.write === "readonly" ? MS_RDONLY : 0;
   const rootFs = builder.make(root);
   const execFlag = rootFs.isNoExec ? MS_NOEXEC : 0;
   kernel.mounts = MountNamespace.create(builder.table, rootFs, execFlag, root.source ?? "none");
   const t = makeBootTask(kernel, files);
   makeEntries(t, plan.entries);
-  const mountAll = (specs: readonly MountSpec[]): void => {
-    for (const spec of specs) {
-      const target = utf8ToByteString(spec.target);
-      const at = mountPoint(t, target, spec.isFile === true);
-      const fs = builder.make(spec);
-      const isSealed = spec.type === "gofer" && spec.write === "readonly";
-      const flags = (isSealed ? MS_RDONLY : 0) | (fs.isNoExec ? MS_NOEXEC : 0);
-      kernel.mounts.mountAt(at, fs, flags, utf8ToByteString(spec.source ?? "none"));
-    }
-  };
-  mountAll(rest);
-  for (const { target, source, flags, make } of own) {
-    const at = mountPoint(t, target, false);
-    kernel.mounts.mountAt(
-      at,
-      make({ table: builder.table, kernel, tmpfs: builder.tmpfs.bind(builder) }),
-      flags,
-      source,
-    );
-  }
+  for (const spec of rest) mountOne(t, builder, spec);
+  for (const path of plan.directories ?? []) makeDirectories(t, utf8ToByteString(path), 0o755);
   kernel.mounts.rootMount.flags |= rootFlags;
   return t;
 }

@@ -11,11 +11,19 @@ export const CONTROL_MESSAGE_BYTES_MAX = 1 << 20;
 /** Descriptors that a Sentry is started with. */
 export const SENTRY_FD = { control: 3, gofer: 4 } as const;
 
+/** Thrown while a sandbox is put together as it was asked for: the sentence goes to who asked. */
+export class Unusable extends Error {}
+
+/** File systems that the kernel makes of itself. There is one devpts, however often it is mounted. */
+export type OwnFileSystem = "proc" | "sysfs" | "devtmpfs" | "devpts";
+
 /** One thing in the sandbox's mount tree, in mounting order. */
 export interface MountSpec {
   /** "gofer": a served tree, by its id. */
-  type: "gofer" | "tmpfs";
+  type: "gofer" | "tmpfs" | OwnFileSystem;
   target: string;
+  /** MS_* of this mount (mount(2)), besides MS_RDONLY of what `write` refuses. */
+  flags?: number;
   /** gofer: id of the served tree. */
   tree?: number;
   /** The served tree is one file, not a directory. */
@@ -26,7 +34,21 @@ export interface MountSpec {
   sizeBytes?: number;
   /** tmpfs: permission bits of its root. */
   mode?: number;
+  /** tmpfs: options as in mount(8), "size=64k,mode=755"; they come after the two above. */
+  data?: string;
   source?: string;
+}
+
+/** The files that a sandbox starts with. What is masked and sealed is so after everything is mounted. */
+export interface FilesConfig {
+  mounts: MountSpec[];
+  entries: RootEntry[];
+  /** Directories made last, where they are missing. */
+  directories?: string[];
+  /** Files that read as empty, directories that are empty: what is not there is passed over. */
+  maskedPaths?: string[];
+  /** Sealed one by one, not what is mounted below; what is not there is passed over. */
+  readonlyPaths?: string[];
 }
 
 /** Names that the root gets besides its mounts: the default view's /bin -> usr/bin. */
@@ -59,7 +81,11 @@ export interface NetworkConfig {
 /** Up to three descriptors come along, in this order: `hasLink`, `pcapFormat`, `hasLog`. */
 export interface SentryConfig {
   hostname: string;
-  root: { mounts: MountSpec[]; entries: RootEntry[] };
+  /** Unset: "(none)". */
+  domainname?: string;
+  root: FilesConfig;
+  /** Names of /proc/sys with dots or slashes, and what is written there before the first program. */
+  sysctl?: Record<string, string>;
   network: NetworkConfig;
   limits: Limits;
   /** A clock that moves only when nothing runs, from this time on (ns since 1970); unset: the host's. */
@@ -74,6 +100,15 @@ export interface SentryConfig {
   cpus: number;
 }
 
+/** Low and high word of each set (capabilities(7)). */
+export interface CapabilitySets {
+  bounding: [number, number];
+  effective: [number, number];
+  permitted: [number, number];
+  inheritable: [number, number];
+  ambient: [number, number];
+}
+
 export interface SpawnRequest {
   type: "spawn";
   /** Chosen by the monitor; names the process in later messages. */
@@ -83,6 +118,14 @@ export interface SpawnRequest {
   workdir: string;
   uid: number;
   gid: number;
+  groups?: number[];
+  umask?: number;
+  noNewPrivileges?: boolean;
+  oomScoreAdj?: number;
+  /** RLIMIT_*, soft and hard limit; null: infinity. */
+  rlimits?: [number, number | null, number | null][];
+  /** Unset: all of them to root, none to others. */
+  capabilities?: CapabilitySets;
   /** A new terminal of this size is standard input, output and error; two descriptors come along: its
    *  keyboard (read) and its screen (write). Without it three come: stdin, stdout, stderr. */
   tty?: { rows: number; columns: number };

@@ -98,6 +98,12 @@ export class Kernel implements KernelDriver, KernelDeps {
   readonly time: Timekeeper;
   readonly pids = new PidTable();
   readonly futexes: FutexTable;
+  /** net.ipv4.ip_unprivileged_port_start and ping_group_range: what sockets ask of who makes and binds them. */
+  readonly socketRights = {
+    unprivilegedPortStart: 1024,
+    pingGroupMin: 0,
+    pingGroupMax: 0x7fff_ffff,
+  };
   readonly sharedSegments = new SharedSegments();
   readonly signalFrames = new SignalFrames();
   trace: SyscallTrace | null = null;

@@ -1,6 +1,7 @@
 // Starting a process from outside the sandbox: the first program, and every later exec into it.
 
 import { EACCES, EAGAIN, ENOENT, ENOTDIR } from "../../abi/errno.ts";
+import { RLIM_INFINITY, RLIMIT_NOFILE } from "../../abi/resource.ts";
 import type { ByteString } from "../../base/bytes.ts";
 import type { MemoryManager } from "../mm/memory-manager.ts";
 import { ProcessTimers } from "../time/process-timers.ts";
@@ -28,6 +29,7 @@ export interface SpawnOptions {
   fds: FdTable;
   umask?: number;
   noNewPrivs?: boolean;
+  oomScoreAdj?: number;
   /** Limits that differ from the defaults, by RLIMIT_*. */
   rlimits?: ReadonlyMap<number, Rlimit>;
   /** Becomes the controlling terminal, with the new process in the foreground. */
@@ -72,7 +74,11 @@ export function spawnProcess(kernel: Kernel, options: SpawnOptions): ThreadGroup
 
 function makeTask(kernel: Kernel, options: SpawnOptions): Task {
   const limits = Rlimits.defaults(kernel.limits);
-  for (const [resource, value] of options.rlimits ?? []) limits.set(resource, value);
+  for (const [resource, { soft, hard }] of options.rlimits ?? []) {
+    // The sandbox's own limit stands above, as fs.nr_open does; engines ask for a million and use a hundred.
+    const most = resource === RLIMIT_NOFILE ? kernel.limits.descriptorsPerProcess : RLIM_INFINITY;
+    limits.set(resource, { soft: Math.min(soft, most), hard: Math.min(hard, most) });
+  }
   const tid = kernel.pids.allocate();
   const timers = new ProcessTimers(kernel);
   const group = new ThreadGroup(kernel, tid, new SignalActions(), limits, timers);
@@ -87,6 +93,7 @@ function makeTask(kernel: Kernel, options: SpawnOptions): Task {
   group.leader = t;
   group.startTimeNs = kernel.clock.monotonicNs();
   t.startTimeNs = group.startTimeNs;
+  group.oomScoreAdj = options.oomScoreAdj ?? 0;
   t.noNewPrivs = options.noNewPrivs ?? false;
   return t;
 }

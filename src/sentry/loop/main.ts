@@ -3,7 +3,7 @@
 
 import { DEFAULT_LIMITS } from "../../base/limits.ts";
 import { exitGroup, SIGKILL, setParentDeathSignal, setProcessName } from "../../host/process.ts";
-import { SENTRY_FD, type SentryConfig } from "../control/protocol.ts";
+import { SENTRY_FD, type SentryConfig, Unusable } from "../control/protocol.ts";
 import { ControlSocket } from "./control-socket.ts";
 import { closeInherited } from "./lockdown.ts";
 import { SentryProcess } from "./sentry-process.ts";
@@ -16,6 +16,11 @@ closeInherited([0, 1, 2, ...Object.values(SENTRY_FD)]);
 const control = new ControlSocket(SENTRY_FD.control);
 
 function fail(error: unknown): void {
+  if (error instanceof Unusable) {
+    const message = `the sandbox cannot be set up: ${error.message}.`;
+    control.send({ type: "unusable", message });
+    return;
+  }
   control.send({
     type: "fatal",
     message: error instanceof Error ? error.message : String(error),

@@ -2,6 +2,7 @@
 
 import { ENOENT } from "../../abi/errno.ts";
 import { O_NOCTTY, O_RDONLY, O_RDWR, O_WRONLY } from "../../abi/fcntl.ts";
+import { RLIM_INFINITY } from "../../abi/resource.ts";
 import { CORE_DUMPED, wExitStatus, wifExited, wTermSig } from "../../abi/wait.ts";
 import { utf8ToByteString } from "../../base/bytes.ts";
 import { close } from "../../host/libc.ts";
@@ -20,6 +21,23 @@ import { FdTable, type FileCounter } from "../vfs/fd-table.ts";
 const DESCRIPTORS_OF_STREAMS = 3;
 const DESCRIPTORS_OF_TTY = 2;
 const NO_LIMIT = 1024;
+
+function credentialsOf({ uid, gid, groups, capabilities }: SpawnRequest): Credentials {
+  return new Credentials({
+    uid,
+    gid,
+    ...(groups === undefined ? {} : { groups }),
+    ...(capabilities === undefined
+      ? {}
+      : {
+          capBounding: capabilities.bounding,
+          capEffective: capabilities.effective,
+          capPermitted: capabilities.permitted,
+          capInheritable: capabilities.inheritable,
+          capAmbient: capabilities.ambient,
+        }),
+  });
+}
 
 interface Program {
   group: ThreadGroup;
@@ -72,8 +90,17 @@ export class Programs {
       argv: request.argv.map(utf8ToByteString),
       envp: request.env.map(utf8ToByteString),
       cwd: utf8ToByteString(request.workdir),
-      creds: new Credentials({ uid: request.uid, gid: request.gid }),
+      creds: credentialsOf(request),
       fds,
+      ...(request.umask === undefined ? {} : { umask: request.umask }),
+      ...(request.noNewPrivileges === undefined ? {} : { noNewPrivs: request.noNewPrivileges }),
+      ...(request.oomScoreAdj === undefined ? {} : { oomScoreAdj: request.oomScoreAdj }),
+      rlimits: new Map(
+        (request.rlimits ?? []).map(([resource, soft, hard]) => [
+          resource,
+          { soft: soft ?? RLIM_INFINITY, hard: hard ?? RLIM_INFINITY },
+        ]),
+      ),
       ...(tty === undefined ? {} : { tty }),
       onExit: (status) => this.#exited(id, status),
     });

@@ -1,7 +1,6 @@
 // One sandbox's kernel put together: host resources, platform, stack, file systems, and the messages of the
 // monitor that drive it. The order matters: everything that needs the host comes before the lock-down.
 
-import { MS_NODEV, MS_NOEXEC, MS_NOSUID } from "../../abi/mount.ts";
 import { POLLIN } from "../../abi/poll.ts";
 import { putByteString, utf8ToByteString } from "../../base/bytes.ts";
 import { MS, SECOND } from "../../base/clock.ts";
@@ -9,8 +8,10 @@ import type { Limits } from "../../base/limits.ts";
 import { SeededRng } from "../../base/rng.ts";
 import { GoferClient } from "../../gofer/index.ts";
 import type { Lease } from "../../netstack/index.ts";
-import { writeEtcFiles } from "../boot/etc-files.ts";
-import { buildMountTree, type OwnMount } from "../boot/mount-tree.ts";
+import { EtcFiles } from "../boot/etc-files.ts";
+import { buildMountTree, type OwnMakers } from "../boot/mount-tree.ts";
+import { maskPaths, sealPaths } from "../boot/sealed-paths.ts";
+import { writeSysctls } from "../boot/sysctls.ts";
 import { SENTRY_FD, type SentryConfig, type ToSentry } from "../control/protocol.ts";
 import { DevFileSystem, registerDevices } from "../fs/dev/dev-file-system.ts";
 import { DevptsFileSystem } from "../fs/devpts/devpts-file-system.ts";
@@ -19,7 +20,6 @@ import { ProcFileSystem } from "../fs/proc/proc-file-system.ts";
 import { SysFileSystem } from "../fs/sys/sys-file-system.ts";
 import type { KernelDriver } from "../kernel/driver.ts";
 import { Kernel } from "../kernel/kernel.ts";
-import type { Task } from "../kernel/task.ts";
 import { MemoryFile } from "../mm/memory-file.ts";
 import type { Context } from "../platform/platform.ts";
 import { SystrapPlatform } from "../platform/systrap/index.ts";
@@ -49,8 +49,6 @@ const STUBS_EXTRA = 64;
 const DEVPTS_DEV = 15;
 /** Virtual time does not jump before the host's network had this long to answer. */
 const VIRTUAL_PATIENCE_NS = 20 * MS;
-/** Bytes of /dev/shm, as container engines give it. */
-const SHM_BYTES = 64 * 1024 * 1024;
 
 /** What /proc/net and /sys/class/net read. */
 function netSource(kernel: Kernel): NetSource {
@@ -64,38 +62,14 @@ function netSource(kernel: Kernel): NetSource {
   };
 }
 
-/** The kernel's own file systems, in every sandbox. */
-function ownMounts(kernel: Kernel, devpts: DevptsFileSystem): OwnMount[] {
-  const { clock } = kernel;
+function ownFileSystems(kernel: Kernel, devpts: DevptsFileSystem): OwnMakers {
   const net = netSource(kernel);
-  const strict = MS_NOSUID | MS_NOEXEC | MS_NODEV;
-  return [
-    {
-      target: "/proc",
-      source: "proc",
-      flags: strict,
-      make: ({ table }) => new ProcFileSystem(table.allocateDev(), kernel, { net }),
-    },
-    {
-      target: "/sys",
-      source: "sysfs",
-      flags: strict,
-      make: ({ table }) => new SysFileSystem(table.allocateDev(), kernel, net),
-    },
-    {
-      target: "/dev",
-      source: "devtmpfs",
-      flags: MS_NOSUID,
-      make: ({ table }) => new DevFileSystem(table.allocateDev(), clock, table),
-    },
-    { target: "/dev/pts", source: "devpts", flags: MS_NOSUID | MS_NOEXEC, make: () => devpts },
-    {
-      target: "/dev/shm",
-      source: "shm",
-      flags: strict,
-      make: ({ tmpfs }) => tmpfs(0o1777, SHM_BYTES),
-    },
-  ];
+  return {
+    proc: (table) => new ProcFileSystem(table.allocateDev(), kernel, { net }),
+    sysfs: (table) => new SysFileSystem(table.allocateDev(), kernel, net),
+    devtmpfs: (table) => new DevFileSystem(table.allocateDev(), kernel.clock, table),
+    devpts: () => devpts,
+  };
 }
 
 /** Monotonic time starts at one second, as HostClock's. */
@@ -122,7 +96,7 @@ export class SentryProcess implements KernelDriver {
   readonly #programs: Programs;
   readonly #files = new DescriptorFiles();
   readonly #config: SentryConfig;
-  readonly #bootTask: Task;
+  readonly #etcFiles: EtcFiles;
   readonly #autoAddress: AutoAddress | null;
   /** What was written into /etc from the last lease. */
   #etcOfLease = "";
@@ -171,19 +145,23 @@ export class SentryProcess implements KernelDriver {
       clearKeptObjects,
     });
     this.#kernel.trace = causes ?? strace;
+    if (config.domainname !== undefined) this.#kernel.domainname = config.domainname;
     const counter = new FileCounter(limits.files);
     const devpts = new DevptsFileSystem(DEVPTS_DEV, clock);
     const client = new GoferClient(new GoferSocket(SENTRY_FD.gofer));
-    const own = ownMounts(this.#kernel, devpts);
+    const own = ownFileSystems(this.#kernel, devpts);
     const bootTask = buildMountTree(this.#kernel, counter, client, config.root, own);
     registerDevices(this.#kernel.mounts.table, devpts);
-    writeEtcFiles(bootTask, {
+    this.#etcFiles = new EtcFiles(bootTask);
+    this.#etcFiles.write({
       hostname: utf8ToByteString(config.hostname),
       address: network.address?.split("/")[0] ?? null,
       nameServers: network.dns === undefined ? [] : [network.dns],
       search: [],
     });
-    this.#bootTask = bootTask;
+    writeSysctls(bootTask, config.sysctl ?? {});
+    maskPaths(bootTask, config.root.maskedPaths ?? []);
+    sealPaths(bootTask, config.root.readonlyPaths ?? []);
     this.#autoAddress = network.dhcp === true ? this.#makeAutoAddress() : null;
     platform.awaitFirstStub();
     const send = control.send.bind(control);
@@ -216,7 +194,7 @@ export class SentryProcess implements KernelDriver {
     const text = JSON.stringify(options);
     if (text === this.#etcOfLease) return;
     this.#etcOfLease = text;
-    writeEtcFiles(this.#bootTask, options);
+    this.#etcFiles.write(options);
   }
 
   /** Until the monitor goes. Locked in before the first program can be started. */

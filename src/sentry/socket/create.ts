@@ -2,6 +2,7 @@
 
 import { CAP_NET_RAW } from "../../abi/capability.ts";
 import {
+  EACCES,
   EAFNOSUPPORT,
   EINVAL,
   ENOBUFS,
@@ -43,6 +44,14 @@ import { UnixConnectionSocket } from "./unix/connection-socket.ts";
 import { UnixDatagramSocket } from "./unix/datagram-socket.ts";
 
 const SOCK_MAX = 11;
+
+/** ping_init_sock(): net.ipv4.ping_group_range holds one of the task's groups. */
+function mayPing({ creds, kernel }: Task): boolean {
+  const { pingGroupMin: min, pingGroupMax: max } = kernel.socketRights;
+  const isIn = (gid: number): boolean => gid >= min && gid <= max;
+  return isIn(creds.egid) || creds.groups.some(isIn);
+}
+
 /** A new socket, or -errno. flags: O_NONBLOCK. */
 export function createSocket(
   t: Task,
@@ -121,6 +130,7 @@ function createInet(
   if (type === SOCK_DGRAM) {
     const isUdp = protocol === IPPROTO_IP || protocol === IPPROTO_UDP;
     if (!isUdp && protocol !== echo) return -EPROTONOSUPPORT;
+    if (!isUdp && !mayPing(t)) return -EACCES;
     const endpoint = isUdp ? stack.endpoints.udp(ipFamily) : stack.endpoints.ping(ipFamily);
     if (typeof endpoint === "number") return refusal(endpoint);
     const number = isUdp ? IPPROTO_UDP : echo;

@@ -4,7 +4,6 @@
 
 import { EINVAL, EPERM } from "../../../abi/errno.ts";
 import type { ByteString } from "../../../base/bytes.ts";
-import { MS } from "../../../base/clock.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
 import { PID_MAX } from "../../kernel/pid-table.ts";
 import type { Task } from "../../kernel/task.ts";
@@ -12,9 +11,8 @@ import { UTS_RELEASE, UTS_SYSNAME, UTS_VERSION } from "../../kernel/version.ts";
 import { StaticDir } from "../pseudo/pseudo-dir.ts";
 import { TextFile } from "../pseudo/pseudo-file.ts";
 import type { PseudoFileSystem } from "../pseudo/pseudo-inode.ts";
-import { tcpSysctls } from "./sys-tcp.ts";
+import { networkSysctls } from "./sys-net.ts";
 
-const CAP_NET_ADMIN = 12;
 const CAP_SYS_ADMIN = 21;
 
 /** "8-4-4-4-12" of 16 random bytes, version 4 (RFC 9562). */
@@ -88,7 +86,7 @@ export function makeSysDir(fs: PseudoFileSystem, kernel: Kernel): StaticDir {
   const tree = new SysctlTree(fs);
   kernelValues(tree, kernel);
   fileValues(tree, kernel);
-  networkValues(tree, kernel);
+  networkSysctls(tree, kernel);
   return tree.root;
 }
 
@@ -186,105 +184,4 @@ function fileValues(tree: SysctlTree, kernel: Kernel): void {
   tree.value("fs/mqueue/msgsize_max", 8192);
   tree.value("fs/mqueue/queues_max", 256);
   tree.value("user/max_user_namespaces", 0);
-}
-
-/** ICMP's limits: Linux's milliseconds are our nanoseconds. */
-function icmpValues(tree: SysctlTree, kernel: Kernel): void {
-  const file = (path: string, read: () => number, write: (n: number) => void): void => {
-    tree.custom(
-      path,
-      () => String(read()),
-      (t, text) => {
-        const n = /^\s*[0-9]+\s*$/.test(text) ? Number(text) : Number.NaN;
-        if (!(n <= 0x7fff_ffff)) return -EINVAL;
-        if (!t.creds.hasCapability(CAP_NET_ADMIN)) return -EPERM;
-        write(n);
-        return text.length;
-      },
-    );
-  };
-  file(
-    "net/ipv4/conf/all/accept_source_route",
-    () => Number(kernel.stack.acceptsSourceRoutes),
-    (n) => {
-      kernel.stack.acceptsSourceRoutes = n !== 0;
-    },
-  );
-  tree.value("net/ipv4/conf/default/accept_source_route", 1);
-  for (const [path, key] of [
-    ["net/ipv4/igmp_max_memberships", "membershipsMax"],
-    ["net/ipv4/igmp_max_msf", "sourcesMax"],
-    ["net/ipv6/mld_max_msf", "sourcesMax6"],
-  ] as const) {
-    const write = (n: number): void => {
-      kernel.stack.groups[key] = n;
-    };
-    file(path, () => kernel.stack.groups[key], write);
-  }
-  const limitOf = (family: 4 | 6) => (family === 4 ? kernel.stack.icmp : kernel.stack.icmp6).limit;
-  for (const [path, family] of [
-    ["net/ipv4/icmp_ratelimit", 4],
-    ["net/ipv6/icmp/ratelimit", 6],
-  ] as const) {
-    const write = (ms: number): void => {
-      limitOf(family).hostIntervalNs = ms * MS;
-    };
-    file(path, () => limitOf(family).hostIntervalNs / MS, write);
-  }
-  const setMask = (mask: number): void => {
-    kernel.stack.icmp.ratemask = mask;
-  };
-  file("net/ipv4/icmp_ratemask", () => kernel.stack.icmp.ratemask, setMask);
-  tree.value("net/ipv4/icmp_msgs_per_sec", kernel.limits.icmpErrorsPerSecond);
-  tree.value("net/ipv4/icmp_msgs_burst", 50);
-}
-
-/** One switch for each family: an interface has none of its own. */
-function forwardingValues(tree: SysctlTree, kernel: Kernel): void {
-  const file = (path: string, family: 4 | 6): void => {
-    const isOn = (): boolean => {
-      const { forwarding } = kernel.stack;
-      return family === 4 ? forwarding.v4 : forwarding.v6;
-    };
-    tree.custom(
-      path,
-      () => String(Number(isOn())),
-      (t, text) => {
-        if (!/^\s*-?[0-9]+\s*$/.test(text)) return -EINVAL;
-        if (!t.creds.hasCapability(CAP_NET_ADMIN)) return -EPERM;
-        kernel.stack.forwarding.enable(family, Number(text) !== 0);
-        return text.length;
-      },
-    );
-  };
-  file("net/ipv4/ip_forward", 4);
-  file("net/ipv4/conf/all/forwarding", 4);
-  file("net/ipv6/conf/all/forwarding", 6);
-}
-
-function networkValues(tree: SysctlTree, kernel: Kernel): void {
-  const { limits } = kernel;
-  const buffer = limits.socketBufferBytesMax;
-  tree.value("net/core/somaxconn", 4096);
-  tree.value("net/core/rmem_max", buffer);
-  tree.value("net/core/wmem_max", buffer);
-  tree.value("net/core/rmem_default", 212_992);
-  tree.value("net/core/wmem_default", 212_992);
-  tree.value("net/core/optmem_max", 20_480);
-  tree.value("net/core/netdev_max_backlog", 1000);
-  tree.value("net/core/default_qdisc", "noqueue");
-  tree.value("net/ipv4/ip_local_port_range", "32768\t60999");
-  tree.value("net/ipv4/ip_local_reserved_ports", "");
-  forwardingValues(tree, kernel);
-  icmpValues(tree, kernel);
-  tree.value("net/ipv4/ip_default_ttl", 64);
-  tree.value("net/ipv4/ip_nonlocal_bind", 0);
-  tree.value("net/ipv4/ip_unprivileged_port_start", 1024);
-  tree.value("net/ipv4/ping_group_range", "1\t0");
-  tree.value("net/ipv4/icmp_echo_ignore_all", 0);
-  tcpSysctls(tree, () => kernel.stack.tcp.settings, kernel.limits);
-  tree.value("net/ipv6/conf/all/disable_ipv6", 0);
-  tree.value("net/ipv6/conf/default/disable_ipv6", 0);
-  tree.value("net/ipv6/bindv6only", 0);
-  tree.value("net/unix/max_dgram_qlen", 512);
 }

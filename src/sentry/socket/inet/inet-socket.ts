@@ -48,7 +48,6 @@ import { getIpv6Option, setIpv6Option } from "./ipv6-options.ts";
 import type { NetworkView } from "./network-view.ts";
 import { pollMaskOf } from "./poll-mask.ts";
 
-const PRIVILEGED_PORTS = 1024;
 /** Scratch for parsed addresses; the endpoints copy what they keep. */
 export const scratchAddr = new IpAddr();
 
@@ -93,7 +92,7 @@ export abstract class InetSocket extends Socket {
     const port = parsed.port;
     if (
       port !== 0 &&
-      port < PRIVILEGED_PORTS &&
+      port < t.kernel.socketRights.unprivilegedPortStart &&
       this.hasPorts &&
       !t.creds.hasCapability(CAP_NET_BIND_SERVICE)
     ) {
