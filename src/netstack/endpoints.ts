@@ -8,8 +8,9 @@ import type { PacketEndpoint } from "./packet/packet-endpoint.ts";
 import type { OnReadiness } from "./readiness.ts";
 import type { ErrorEntry } from "./stack/error-queue.ts";
 import type { Memberships } from "./stack/memberships.ts";
+import type { AoCounters, AoInfo, AoKeySpec } from "./tcp/ao-keys.ts";
+import type { AuthKeys } from "./tcp/auth-keys.ts";
 import type { BbrInfo } from "./tcp/congestion/bbr.ts";
-import type { Md5Keys } from "./tcp/md5-signature.ts";
 import type { Timing, TimingKey } from "./tcp/timing.ts";
 import type { TcpInfo } from "./tcp-info.ts";
 import type { IpOptions } from "./wire/ipv4-options.ts";
@@ -118,8 +119,8 @@ export interface TcpEndpointOptions extends CommonOptions {
   oobInline: boolean;
   /** "cubic", "reno", "bbr"; "": the stack's default. */
   congestion: string;
-  /** TCP_MD5SIG; null: none. Set by setMd5Key. */
-  md5Keys: Md5Keys | null;
+  /** TCP_MD5SIG and TCP_AO_*; null: none. Set by setMd5Key, addAoKey, setAo. */
+  authKeys: AuthKeys | null;
   /** TCP_SAVE_SYN of a listener: 1 keeps the headers of SYNs for who accepts, 2 with the link's. */
   saveSyn: number;
   /** TCP_FASTOPEN on a listener: children not past the handshake it may have; 0: off (or the stack's rule). */
@@ -132,6 +133,28 @@ export interface TcpEndpointOptions extends CommonOptions {
   fastOpenKey: Int32Array | null;
   /** SO_MAX_PACING_RATE in bytes per second; 0: none. */
   maxPacingRate: number;
+}
+
+/** Whether a key becomes Current_key, Rnext_key. */
+export interface AoChoice {
+  isCurrent: boolean;
+  isRnext: boolean;
+}
+/** A key that is there. */
+export type AoKeyName = Pick<
+  AoKeySpec,
+  "addr" | "prefixBits" | "sendId" | "receiveId" | "isOfDevice"
+>;
+/** Which keys take over: by the SendID of Current_key, the RecvID of Rnext_key; -1: as they are. */
+export interface AoNext {
+  currentId: number;
+  rnextId: number;
+}
+export interface AoSettings extends AoNext {
+  isRequired: boolean;
+  acceptsIcmps: boolean;
+  /** null: they go on. */
+  counters: AoCounters | null;
 }
 
 /** Flags of write(). */
@@ -201,6 +224,16 @@ export interface TcpEndpoint extends Endpoint {
    * (NotFound when there is none).
    */
   setMd5Key(peer: IpAddr, prefixBits: number, key: Uint8Array | null): NetError | 0;
+  /**
+   * TCP-AO (RFC 5925): adds a key. Of a connection, `choose` says whether it is to sign with from now on, or what the
+   * peer is asked to sign with.
+   */
+  addAoKey(spec: AoKeySpec, choose: AoChoice): NetError | 0;
+  /** Takes away the key with the same prefix and IDs; of a connection only one that is not in use, or not any more. */
+  removeAoKey(spec: AoKeyName, next: AoNext): NetError | 0;
+  /** TCP_AO_INFO: null when nothing was ever said about TCP-AO; getting and setting. */
+  readonly ao: AoInfo | null;
+  setAo(settings: AoSettings): NetError | 0;
   /** Keep-alive, and TCP_SYNCNT, as they would go: set by the user, or the stack's. */
   readonly keepIdleNs: number;
   readonly keepIntervalNs: number;

@@ -34,6 +34,10 @@ export const NetErr = {
   AccessDenied: -27,
   HostIsolated: -28,
   NotFound: -29,
+  Exists: -30,
+  Busy: -31,
+  /** A key that does not go with the others. */
+  KeyRejected: -32,
 } as const;
 
 /** For messages and traces: "ConnectionRefused". */

@@ -7,6 +7,7 @@
 
 import type { Clock } from "../../base/clock.ts";
 import type { Limits } from "../../base/limits.ts";
+import type { Macs } from "../../base/macs.ts";
 import type { Rng } from "../../base/rng.ts";
 import { TimerQueue } from "../../base/timers.ts";
 import type { Endpoints } from "../endpoints.ts";
@@ -48,6 +49,8 @@ export interface StackConfig {
   /** Secure in production: ports, IDs and sequence numbers depend on it. */
   rng: Rng;
   limits: Limits;
+  /** What TCP-AO computes with; without there are no algorithms. */
+  macs?: Macs;
   /** Shared with the owner's own timers, or the stack's alone. */
   timers?: TimerQueue;
 }
@@ -120,7 +123,7 @@ export class Stack implements NetworkLayer {
     this.icmp = new IcmpProtocol(this);
     this.icmp6 = new Icmp6Protocol(this);
     this.udp = new UdpProtocol(this);
-    this.tcp = new TcpProtocol(this, { clock, timers, rng, limits });
+    this.tcp = new TcpProtocol(this, { clock, timers, rng, limits, macs: config.macs });
     for (const p of [this.icmp, this.icmp6, this.udp, this.tcp]) this.protocols[p.protocol] = p;
     this.loopback = this.interfaces.add("lo", null, LOOPBACK_MTU);
     this.interfaces.addAddress(this.loopback, LOCALHOST, 8);

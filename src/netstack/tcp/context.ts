@@ -3,6 +3,7 @@
 
 import type { Clock } from "../../base/clock.ts";
 import type { Limits } from "../../base/limits.ts";
+import type { Macs } from "../../base/macs.ts";
 import type { Rng } from "../../base/rng.ts";
 import type { TimerQueue } from "../../base/timers.ts";
 import type { TcpEndpoint } from "../endpoints.ts";
@@ -33,6 +34,8 @@ export interface TcpResources {
   /** Secure in production: sequence numbers depend on it. */
   readonly rng: Rng;
   readonly limits: Limits;
+  /** What TCP-AO computes with; without there are no algorithms. */
+  readonly macs?: Macs | null;
 }
 
 export class TcpContext {
@@ -41,6 +44,7 @@ export class TcpContext {
   readonly timers: TimerQueue;
   readonly rng: Rng;
   readonly limits: Limits;
+  readonly macs: Macs | null;
   readonly stats = new TcpStats();
   readonly settings = new TcpSettings();
   readonly fastOpenCache = new FastOpenCache();
@@ -97,6 +101,7 @@ export class TcpContext {
     this.timers = resources.timers;
     this.rng = resources.rng;
     this.limits = resources.limits;
+    this.macs = resources.macs ?? null;
     this.errorMemory = { socketMemoryBytes: 0, limits: resources.limits };
     this.rings = new RingPool(resources.limits.socketMemoryBytes, this.stats);
     this.secrets = new Secrets(resources.rng);

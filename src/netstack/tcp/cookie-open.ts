@@ -7,21 +7,19 @@ import type { PacketBuffer } from "../stack/packet-buffer.ts";
 import { pseudoSum } from "../wire/checksum.ts";
 import { ACK, CWR, ECE, encodeTcp, RST, SYN, TCP_HEADER_BYTES, TCP_PROTOCOL } from "../wire/tcp.ts";
 import {
-  MD5_DIGEST_AT,
   TIMESTAMPS_BYTES,
-  writeMd5,
   writeMss,
   writeSackPermittedTimestamps,
   writeTimestamps,
   writeWindowScale,
 } from "../wire/tcp-options.ts";
 import type { TcpContext } from "./context.ts";
-import { acceptSyn, install, newPassiveTcb } from "./handshake.ts";
+import { acceptSyn, childOptions, install, newPassiveTcb } from "./handshake.ts";
 import type { Listener } from "./listener.ts";
-import { sign } from "./md5-signature.ts";
 import { advertisedMss } from "./mss.ts";
 import { onSegment } from "./on-segment.ts";
 import type { Segment } from "./segment.ts";
+import { signatureOfCookie } from "./signature.ts";
 import { MSS_DEFAULT_V4, MSS_DEFAULT_V6, SYN_RECEIVED, WSCALE_MAX } from "./state.ts";
 import {
   COOKIE_VALID_NS,
@@ -55,8 +53,10 @@ export function sendCookie(ctx: TcpContext, seg: Segment, listener: Listener): v
   const off = out.start;
   const advMss = advertisedMss(route, options);
   let at = off + TCP_HEADER_BYTES;
-  const key = options.md5Keys?.find(pkt.src) ?? null;
-  if (key !== null) at += writeMd5(b, at);
+  const { authKeys } = options;
+  const signature = authKeys === null ? null : signatureOfCookie(authKeys, seg, iss);
+  if (signature === undefined) return;
+  if (signature !== null) at += signature.write(out);
   at += writeMss(b, at, advMss);
   let flags = SYN | ACK;
   // Without a timestamp to write them into the options are forgotten (Linux's tcp_clear_options).
@@ -78,7 +78,7 @@ export function sendCookie(ctx: TcpContext, seg: Segment, listener: Listener): v
   const window = initialWindow(ctx.settings, options, segment);
   encodeTcp(b, off, ports, iss, seqAdd(seg.seq, 1), at - off, flags, window, 0);
   out.end = at;
-  if (key !== null) sign(out, off + TCP_HEADER_BYTES + MD5_DIGEST_AT, pkt.dst, pkt.src, key);
+  if (signature !== null) signature.fill(out, pkt.dst, pkt.src);
   out.ttl = options.ttl > 0 ? options.ttl : 64;
   send(ctx, route, out, pseudoSum(pkt.dst, pkt.src, TCP_PROTOCOL, 0), null);
 }
@@ -139,7 +139,9 @@ function open(
   const pkt = seg.pkt as PacketBuffer;
   const route = ctx.network.findReplyRoute(pkt, listener.options.boundNicId, listener.options.mark);
   if (typeof route === "number") return;
-  const tcb = newPassiveTcb(ctx, listener.options, route, seg);
+  const options = childOptions(listener.options, seg, true);
+  if (options === null) return;
+  const tcb = newPassiveTcb(ctx, options, route, seg);
   install(tcb, cookie);
   const { seq } = seg;
   seg.seq = seqAdd(seq, -1);

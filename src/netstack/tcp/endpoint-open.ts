@@ -5,6 +5,7 @@ import type { TcpEndpoint } from "../endpoints.ts";
 import type { IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
 import type { Route } from "../stack/transport.ts";
+import { chooseForPeer } from "./auth-keys.ts";
 import { destinationOf, loadSynData } from "./calls.ts";
 import { DataEndpoint } from "./endpoint-data.ts";
 import { isClientEnabled, maySendSynData, prepareClient } from "./fastopen.ts";
@@ -79,7 +80,8 @@ export abstract class OpenEndpoint extends DataEndpoint {
     if (!this.isAddrBound) this.localAddr = route.src;
     this.remoteAddr = keptAddr(remote, route.dst);
     this.remotePort = port;
-    const error = this.ensurePort();
+    const { authKeys } = this.options;
+    const error = (authKeys === null ? 0 : chooseForPeer(authKeys, remote)) || this.ensurePort();
     if (error !== 0) return error;
     return this.open(route, src, offset, length);
   }

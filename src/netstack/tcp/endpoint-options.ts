@@ -2,10 +2,13 @@
 // tells (TCP_INFO, SO_MEMINFO). What they do to a connection that is there: option-calls.ts. Defaults: options.ts.
 
 import { seqDiff } from "../../base/seqnum.ts";
+import type { AoChoice, AoKeyName, AoNext, AoSettings } from "../endpoints.ts";
 import type { IpAddr } from "../ip-addr.ts";
 import type { NetError } from "../net-error.ts";
 import type { TcpInfo } from "../tcp-info.ts";
 import type { IpOptions } from "../wire/ipv4-options.ts";
+import { addAoKey, removeAoKey, setAo } from "./ao-calls.ts";
+import type { AoInfo, AoKeySpec } from "./ao-keys.ts";
 import type { BbrInfo } from "./congestion/bbr.ts";
 import { PortEndpoint } from "./endpoint-ports.ts";
 import { emptyInfo, fillInfo } from "./info.ts";
@@ -70,6 +73,22 @@ export abstract class OptionEndpoint extends PortEndpoint {
 
   setMd5Key(peer: IpAddr, prefixBits: number, key: Uint8Array | null): NetError | 0 {
     return setMd5Key(this.tcb, this.options, peer, prefixBits, key);
+  }
+
+  addAoKey(spec: AoKeySpec, choose: AoChoice): NetError | 0 {
+    return addAoKey(this.ctx, this, spec, choose);
+  }
+
+  removeAoKey(name: AoKeyName, next: AoNext): NetError | 0 {
+    return removeAoKey(this, name, next);
+  }
+
+  get ao(): AoInfo | null {
+    return this.options.authKeys?.ao ?? null;
+  }
+
+  setAo(settings: AoSettings): NetError | 0 {
+    return setAo(this, settings);
   }
 
   get keepIdleNs(): number {

@@ -15,7 +15,6 @@ import { Ready } from "../readiness.ts";
 import { closeUser, closeWrite } from "./calls.ts";
 import { OpenEndpoint } from "./endpoint-open.ts";
 import type { Listener } from "./listener.ts";
-import { Md5Keys } from "./md5-signature.ts";
 import { finish, flushEvents } from "./on-segment.ts";
 import { expandSendBuffer } from "./send-memory.ts";
 import { CLOSED, SYN_SENT } from "./state.ts";
@@ -26,9 +25,7 @@ export class Endpoint extends OpenEndpoint implements TcpEndpoint {
   /** A connection that came in: child of a listener or of a forward request. */
   static ofTcb(tcb: Tcb): Endpoint {
     const family = tcb.local.isV4 ? IPV4 : IPV6;
-    const md5Keys = Md5Keys.ofPeer(tcb.options.md5Keys, tcb.remote);
-    const options = { ...tcb.options, md5Keys };
-    const child = new Endpoint(tcb.ctx, family, options, tcb.local, tcb.remote);
+    const child = new Endpoint(tcb.ctx, family, { ...tcb.options }, tcb.local, tcb.remote);
     tcb.options = child.options;
     expandSendBuffer(tcb);
     child.adopt(tcb);

@@ -8,8 +8,11 @@ import type { PacketBuffer } from "../stack/packet-buffer.ts";
 import type { Route } from "../stack/transport.ts";
 import { pseudoSum } from "../wire/checksum.ts";
 import { ACK, FIN, RST, SYN, TCP_PROTOCOL } from "../wire/tcp.ts";
+import { AUTH_NONE } from "../wire/tcp-auth.ts";
 import { ackSyn, updateWindow } from "./ack.ts";
 import { enterQuickAck, sendAck } from "./ack-policy.ts";
+import { isAuthentic } from "./auth-inbound.ts";
+import { authBytes, childKeys, isMd5Signed, startAuth } from "./auth-keys.ts";
 import { makeCongestionControl } from "./congestion/congestion.ts";
 import { RENO } from "./congestion/reno.ts";
 import type { TcpContext } from "./context.ts";
@@ -17,11 +20,11 @@ import { openByCookie, sendCookie } from "./cookie-open.ts";
 import { acceptEcnSyn, acceptEcnSynAck } from "./ecn.ts";
 import { dropOption, judgeSyn, onSynAck, startEarlyChild } from "./fastopen.ts";
 import type { Listener } from "./listener.ts";
-import { isSignatureFit, md5KeyOf } from "./md5-signature.ts";
 import { advertisedMss, syncMss } from "./mss.ts";
 import { flushEvents } from "./on-segment.ts";
 import { PendingForward } from "./pending-forward.ts";
 import { keepSynData, processData, processText } from "./receiver.ts";
+import { replyReset } from "./reset.ts";
 import { schedule } from "./schedule.ts";
 import type { Segment } from "./segment.ts";
 import { armRetransmit } from "./sender.ts";
@@ -39,7 +42,7 @@ import {
 import { setState, Tcb } from "./tcb.ts";
 import type { TimeWait } from "./time-wait.ts";
 import { enterEstablished, isSynLossGrave, onReset, startTransfer } from "./transitions.ts";
-import { replyReset, transmitSyn } from "./transmit.ts";
+import { transmitSyn } from "./transmit.ts";
 import { initialScale, offerWindow } from "./window.ts";
 
 // @rfc 5681 3.1a
@@ -112,8 +115,9 @@ function sendSyn(tcb: Tcb): void {
 /** Active open, first half: the numbers and tables. Precondition: route, addresses and ports are set. */
 export function installActive(tcb: Tcb, predecessor: TimeWait | null): void {
   install(tcb, predecessor === null ? null : predecessor.nextIss);
-  // tcp_syn_options: beside a signature there is no room for timestamps and everything else.
-  if (md5KeyOf(tcb) !== null) tcb.tsOk = false;
+  startAuth(tcb, false);
+  // tcp_syn_options: beside an MD5 signature there is no room for timestamps and everything else.
+  if (isMd5Signed(tcb)) tcb.tsOk = false;
   if (predecessor !== null) {
     // PAWS goes on where the old connection was (RFC 6191).
     tcb.tsRecent = predecessor.tsRecent;
@@ -154,9 +158,9 @@ export function onListen(ctx: TcpContext, seg: Segment, issFloor: number | null)
   if ((seg.flags & RST) !== 0) return;
   const listener = ctx.listeners.find(seg);
   const isForwarded = listener === null && ctx.forwarder !== null;
-  const keys = listener === null ? null : listener.options.md5Keys;
-  if (keys !== null || (seg.options.md5At !== 0 && (listener !== null || isForwarded))) {
-    if (!isSignatureFit(ctx, keys, seg)) return;
+  const keys = listener === null ? null : listener.options.authKeys;
+  if (keys !== null || (seg.options.authAt !== AUTH_NONE && (listener !== null || isForwarded))) {
+    if (!isAuthentic(ctx, keys, null, seg)) return;
   }
   if (listener !== null && openByCookie(ctx, seg, listener)) return;
   const isSyn = (seg.flags & (SYN | ACK)) === SYN;
@@ -180,13 +184,14 @@ export function onListen(ctx: TcpContext, seg: Segment, issFloor: number | null)
     return;
   }
   if (!hasRoom(ctx, listener, pkt.src)) return;
-  const options = listener === null ? ctx.forwardOptions : listener.options;
+  const options = childOptions(listener === null ? ctx.forwardOptions : listener.options, seg);
+  if (options === null) return;
   const route = ctx.network.findReplyRoute(pkt, options.boundNicId, options.mark);
   if (typeof route === "number") return;
   const tcb = newPassiveTcb(ctx, options, route, seg);
   install(tcb, issFloor);
   // tcp_synack_options: with a signature either SACK or timestamps.
-  if (md5KeyOf(tcb) !== null && tcb.sackOk && seg.options.sackPermitted) tcb.tsOk = false;
+  if (authBytes(tcb) > 0 && tcb.sackOk && seg.options.sackPermitted) tcb.tsOk = false;
   // @rfc 7323 3.2b
   // @rfc 9293 MUST-15
   acceptSyn(tcb, seg);
@@ -210,6 +215,20 @@ export function onListen(ctx: TcpContext, seg: Segment, issFloor: number | null)
   tcb.lifeNs = ctx.nowNs + FORWARD_DECISION_NS;
   schedule(tcb, tcb.lifeNs);
   ctx.forwarder?.(new PendingForward(tcb));
+}
+
+/**
+ * What a connection made of this segment starts with: its listener's options, until it is accepted, but for keys of its
+ * own. null: it cannot be answered as the peer wishes.
+ */
+export function childOptions(
+  options: TcpEndpointOptions,
+  seg: Segment,
+  isCookie = false,
+): TcpEndpointOptions | null {
+  if (options.authKeys === null) return options;
+  const authKeys = childKeys(options.authKeys, seg, isCookie);
+  return authKeys === undefined ? null : { ...options, authKeys };
 }
 
 export const isSynFinDropped = (ctx: TcpContext, seg: Segment): boolean =>
@@ -289,6 +308,7 @@ export function acceptSyn(tcb: Tcb, seg: Segment): void {
   const o = seg.options;
   rcv.irs = seg.seq;
   rcv.nxt = rcv.copied = rcv.wup = seqAdd(seg.seq, 1);
+  if (tcb.options.authKeys !== null) startAuth(tcb, true);
   const assumed = tcb.route?.family === IPV4 ? MSS_DEFAULT_V4 : MSS_DEFAULT_V6;
   snd.peerMss = Math.max(o.mss === 0 ? assumed : o.mss, MSS_MIN);
   tcb.sackOk = tcb.sackOk && o.sackPermitted;
@@ -317,7 +337,7 @@ export function onSynSent(tcb: Tcb, seg: Segment): void {
   if (isSynFinDropped(ctx, seg)) return;
   const hasAck = (seg.flags & ACK) !== 0;
   if (hasAck && (seqLe(seg.ack, snd.iss) || seqGt(seg.ack, snd.nxt))) {
-    replyReset(ctx, seg, tcb.options.md5Keys);
+    replyReset(ctx, seg, tcb.options.authKeys);
     return;
   }
   if ((seg.flags & RST) !== 0) {
@@ -328,7 +348,7 @@ export function onSynSent(tcb: Tcb, seg: Segment): void {
   if (hasAck && !isEchoPlausible(tcb, seg)) {
     ctx.stats.PAWSActive++;
     ctx.stats.TSEcrRejected++;
-    replyReset(ctx, seg, tcb.options.md5Keys);
+    replyReset(ctx, seg, tcb.options.authKeys);
     return;
   }
   acceptSyn(tcb, seg);

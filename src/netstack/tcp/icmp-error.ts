@@ -17,6 +17,7 @@ import {
   type IcmpError,
 } from "../stack/transport.ts";
 import { tcpDstPort, tcpSeq, tcpSrcPort } from "../wire/tcp.ts";
+import { isIcmpIgnored } from "./auth-inbound.ts";
 import type { TcpContext } from "./context.ts";
 import { dropOption, isEarlyChild } from "./fastopen.ts";
 import { syncMss } from "./mss.ts";
@@ -36,7 +37,15 @@ export function quotedSender(ctx: TcpContext, error: IcmpError): Tcb | null {
   if (error.end - error.l4 < 8) return null;
   const ports = (tcpSrcPort(error.bytes, error.l4) << 16) | tcpDstPort(error.bytes, error.l4);
   const tcb = ctx.demux.find(error.src, error.dst, ports);
-  if (tcb === null || tcb.state === TIME_WAIT || tcb.isForwardPending) return null;
+  if (tcb === null) {
+    // It changes nothing there, and is counted.
+    const keys = ctx.timeWaits.find(error.src, error.dst, ports)?.authKeys ?? null;
+    if (keys !== null) isIcmpIgnored(ctx, keys, TIME_WAIT, error);
+    return null;
+  }
+  const { authKeys } = tcb.options;
+  if (authKeys !== null && isIcmpIgnored(ctx, authKeys, tcb.state, error)) return null;
+  if (tcb.state === TIME_WAIT || tcb.isForwardPending) return null;
   const seq = tcpSeq(error.bytes, error.l4);
   const oldest = isEarlyChild(tcb) ? tcb.snd.iss : tcb.snd.una;
   const isBeyond =

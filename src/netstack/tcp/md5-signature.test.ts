@@ -13,7 +13,7 @@ const options = new TcpOptions();
 
 function isSigned(segment: Uint8Array): boolean {
   parseTcpOptions(options, segment, 0, (tcpFlags(segment, 0) & SYN) !== 0);
-  return options.md5At !== 0;
+  return options.authAt > 0;
 }
 
 const withKey =
@@ -123,7 +123,7 @@ describe("a connection with keys", () => {
   it("a child keeps the key that its listener has given up", () => {
     const pair = new Pair();
     const [client, child] = pair.connect(withKey());
-    expect(child.options.md5Keys?.count).toBe(1);
+    expect(child.options.authKeys?.md5?.count).toBe(1);
     expect(child.setMd5Key(REMOTE, 32, null)).toBe(NetErr.NotFound);
     client.write(text("x"), 0, 1, 0);
     pair.run(1_000, () => child.readableBytes > 0);

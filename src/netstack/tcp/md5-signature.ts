@@ -1,25 +1,18 @@
 // TCP's MD5 signature option (RFC 2385, as BGP uses it): keys by the peer's address, the digest of a segment, and what
-// an arriving segment must carry (Linux's tcp_inbound_md5_hash). Which segments are signed is transmit.ts's business.
-// Without keys nothing here is run but one comparison per segment.
+// an arriving signed segment must carry (Linux's tcp_inbound_md5_hash). Which segments are signed: signature.ts; which
+// must be: auth-inbound.ts.
 //
 //   digest = MD5(pseudo-header | 20 bytes of header, checksum 0 | data | key)
 
-import { setU16, setU32 } from "../../base/bytes.ts";
 import { MD5_BYTES, Md5 } from "../../base/md5.ts";
-import { IPV4, IPV6, type IpAddr } from "../ip-addr.ts";
+import type { IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
 import type { PacketBuffer } from "../stack/packet-buffer.ts";
 import { inPrefix, maskAddr } from "../stack/prefix.ts";
-import {
-  TCP_CHECKSUM_OFFSET,
-  TCP_HEADER_BYTES,
-  TCP_PROTOCOL,
-  tcpHeaderBytes,
-} from "../wire/tcp.ts";
-import { MD5_SIGNATURE_BYTES } from "../wire/tcp-options.ts";
+import { TCP_CHECKSUM_OFFSET, TCP_HEADER_BYTES, tcpHeaderBytes } from "../wire/tcp.ts";
 import type { TcpContext } from "./context.ts";
+import { PSEUDO_HEADER_BYTES_MAX, writePseudoHeader } from "./pseudo-header.ts";
 import type { Segment } from "./segment.ts";
-import type { Tcb } from "./tcb.ts";
 
 /** TCP_MD5SIG_MAXKEYLEN. */
 export const MD5_KEY_BYTES_MAX = 80;
@@ -80,17 +73,8 @@ export class Md5Keys {
   }
 }
 
-/** The key for this connection's peer. */
-export function md5KeyOf(tcb: Tcb): Uint8Array | null {
-  const { md5Keys } = tcb.options;
-  return md5Keys === null ? null : md5Keys.find(tcb.remote);
-}
-
-/** Bytes that the option takes of each segment. */
-export const md5Bytes = (tcb: Tcb): number => (md5KeyOf(tcb) === null ? 0 : MD5_SIGNATURE_BYTES);
-
 const md5 = new Md5();
-const pseudo = new Uint8Array(40);
+const pseudo = new Uint8Array(PSEUDO_HEADER_BYTES_MAX);
 const NO_CHECKSUM = new Uint8Array(2);
 const wanted = new Uint8Array(MD5_BYTES);
 
@@ -107,19 +91,7 @@ function digest(
   const b = pkt.bytes;
   const header = tcpHeaderBytes(b, off);
   const length = pkt.end - off + pkt.fragLength;
-  if (src.isV4) {
-    src.write(pseudo, 0, IPV4);
-    dst.write(pseudo, 4, IPV4);
-    setU16(pseudo, 8, TCP_PROTOCOL);
-    setU16(pseudo, 10, length);
-    md5.begin().add(pseudo, 0, 12);
-  } else {
-    src.write(pseudo, 0, IPV6);
-    dst.write(pseudo, 16, IPV6);
-    setU32(pseudo, 32, length);
-    setU32(pseudo, 36, TCP_PROTOCOL);
-    md5.begin().add(pseudo, 0, 40);
-  }
+  md5.begin().add(pseudo, 0, writePseudoHeader(pseudo, 0, src, dst, length));
   md5.add(b, off, TCP_CHECKSUM_OFFSET).add(NO_CHECKSUM, 0, 2);
   md5.add(b, off + TCP_CHECKSUM_OFFSET + 2, TCP_HEADER_BYTES - TCP_CHECKSUM_OFFSET - 2);
   md5.add(b, off + header, pkt.end - off - header);
@@ -142,7 +114,7 @@ export function sign(
 function isGenuine(seg: Segment, key: Uint8Array): boolean {
   const pkt = seg.pkt as PacketBuffer;
   digest(wanted, 0, pkt, pkt.l4, pkt.src, pkt.dst, key);
-  const at = seg.options.md5At;
+  const at = seg.options.authAt;
   let differ = 0;
   for (let i = 0; i < MD5_BYTES; i++) differ |= wanted[i] ^ pkt.bytes[at + i];
   return differ === 0;
@@ -150,19 +122,13 @@ function isGenuine(seg: Segment, key: Uint8Array): boolean {
 
 // @rfc 2385 2.0b
 /**
- * Whether a segment may be looked at by an endpoint with these keys. With a key for its sender it must be signed with
- * it, without one it must not be signed: anything else is dropped without a word.
+ * Whether a signed segment may be looked at by an endpoint with these keys, or without. It must be signed with the key
+ * for its sender: anything else is dropped without a word.
  */
-export function isSignatureFit(ctx: TcpContext, keys: Md5Keys | null, seg: Segment): boolean {
-  const isSigned = seg.options.md5At !== 0;
+export function isMd5Fit(ctx: TcpContext, keys: Md5Keys | null, seg: Segment): boolean {
   const key = keys?.find((seg.pkt as PacketBuffer).src) ?? null;
   if (key === null) {
-    if (!isSigned) return true;
     ctx.stats.TCPMD5Unexpected++;
-    return false;
-  }
-  if (!isSigned) {
-    ctx.stats.TCPMD5NotFound++;
     return false;
   }
   if (isGenuine(seg, key)) return true;
@@ -177,6 +143,6 @@ export function isSignatureFit(ctx: TcpContext, keys: Md5Keys | null, seg: Segme
 export function resetKey(ctx: TcpContext, seg: Segment): Uint8Array | null {
   const pkt = seg.pkt as PacketBuffer;
   const listener = ctx.listeners.findOnPort(pkt.dst, seg.srcPort);
-  const key = listener?.options.md5Keys?.find(pkt.src) ?? null;
+  const key = listener?.options.authKeys?.md5?.find(pkt.src) ?? null;
   return key !== null && isGenuine(seg, key) ? key : null;
 }

@@ -7,10 +7,11 @@ import type { Route } from "../stack/transport.ts";
 import { TCP_HEADER_BYTES, TCP_HEADER_BYTES_MAX } from "../wire/tcp.ts";
 import { TIMESTAMPS_BYTES } from "../wire/tcp-options.ts";
 import { optionBytes, optionFields } from "./accecn-option.ts";
-import { md5Bytes } from "./md5-signature.ts";
+import { authBytes } from "./auth-keys.ts";
 import { MSS_DEFAULT_V4, MSS_MIN } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
 
+const OPTIONS_BYTES_MAX = TCP_HEADER_BYTES_MAX - TCP_HEADER_BYTES;
 const IPV4_HEADER_BYTES = 20;
 const IPV6_HEADER_BYTES = 40;
 /** IP's 16-bit length field bounds a packet, merged or not. */
@@ -58,13 +59,13 @@ export function mtuToMss(tcb: Tcb, mtu: number): number {
   const user = tcb.options.maxSegBytes;
   if (user > 0 && user < mss) mss = user;
   if (tcb.tsOk) mss -= TIMESTAMPS_BYTES;
-  mss -= md5Bytes(tcb) + (tcb.route as Route).optionBytes;
+  mss -= authBytes(tcb) + (tcb.route as Route).optionBytes;
   return mss < MSS_MIN ? MSS_MIN : mss;
 }
 
 export const mssToMtu = (tcb: Tcb, mss: number): number =>
   mss +
-  md5Bytes(tcb) +
+  authBytes(tcb) +
   (tcb.route as Route).optionBytes +
   (tcb.tsOk ? TIMESTAMPS_BYTES : 0) +
   TCP_HEADER_BYTES +
@@ -99,9 +100,10 @@ export const sackBytes = (blocks: number): number => (blocks > 0 ? 4 + 8 * block
 export function sackBlockCount(tcb: Tcb): number {
   if (!tcb.sackOk) return 0;
   const count = tcb.outOfOrder.count + (tcb.hasDsack ? 1 : 0);
-  let max = tcb.tsOk ? 3 : 4;
-  // Beside a signature there is room for two, beside one with timestamps for none.
-  if (count > 0 && md5Bytes(tcb) > 0) max = tcb.tsOk ? 0 : 2;
+  if (count === 0) return 0;
+  // tcp_established_options: of three, or four without timestamps, a signature takes the room of two or three.
+  const room = OPTIONS_BYTES_MAX - authBytes(tcb) - (tcb.tsOk ? TIMESTAMPS_BYTES : 0);
+  const max = room < 12 ? 0 : (room - 4) >>> 3;
   return count < max ? count : max;
 }
 
@@ -112,7 +114,7 @@ export function currentMss(tcb: Tcb): number {
   const blocks = sackBlockCount(tcb);
   if (blocks > 0) mss -= sackBytes(blocks);
   if (tcb.accEcn !== null) {
-    const others = sackBytes(blocks) + md5Bytes(tcb) + (tcb.tsOk ? TIMESTAMPS_BYTES : 0);
+    const others = sackBytes(blocks) + authBytes(tcb) + (tcb.tsOk ? TIMESTAMPS_BYTES : 0);
     const fields = optionFields(tcb, others);
     if (fields >= 0) mss -= optionBytes(fields);
   }
@@ -133,7 +135,7 @@ export const mssInHalfWindow = (tcb: Tcb): number => boundToHalfWindow(tcb, tcb.
 export function pieceBytes(tcb: Tcb): number {
   const mss = currentMss(tcb);
   // Each segment is signed by itself (sk_gso_disable).
-  if (md5Bytes(tcb) > 0) return mss;
+  if (authBytes(tcb) > 0) return mss;
   const { maxWnd } = tcb.snd;
   const half = maxWnd > MSS_DEFAULT_V4 ? maxWnd >> 1 : maxWnd;
   const most = half > 0 && half < PIECE_BYTES_MAX ? half : PIECE_BYTES_MAX;
@@ -153,7 +155,7 @@ function autosizeSegs(tcb: Tcb, mss: number, gsoMax: number): number {
 /** The most payload one packet may carry: many segments when the link segments for us. */
 export function burstBytesMax(tcb: Tcb, mss: number): number {
   const route = tcb.route;
-  if (route === null || md5Bytes(tcb) > 0) return mss;
+  if (route === null || authBytes(tcb) > 0) return mss;
   let gso = route.gsoBytesMax;
   if (gso <= mss) {
     if (tcb.ctx.settings.softwareGso === 0) return mss;

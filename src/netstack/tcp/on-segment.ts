@@ -16,6 +16,7 @@ import { endsInFinWait2, finWait2Ns } from "./give-up.ts";
 import { isSynFinDropped, onSynSent } from "./handshake.ts";
 import { updatePacingRate } from "./rate.ts";
 import { processData, takeSynData } from "./receiver.ts";
+import { replyReset } from "./reset.ts";
 import { schedule } from "./schedule.ts";
 import type { Segment } from "./segment.ts";
 import { checkSpace } from "./send-memory.ts";
@@ -45,7 +46,7 @@ import {
   isSynLossGrave,
   onReset,
 } from "./transitions.ts";
-import { replyReset, transmitSyn } from "./transmit.ts";
+import { transmitSyn } from "./transmit.ts";
 import { receiveWindow } from "./window.ts";
 
 const NOT_PREDICTED = FIN | SYN | RST | URG;
@@ -62,7 +63,7 @@ export function onSegment(tcb: Tcb, seg: Segment): void {
       onSynSent(tcb, seg);
       break;
     case CLOSED:
-      replyReset(tcb.ctx, seg, tcb.options.md5Keys);
+      replyReset(tcb.ctx, seg, tcb.options.authKeys);
       break;
     default:
       onSynchronized(tcb, seg);
@@ -307,7 +308,7 @@ function completeHandshake(tcb: Tcb, seg: Segment): boolean {
   const isEarly = isEarlyChild(tcb);
   const isTooOld = isEarly ? seqLt(seg.ack, snd.una) : !seqGt(seg.ack, snd.una);
   if (isTooOld || seqGt(seg.ack, snd.nxt)) {
-    replyReset(ctx, seg, tcb.options.md5Keys);
+    replyReset(ctx, seg, tcb.options.authKeys);
     return false;
   }
   if (isEarly) {
@@ -320,7 +321,7 @@ function completeHandshake(tcb: Tcb, seg: Segment): boolean {
       ctx.stats.ListenOverflows++;
       if (ctx.settings.abortOnOverflow !== 0) {
         ctx.stats.EmbryonicRsts++;
-        replyReset(ctx, seg, tcb.options.md5Keys);
+        replyReset(ctx, seg, tcb.options.authKeys);
         closeTcb(tcb, 0);
       }
       return false;

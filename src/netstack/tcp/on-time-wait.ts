@@ -5,15 +5,16 @@ import { seqAdd, seqDiff, seqGt, seqLt } from "../../base/seqnum.ts";
 import type { PacketBuffer } from "../stack/packet-buffer.ts";
 import { pseudoSum } from "../wire/checksum.ts";
 import { ACK, encodeTcp, FIN, RST, SYN, TCP_HEADER_BYTES, TCP_PROTOCOL } from "../wire/tcp.ts";
-import { MD5_DIGEST_AT, writeMd5, writeTimestamps } from "../wire/tcp-options.ts";
+import { writeTimestamps } from "../wire/tcp-options.ts";
 import type { TcpContext } from "./context.ts";
 import { isSynFinDropped, onListen } from "./handshake.ts";
-import { md5KeyOf, sign } from "./md5-signature.ts";
+import { replyReset } from "./reset.ts";
 import type { Segment } from "./segment.ts";
+import { signatureOfAnswer } from "./signature.ts";
 import { PAWS_24_DAYS_MS } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
 import { sharingOf, type TimeWait } from "./time-wait.ts";
-import { replyReset, send } from "./transmit.ts";
+import { send } from "./transmit.ts";
 import { openWindow } from "./window.ts";
 
 /**
@@ -46,7 +47,7 @@ export function keepTimeWait(tcb: Tcb, finWait2Ns = 0): boolean {
   tw.tos = tcb.options.tos;
   tw.ttl = tcb.options.ttl;
   tw.nicId = tcb.options.boundNicId;
-  tw.md5Key = md5KeyOf(tcb);
+  tw.authKeys = tcb.options.authKeys;
   tw.sharing = sharingOf(tcb.options);
   if (tw.isFinWait2) ctx.timeWaits.add(tw, ctx.nowNs, finWait2Ns);
   else ctx.timeWaits.add(tw, ctx.nowNs);
@@ -107,7 +108,7 @@ function onFinWait2(ctx: TcpContext, tw: TimeWait, seg: Segment, isOld: boolean)
   if (!isSyn && ((flags & ACK) === 0 || end === seq || !seqGt(end, tw.rcvNxt))) return;
   if (isSyn || (flags & FIN) === 0 || end !== seqAdd(tw.rcvNxt, 1)) {
     // New data, and nobody to read it (RFC 2525 2.17).
-    replyReset(ctx, seg, null, tw.md5Key);
+    replyReset(ctx, seg, tw.authKeys);
     ctx.timeWaits.remove(tw);
     return;
   }
@@ -159,20 +160,21 @@ function isLimited(
 }
 
 function answer(ctx: TcpContext, tw: TimeWait, seg: Segment): void {
+  const { authKeys } = tw;
+  const signature = authKeys === null ? null : signatureOfAnswer(ctx, authKeys, seg, tw.sndNxt);
+  if (signature === undefined) return;
   const route = ctx.network.findReplyRoute(seg.pkt as PacketBuffer, tw.nicId);
   if (typeof route === "number") return;
   const pkt: PacketBuffer = ctx.network.allocPacket();
   const off = pkt.start;
   let at = off + TCP_HEADER_BYTES;
-  if (tw.md5Key !== null) at += writeMd5(pkt.bytes, at);
+  if (signature !== null) at += signature.write(pkt);
   if (tw.tsOk) {
     at += writeTimestamps(pkt.bytes, at, (ctx.nowMs + tw.tsOffset) | 0, tw.tsRecent);
   }
   encodeTcp(pkt.bytes, off, tw.ports, tw.sndNxt, tw.rcvNxt, at - off, ACK, tw.window, 0);
   pkt.end = at;
-  if (tw.md5Key !== null) {
-    sign(pkt, off + TCP_HEADER_BYTES + MD5_DIGEST_AT, tw.local, tw.remote, tw.md5Key);
-  }
+  if (signature !== null) signature.fill(pkt, tw.local, tw.remote);
   pkt.ttl = tw.ttl > 0 ? tw.ttl : 64;
   pkt.tos = tw.tos & ~3;
   send(ctx, route, pkt, pseudoSum(tw.local, tw.remote, TCP_PROTOCOL, 0), null);

@@ -5,6 +5,8 @@ import type { TcpEndpointOptions } from "../endpoints.ts";
 import type { IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
 import type { IpOptions } from "../wire/ipv4-options.ts";
+import { excludesMd5 } from "./ao-calls.ts";
+import { AuthKeys } from "./auth-keys.ts";
 import { makeCongestionControl } from "./congestion/congestion.ts";
 import { Md5Keys } from "./md5-signature.ts";
 import { syncMss } from "./mss.ts";
@@ -81,12 +83,18 @@ export function setMd5Key(
   key: Uint8Array | null,
 ): NetError | 0 {
   let result: NetError | 0 = 0;
+  const known = options.authKeys;
   if (key === null) {
-    if (!options.md5Keys?.remove(peer, prefixBits)) return NetErr.NotFound;
-    if (options.md5Keys.count === 0) options.md5Keys = null;
+    if (!known?.md5?.remove(peer, prefixBits)) return NetErr.NotFound;
+    if (known.md5.count === 0) known.md5 = null;
+    if (known.md5 === null && known.ao === null) options.authKeys = null;
+  } else if (excludesMd5(options, peer)) {
+    return NetErr.KeyRejected;
   } else {
-    options.md5Keys ??= new Md5Keys();
-    result = options.md5Keys.set(peer, prefixBits, key);
+    const keys = known ?? new AuthKeys();
+    keys.md5 ??= new Md5Keys();
+    options.authKeys = keys;
+    result = keys.md5.set(peer, prefixBits, key);
   }
   if (tcb?.route && tcb.state !== CLOSED) syncMss(tcb);
   return result;

@@ -14,7 +14,7 @@ export function defaultOptions(settings: TcpSettings): TcpEndpointOptions {
     windowClampBytes: 0,
     timing: timingOf(settings),
     oobInline: false,
-    md5Keys: null,
+    authKeys: null,
     saveSyn: 0,
     ttl: 64,
     tos: 0,

@@ -8,6 +8,7 @@ import { FIN, URG } from "../wire/tcp.ts";
 import { enterQuickAck, scheduleAck } from "./ack-policy.ts";
 import { noteOverlap, setDsack } from "./dsack.ts";
 import { receiveEcnMark } from "./ecn.ts";
+import { replyReset } from "./reset.ts";
 import { RESERVE_BLOCK_BYTES } from "./ring-pool.ts";
 import type { Segment } from "./segment.ts";
 import { CLOSE_WAIT, CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, SYN_RECEIVED } from "./state.ts";
@@ -21,7 +22,6 @@ import {
   URGENT_READY,
 } from "./tcb.ts";
 import { abortTcb, enterTimeWait } from "./transitions.ts";
-import { replyReset } from "./transmit.ts";
 import { growWindow, measureReceiverRtt, noteReceiverRtt, receiveWindow } from "./window.ts";
 
 const mayReceive = (state: number): boolean =>
@@ -43,7 +43,7 @@ export function processData(tcb: Tcb, seg: Segment): boolean {
   if (isUnread(tcb) && seg.length > 0 && seqGt(seqAdd(seg.dataSeq, seg.length), tcb.rcv.nxt)) {
     // Nobody is there to read it: the peer must learn that (RFC 2525 2.17).
     tcb.ctx.stats.TCPAbortOnData++;
-    replyReset(tcb.ctx, seg, tcb.options.md5Keys);
+    replyReset(tcb.ctx, seg, tcb.options.authKeys);
     abortTcb(tcb, tcb.isOrphan ? 0 : NetErr.ConnectionReset, false);
     return false;
   }

@@ -62,6 +62,11 @@ export class TcpStats {
   TCPMD5NotFound = 0;
   TCPMD5Unexpected = 0;
   TCPMD5Failure = 0;
+  TCPAORequired = 0;
+  TCPAOBad = 0;
+  TCPAOKeyNotFound = 0;
+  TCPAOGood = 0;
+  TCPAODroppedIcmps = 0;
   TCPDSACKUndo = 0;
   TCPFullUndo = 0;
   TCPPartialUndo = 0;

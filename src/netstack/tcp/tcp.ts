@@ -9,12 +9,13 @@ import type { PacketBuffer } from "../stack/packet-buffer.ts";
 import type { IcmpError, NetworkLayer, TransportProtocol } from "../stack/transport.ts";
 import { pseudoSum, sum16 } from "../wire/checksum.ts";
 import { checkTcp, TCP_PROTOCOL } from "../wire/tcp.ts";
+import { AUTH_NONE } from "../wire/tcp-auth.ts";
+import { isAuthentic } from "./auth-inbound.ts";
 import { TcpContext, type TcpResources } from "./context.ts";
 import { Endpoint } from "./endpoint.ts";
 import type { ForwardHandler } from "./forwarder.ts";
 import { onListen } from "./handshake.ts";
 import { handleIcmpError, quotedSender } from "./icmp-error.ts";
-import { isSignatureFit } from "./md5-signature.ts";
 import { flushEvents, onSegment } from "./on-segment.ts";
 import { onTimeWait } from "./on-time-wait.ts";
 import type { TcpSettings } from "./settings.ts";
@@ -85,10 +86,10 @@ export class TcpProtocol implements TransportProtocol {
     const tcb = ctx.demux.find(pkt.dst, pkt.src, ports);
     if (tcb !== null) {
       ctx.seen = warm(tcb);
-      const { filter, md5Keys } = tcb.options;
+      const { filter, authKeys } = tcb.options;
       if (
-        (md5Keys !== null || segment.options.md5At !== 0) &&
-        !isSignatureFit(ctx, md5Keys, segment)
+        (authKeys !== null || segment.options.authAt !== AUTH_NONE) &&
+        !isAuthentic(ctx, authKeys, tcb, segment)
       )
         return;
       // tcp_filter: a segment may be refused, not cut short.

@@ -55,7 +55,8 @@ export class Pair {
       net.route.gsoBytesMax = options.gsoBytesMax ?? 0;
       const limits = { ...DEFAULT_LIMITS, ...options.limits };
       const { clock, timers } = this;
-      return new TcpProtocol(net, { clock, timers, rng: new SeededRng(seed), limits });
+      const { macs } = options;
+      return new TcpProtocol(net, { clock, timers, rng: new SeededRng(seed), limits, macs });
     };
     this.clock.advanceNs(1_000 * MS);
     this.a = make(this.netA, options.seed ?? 1);

@@ -5,6 +5,7 @@
 import { i32, u16 } from "../../base/bytes.ts";
 import { ManualClock } from "../../base/clock.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../base/limits.ts";
+import type { Macs } from "../../base/macs.ts";
 import { SeededRng } from "../../base/rng.ts";
 import { seqDiff } from "../../base/seqnum.ts";
 import { TimerQueue } from "../../base/timers.ts";
@@ -160,6 +161,7 @@ export interface HarnessOptions {
   mtu?: number;
   gsoBytesMax?: number;
   seed?: number;
+  macs?: Macs;
 }
 
 /** One protocol against a scripted peer. */
@@ -186,6 +188,7 @@ export class Harness {
       clock: this.clock,
       timers: this.timers,
       rng: new SeededRng(options.seed ?? 1),
+      macs: options.macs,
       limits: { ...DEFAULT_LIMITS, ...options.limits },
     });
     // Each segment is one packet and one record, which is what tests of segments want.

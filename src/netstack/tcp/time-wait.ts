@@ -5,6 +5,7 @@
 import { seqAdd } from "../../base/seqnum.ts";
 import { Timer, type TimerQueue } from "../../base/timers.ts";
 import { IpAddr } from "../ip-addr.ts";
+import type { AuthKeys } from "./auth-keys.ts";
 import { TIME_WAIT_NS } from "./state.ts";
 import type { PortHolder, PortSharing } from "./tcp-ports.ts";
 import { type TupleEntry, type TupleHash, TupleTable } from "./tuple-table.ts";
@@ -39,7 +40,7 @@ export class TimeWait implements PortHolder, TupleEntry {
   tos = 0;
   ttl = 64;
   nicId = 0;
-  md5Key: Uint8Array | null = null;
+  authKeys: AuthKeys | null = null;
   /** The peer's FIN has not come yet (Linux's substate); then the window in bytes counts. */
   isFinWait2 = false;
   windowBytes = 0;

@@ -4,11 +4,11 @@
 
 import { setU32 } from "../../base/bytes.ts";
 import { seqAdd, seqDiff, seqGt, seqLe } from "../../base/seqnum.ts";
-import { IPV4, type IpAddr } from "../ip-addr.ts";
+import { IPV4 } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
 import { GSO_TCPV4, GSO_TCPV6, type PacketBuffer } from "../stack/packet-buffer.ts";
 import type { Route } from "../stack/transport.ts";
-import { finish, pseudoSum, sum16 } from "../wire/checksum.ts";
+import { finish, sum16 } from "../wire/checksum.ts";
 import {
   ACK,
   encodeTcp,
@@ -19,16 +19,15 @@ import {
   setTcpChecksum,
   TCP_CHECKSUM_OFFSET,
   TCP_HEADER_BYTES,
+  TCP_HEADER_BYTES_MAX,
   TCP_PROTOCOL,
   URG,
 } from "../wire/tcp.ts";
 import {
-  MD5_DIGEST_AT,
   padOptions,
   writeAccEcnCounter,
   writeAccEcnHeader,
   writeFastOpen,
-  writeMd5,
   writeMss,
   writeSackHeader,
   writeSackPermitted,
@@ -40,18 +39,18 @@ import { maySendEct, sendAce } from "./accecn.ts";
 import { counterValue, optionFields, optionSent } from "./accecn-option.ts";
 import type { AccEcnState } from "./accecn-state.ts";
 import { ackSent } from "./ack-policy.ts";
+import { authBytes } from "./auth-keys.ts";
 import type { TcpContext } from "./context.ts";
 import { ECN_MASK, ECT_0, sendEcnFlags, synEcnFlags } from "./ecn.ts";
-import { type Md5Keys, md5KeyOf, resetKey, sign } from "./md5-signature.ts";
+import type { FastOpenState } from "./fastopen.ts";
 import { advertisedMss, currentRoute, sackBlockCount, sackBytes } from "./mss.ts";
 import { enterCwr } from "./prr.ts";
-import type { Segment } from "./segment.ts";
 import { segmentsOf } from "./sent-list.ts";
+import { signatureOf } from "./signature.ts";
 import type { Tcb } from "./tcb.ts";
 import { openWindow, selectWindow } from "./window.ts";
 
-/** The signature is the first option. */
-const DIGEST_OFFSET = TCP_HEADER_BYTES + MD5_DIGEST_AT;
+const OPTIONS_BYTES_MAX = 40;
 
 /** The AccECN option, ECT(1)'s counter first. */
 function writeCounters(tcb: Tcb, b: Uint8Array, start: number, fields: number): number {
@@ -93,7 +92,7 @@ export function transmitBurst(
   mss: number,
 ): number {
   const route = tcb.route;
-  if (length <= mss || route === null || (route.gsoBytesMax > mss && md5KeyOf(tcb) === null)) {
+  if (length <= mss || route === null || (route.gsoBytesMax > mss && authBytes(tcb) === 0)) {
     return transmit(tcb, seq, length, flags, mss);
   }
   // As a device cuts it: only the last segment carries PSH and FIN.
@@ -126,8 +125,8 @@ export function transmit(
   const b = pkt.bytes;
   const off = pkt.start;
   let at = off + TCP_HEADER_BYTES;
-  const key = md5KeyOf(tcb);
-  if (key !== null) at += writeMd5(b, at);
+  const signature = signatureOf(tcb, seq, flags);
+  if (signature !== null) at += signature.write(pkt);
   if (tcb.tsOk) at += writeTimestamps(b, at, (ctx.nowMs + tcb.tsOffset) | 0, tcb.tsRecent);
   const blocks = sackBlockCount(tcb);
   const fields =
@@ -155,7 +154,7 @@ export function transmit(
   encodeTcp(b, off, tcb.ports, seq, tcb.rcv.nxt, at - off, allFlags, window, urgent);
   pkt.end = at;
   if (length > 0) attachPayload(tcb, pkt, seqDiff(seq, tcb.snd.base), length);
-  if (key !== null) sign(pkt, off + DIGEST_OFFSET, tcb.local, tcb.remote, key);
+  if (signature !== null) signature.fill(pkt, tcb.local, tcb.remote);
   if (length > mss) {
     pkt.gsoType = route.family === IPV4 ? GSO_TCPV4 : GSO_TCPV6;
     pkt.gsoSize = mss;
@@ -237,105 +236,47 @@ export function transmitSyn(tcb: Tcb, dataBytes = 0): void {
   const off = pkt.start;
   let at = off + TCP_HEADER_BYTES;
   tcb.rcv.advertisedMss = advertisedMss(route, tcb.options);
-  const key = md5KeyOf(tcb);
-  if (key !== null) at += writeMd5(b, at);
+  const flags = (isAnswer ? SYN | ACK : SYN) | synEcnFlags(tcb, isAnswer);
+  const signature = signatureOf(tcb, tcb.snd.iss, flags);
+  if (signature !== null) at += signature.write(pkt);
   if (!tcb.options.noOptions) at += writeMss(b, at, tcb.rcv.advertisedMss);
   const tsVal = (ctx.nowMs + tcb.tsOffset) | 0;
   if (tcb.tsOk && tcb.sackOk) at += writeSackPermittedTimestamps(b, at, tsVal, tcb.tsRecent);
   else if (tcb.tsOk) at += writeTimestamps(b, at, tsVal, tcb.tsRecent);
   // RFC 9768 3.2.3.3: the first SYN-ACK shows whether the option gets through.
   if (isAnswer && tcb.accEcn !== null && tcb.retransmits === 0 && ctx.settings.ecnOption !== 0) {
-    at += writeCounters(tcb, b, at, 3);
+    const others = (tcb.wscaleOk ? 4 : 0) + (!tcb.tsOk && tcb.sackOk ? 4 : 0);
+    const room = OPTIONS_BYTES_MAX - (at - off - TCP_HEADER_BYTES) - others;
+    if (room > 0) at += writeCounters(tcb, b, at, Math.min(3, Math.floor((room - 2) / 3)));
   }
   if (!tcb.tsOk && tcb.sackOk) at += writeSackPermitted(b, at);
   if (tcb.wscaleOk) at += writeWindowScale(b, at, tcb.rcv.wscale);
   const fo = tcb.fastOpen;
-  if (fo !== null && fo.length >= 0) {
+  if (fo !== null && fo.length >= 0 && hasRoomFor(fo, at - off)) {
     at += writeFastOpen(b, at, fo.cookie, fo.length, fo.isExperimental);
   }
   // RFC 7323 2.2: the window in a SYN is never scaled.
   const window = Math.min(tcb.rcv.wnd, 65_535);
-  const flags = (isAnswer ? SYN | ACK : SYN) | synEcnFlags(tcb, isAnswer);
   tcb.isEctNext = false;
   encodeTcp(b, off, tcb.ports, tcb.snd.iss, isAnswer ? tcb.rcv.nxt : 0, at - off, flags, window, 0);
   pkt.end = at;
   if (dataBytes > 0) attachPayload(tcb, pkt, 0, dataBytes);
-  if (key !== null) sign(pkt, off + DIGEST_OFFSET, tcb.local, tcb.remote, key);
+  if (signature !== null) signature.fill(pkt, tcb.local, tcb.remote);
   tcb.rcv.wup = tcb.rcv.nxt;
   tcb.segsOut++;
   // @rfc 9293 MUST-2 MUST-48 MUST-49
   send(ctx, route, pkt, tcb.pseudoSum, tcb);
 }
 
+/** Beside a signature a cookie may not fit (tcp_syn_options). */
+const hasRoomFor = (fo: FastOpenState, header: number): boolean =>
+  header + ((2 + (fo.isExperimental ? 2 : 0) + fo.length + 3) & ~3) <= TCP_HEADER_BYTES_MAX;
+
 /** RST of a connection we give up (not an answer to a segment). */
 export function transmitReset(tcb: Tcb): void {
   tcb.ctx.stats.OutRsts++;
   transmit(tcb, ackSeq(tcb), 0, RST | ACK, tcb.snd.mss);
 }
-
-/**
- * RFC 9293 3.10.7.1: the answer to a segment that belongs to no connection. Never answers a RST. `keys` of whom it came
- * to, if to anybody, or the `known` key: the answer is signed as the
- * segment had to be.
- */
-export function replyReset(
-  ctx: TcpContext,
-  seg: Segment,
-  keys: Md5Keys | null = null,
-  known: Uint8Array | null = null,
-): void {
-  const pkt = seg.pkt as PacketBuffer;
-  if ((seg.flags & RST) !== 0 || pkt.linkBroadcast) return;
-  if (!isAnswerable(pkt.dst) || !isAnswerable(pkt.src)) return;
-  if (areOptionsBroken(pkt)) return;
-  let key = known ?? keys?.find(pkt.src) ?? null;
-  if (key === null && seg.options.md5At !== 0) {
-    key = resetKey(ctx, seg);
-    if (key === null) return;
-  }
-  const route = ctx.network.findReplyRoute(pkt);
-  if (typeof route === "number" || route.isBroadcast) return;
-  const ports = (seg.dstPort << 16) | seg.srcPort;
-  const hasAck = (seg.flags & ACK) !== 0;
-  const out = ctx.network.allocPacket();
-  const off = out.start;
-  const flags = hasAck ? RST : RST | ACK;
-  let at = off + TCP_HEADER_BYTES;
-  if (key !== null) at += writeMd5(out.bytes, at);
-  const seq = hasAck ? seg.ack : 0;
-  encodeTcp(out.bytes, off, ports, seq, hasAck ? 0 : seg.end, at - off, flags, 0, 0);
-  out.end = at;
-  if (key !== null) sign(out, off + DIGEST_OFFSET, pkt.dst, pkt.src, key);
-  // Its class is that of what it answers, without ECN (tcp_v4_send_reset).
-  out.tos = pkt.tos & ~ECN_MASK;
-  ctx.stats.OutRsts++;
-  send(ctx, route, out, pseudoSum(pkt.dst, pkt.src, TCP_PROTOCOL, 0), null);
-}
-
-/**
- * Whether nobody can tell if the segment has a signature: such a one gets no RST (tcp_parse_auth_options in
- * tcp_v4_send_reset, with TCP_MD5SIG and without TCP_AO). What is shorter than a signature is not looked at.
- */
-function areOptionsBroken({ bytes, l4 }: PacketBuffer): boolean {
-  let left = ((bytes[l4 + 12] >>> 4) << 2) - TCP_HEADER_BYTES;
-  for (let o = l4 + TCP_HEADER_BYTES; left >= MD5_OPTION_BYTES; ) {
-    const kind = bytes[o];
-    if (kind === OPTION_END) return false;
-    const size = kind === OPTION_NOP ? 1 : bytes[o + 1];
-    if (size > left || (size < 2 && kind !== OPTION_NOP)) return true;
-    if (kind === OPTION_MD5 && size !== MD5_OPTION_BYTES) return true;
-    o += size;
-    left -= size;
-  }
-  return false;
-}
-
-const OPTION_END = 0;
-const OPTION_NOP = 1;
-const OPTION_MD5 = 19;
-const MD5_OPTION_BYTES = 18;
-const isAnswerable = (addr: IpAddr): boolean =>
-  !addr.isUnspecified && !addr.isMulticast && !addr.isLimitedBroadcast;
 
 /** Puts the checksum in and hands the packet to the network; `tcb` null: an answer outside any connection. */
 export function send(

@@ -4,6 +4,7 @@
 
 import { i32, setU16, setU32, u16 } from "../../base/bytes.ts";
 import { tcpHeaderBytes } from "./tcp.ts";
+import { AUTH_NONE, authOption, KIND_AO, KIND_MD5 } from "./tcp-auth.ts";
 
 const KIND_END = 0;
 const KIND_NOP = 1;
@@ -12,7 +13,6 @@ const KIND_WINDOW_SCALE = 3;
 const KIND_SACK_PERMITTED = 4;
 const KIND_SACK = 5;
 const KIND_TIMESTAMPS = 8;
-const KIND_MD5 = 19;
 const KIND_FAST_OPEN = 34;
 /** AccECN (RFC 9768 3.2.3): ECT(0)'s counter first, or ECT(1)'s. */
 export const ACCECN_0 = 172;
@@ -29,10 +29,6 @@ export const FAST_OPEN_COOKIE_MAX = 16;
 export const SACK_BLOCKS_MAX = 4;
 /** Length of the timestamps option with its two NOPs. */
 export const TIMESTAMPS_BYTES = 12;
-const MD5_OPTION_BYTES = 18;
-/** Length of the MD5 signature with its two NOPs, and where in that the digest lies. */
-export const MD5_SIGNATURE_BYTES = 20;
-export const MD5_DIGEST_AT = 4;
 /** NOP NOP kind length: the whole option area of an ordinary segment. */
 const TIMESTAMPS_WORD = 0x0101080a;
 
@@ -55,8 +51,8 @@ export class TcpOptions {
   accEcnKind = 0;
   accEcnFields = 0;
   readonly accEcn = new Int32Array(3);
-  /** RFC 2385: where the digest lies in the packet; 0: not signed. */
-  md5At = 0;
+  /** RFC 2385 or RFC 5925: where the option's value lies in the packet; AUTH_NONE, AUTH_BROKEN. */
+  authAt = AUTH_NONE;
   readonly fastOpenCookie = new Uint8Array(FAST_OPEN_COOKIE_MAX);
 
   reset(): void {
@@ -79,7 +75,7 @@ export function parseTcpOptions(out: TcpOptions, b: Uint8Array, off: number, isS
   out.sackCount = 0;
   out.hasTimestamps = false;
   out.accEcnKind = 0;
-  out.md5At = 0;
+  out.authAt = AUTH_NONE;
   if (isSyn) out.reset();
   if (end - at === TIMESTAMPS_BYTES && i32(b, at) === TIMESTAMPS_WORD) {
     out.hasTimestamps = true;
@@ -138,7 +134,8 @@ function parseOption(
       }
       break;
     case KIND_MD5:
-      if (length === MD5_OPTION_BYTES) out.md5At = at + 2;
+    case KIND_AO:
+      out.authAt = authOption(out.authAt, at, kind, length);
       break;
     case KIND_FAST_OPEN:
       if (isSyn) parseFastOpen(out, b, at + 2, length - 2, false);
@@ -214,13 +211,6 @@ export function writeFastOpen(
   b[at + 1] = to - at;
   while ((to - at) % 4 !== 0) b[to++] = KIND_NOP;
   return to - at;
-}
-
-/** The MD5 signature with an empty digest, to be filled in when the segment is complete. */
-export function writeMd5(b: Uint8Array, at: number): number {
-  setU32(b, at, 0x01011312);
-  b.fill(0, at + MD5_DIGEST_AT, at + MD5_SIGNATURE_BYTES);
-  return MD5_SIGNATURE_BYTES;
 }
 
 // @rfc 9293 MUST-69

@@ -20,6 +20,7 @@ import {
 } from "../../netstack/index.ts";
 import type { NetworkConfig } from "../control/protocol.ts";
 import type { HostFiles, HostPoller } from "../host.ts";
+import { NodeMacs } from "./node-macs.ts";
 
 const DEFAULT_MTU = 1500;
 
@@ -85,7 +86,7 @@ export class Network {
   constructor(options: NetworkOptions) {
     const { config, turn, rng, limits } = options;
     turn.refresh?.();
-    this.stack = new Stack({ clock: turn, rng, limits });
+    this.stack = new Stack({ clock: turn, rng, limits, macs: new NodeMacs() });
     if (options.linkFd < 0) return;
     const isAsked = config.dhcp === true;
     if (config.address === undefined && config.address6 === undefined && !isAsked) return;

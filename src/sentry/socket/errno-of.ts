@@ -7,16 +7,19 @@ import {
   EAGAIN,
   EALREADY,
   EBADF,
+  EBUSY,
   ECONNABORTED,
   ECONNREFUSED,
   ECONNRESET,
   EDESTADDRREQ,
+  EEXIST,
   EHOSTDOWN,
   EHOSTUNREACH,
   EINPROGRESS,
   EINVAL,
   EIO,
   EISCONN,
+  EKEYREJECTED,
   EMSGSIZE,
   ENETDOWN,
   ENETUNREACH,
@@ -65,6 +68,9 @@ TABLE[-NetErr.Protocol] = EPROTO;
 TABLE[-NetErr.AccessDenied] = EACCES;
 TABLE[-NetErr.HostIsolated] = ENONET;
 TABLE[-NetErr.NotFound] = ENOENT;
+TABLE[-NetErr.Exists] = EEXIST;
+TABLE[-NetErr.Busy] = EBUSY;
+TABLE[-NetErr.KeyRejected] = EKEYREJECTED;
 
 /** The errno (positive) of a NetError; 0 of 0. */
 export function errnoOf(error: NetError | 0): number {
