@@ -54,7 +54,7 @@ export {
 } from "./stack/packet-buffer.ts";
 export { copyPacket, gather } from "./stack/packet-pool.ts";
 export type { PortOwner } from "./stack/ports.ts";
-export { maskAddr } from "./stack/prefix.ts";
+export { inPrefix, maskAddr } from "./stack/prefix.ts";
 export {
   type RouteConfig,
   type RouteEntry,
@@ -66,6 +66,7 @@ export { Segmenter } from "./stack/segmenter.ts";
 export { Stack, type StackConfig } from "./stack/stack.ts";
 export type { StackObserver } from "./stack/stack-observer.ts";
 export type { Route } from "./stack/transport.ts";
+export type { AoInfo, AoKey } from "./tcp/ao-keys.ts";
 export { CONGESTION_CONTROLS } from "./tcp/congestion/congestion.ts";
 export type { ForwardHandler, ForwardRequest } from "./tcp/forwarder.ts";
 export { TRANSITIONS as TCP_TRANSITIONS } from "./tcp/on-segment.ts";

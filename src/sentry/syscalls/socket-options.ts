@@ -5,8 +5,11 @@ import { IP_MSFILTER, MCAST_MSFILTER } from "../../abi/in.ts";
 import { SOL_IP, SOL_IPV6, SOL_PACKET, SOL_SOCKET, SOL_TCP } from "../../abi/socket.ts";
 import { SYS_getsockopt, SYS_setsockopt } from "../../abi/syscall-numbers.ts";
 import { TCP_SAVED_SYN } from "../../abi/tcp.ts";
+import { TCP_AO_GET_KEYS, TCP_AO_INFO } from "../../abi/tcp-ao.ts";
 import { u32Le } from "../../base/bytes.ts";
 import type { Task } from "../kernel/task.ts";
+import { getAoKeys } from "../socket/inet/ao-options-read.ts";
+import { StreamSocket } from "../socket/inet/stream-socket.ts";
 import { setSocketOption } from "../socket/socket-options.ts";
 import { getSocketOption } from "../socket/socket-options-read.ts";
 import type { SyscallArgs } from "./args.ts";
@@ -41,6 +44,10 @@ function getsockopt(t: Task, a: SyscallArgs): number {
   if (room < 0) return -EINVAL;
   const asked = Math.min(room, askedBytes(level, name));
   if (asked > 0 && t.mm.copyIn(a.addr(3), value, 0, asked) !== asked) return -EFAULT;
+  // The one that answers with more than the value's length says.
+  if (level === SOL_TCP && name === TCP_AO_GET_KEYS && s instanceof StreamSocket) {
+    return getAoKeys(t, s, value, asked, a.addr(3), lengthAddr);
+  }
   const n =
     level === SOL_SOCKET
       ? getSocketOption(t, s, name, value, room)
@@ -55,9 +62,10 @@ function getsockopt(t: Task, a: SyscallArgs): number {
   return t.mm.writeU32(lengthAddr, used);
 }
 
-/** What some are asked with: PACKET_HDRLEN with a version, filters of groups with the group and the room. */
+/** What some are asked with: PACKET_HDRLEN with a version, TCP-AO with which keys, filters of groups with the group and the room. */
 function askedBytes(level: number, name: number): number {
   if (level === SOL_PACKET) return 4;
+  if (level === SOL_TCP && (name === TCP_AO_INFO || name === TCP_AO_GET_KEYS)) return VALUE_BYTES;
   const isIp = level === SOL_IP || level === SOL_IPV6;
   return isIp && (name === IP_MSFILTER || name === MCAST_MSFILTER) ? 144 : 0;
 }

@@ -3,6 +3,7 @@
 
 import { setU16, setU16Le, setU32, u16, u32Le } from "../../base/bytes.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../base/limits.ts";
+import type { Macs } from "../../base/macs.ts";
 import { SeededRng } from "../../base/rng.ts";
 import { Stack } from "../../netstack/index.ts";
 import type { Task } from "../kernel/task.ts";
@@ -17,13 +18,14 @@ export const OTHER = USER_BASE + 0x2_0000;
 export class SocketFixture extends KernelFixture {
   readonly stack: Stack;
 
-  constructor(limits: Partial<Limits> = {}) {
+  constructor(limits: Partial<Limits> = {}, macs?: Macs) {
     const all = { ...DEFAULT_LIMITS, ...limits };
     super({ limits: all, stack: null as unknown as Stack });
     this.stack = new Stack({
       clock: this.clock,
       rng: new SeededRng(7),
       limits: all,
+      macs,
       timers: this.kernel.timers,
     });
     (this.kernel as { stack: Stack }).stack = this.stack;

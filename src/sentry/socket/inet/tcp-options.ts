@@ -53,6 +53,7 @@ import {
   TCP_USER_TIMEOUT,
   TCP_WINDOW_CLAMP,
 } from "../../../abi/tcp.ts";
+import { TCP_AO_ADD_KEY, TCP_AO_DEL_KEY, TCP_AO_INFO, TCP_AO_REPAIR } from "../../../abi/tcp-ao.ts";
 import {
   byteString,
   i32Le,
@@ -73,6 +74,8 @@ import {
 } from "../../../netstack/index.ts";
 import type { Task } from "../../kernel/task.ts";
 import { resultOf } from "../errno-of.ts";
+import { setAoOption } from "./ao-options.ts";
+import { getAoInfo } from "./ao-options-read.ts";
 import { isClientEnabled } from "./fast-open.ts";
 import type { StreamSocket } from "./stream-socket.ts";
 import { encodeTcpInfo, TCP_INFO_BYTES } from "./tcp-info.ts";
@@ -99,6 +102,9 @@ export function setTcpOption(
   if (name === TCP_CONGESTION) return setCongestion(s, value, length);
   if (name === TCP_MD5SIG || name === TCP_MD5SIG_EXT) return setMd5(s, name, value, length);
   if (length < 4) return -EINVAL;
+  if (name === TCP_AO_ADD_KEY || name === TCP_AO_DEL_KEY || name === TCP_AO_INFO) {
+    return setAoOption(s, name, value, length);
+  }
   if (name === TCP_FASTOPEN_CONNECT && !isClientEnabled(t)) return -EOPNOTSUPP;
   const result = setInteger(s, name, i32Le(value, 0));
   if (result === 0) s.endpoint.optionsChanged();
@@ -243,6 +249,7 @@ function setInteger(s: StreamSocket, name: number, value: number): number {
     case TCP_REPAIR:
     case TCP_REPAIR_QUEUE:
     case TCP_REPAIR_WINDOW:
+    case TCP_AO_REPAIR:
     case TCP_TIMESTAMP:
       return -EPERM;
     case TCP_QUEUE_SEQ:
@@ -274,6 +281,10 @@ export function getTcpOption(
       return putFastOpenKey(s, out, maxLength);
     case TCP_ULP:
       return 0;
+    case TCP_AO_INFO:
+      return getAoInfo(s, out, maxLength);
+    case TCP_AO_REPAIR:
+      return -EPERM;
     case TCP_SAVED_SYN:
       return takeSavedSyn(s, out, maxLength);
     case TCP_REPAIR_QUEUE:
