@@ -31,6 +31,9 @@ export interface ProgramReplay {
 const MTU = 1500;
 const MS_NS = 1e6;
 const SIGKILL = 9;
+/** After the program's end, for its last frames to come. */
+const LAST_FRAMES_MS = 100;
+const ASK_AGAIN_MS = 100;
 /** A client that was not heard of for so long does not come. */
 const CLIENT_MS = 30_000;
 
@@ -69,45 +72,90 @@ export async function replayProgram(config: ProgramReplay): Promise<ReplayOutcom
     stdout: "ignore",
     stderr: "inherit",
   });
-  await drive(peer, held, clock, child.exited);
+  await new Drive(peer, held, clock, box).run(child.exited);
   child.kill(SIGKILL);
   return peer.outcomes();
 }
 
-/** Until all is played; or until the program has ended, for what that leaves to be said. */
-function drive(
-  peer: ProgramPeer,
-  outside: OutsideLink,
-  clock: Clock,
-  exited: Promise<unknown>,
-): Promise<void> {
-  return new Promise((resolve) => {
-    let timer: NodeJS.Timeout | undefined;
-    const patience = setTimeout(finish, CLIENT_MS);
-    function finish(): void {
-      clearTimeout(timer);
-      clearTimeout(patience);
-      outside.onDelivered = () => {};
-      resolve();
-    }
-    function step(): void {
-      clearTimeout(timer);
-      const next = peer.step();
-      if (peer.isOver) {
-        finish();
-        return;
-      }
-      if (next === Number.POSITIVE_INFINITY) return;
-      timer = setTimeout(step, Math.max(0, (next - clock.monotonicNs()) / MS_NS));
-    }
+/** By Node's event loop: until all is played; or until the program has ended, for what that leaves to be said. */
+class Drive {
+  readonly #peer: ProgramPeer;
+  readonly #outside: OutsideLink;
+  readonly #clock: Clock;
+  readonly #box: Sandbox;
+  readonly #patience: NodeJS.Timeout;
+  #timer: NodeJS.Timeout | undefined;
+  #finished: () => void = () => {};
+  #isOver = false;
+  #isAsked = false;
+  /** Of peer.passed: no more is to be expected of the program after so many frames. */
+  #stillAt = -1;
+
+  constructor(peer: ProgramPeer, outside: OutsideLink, clock: Clock, box: Sandbox) {
+    this.#peer = peer;
+    this.#outside = outside;
+    this.#clock = clock;
+    this.#box = box;
+    this.#patience = setTimeout(() => this.#finish(), CLIENT_MS);
     outside.onDelivered = () => {
-      patience.refresh();
-      step();
+      this.#patience.refresh();
+      this.#step();
     };
+  }
+
+  run(exited: Promise<unknown>): Promise<void> {
     exited.then(
-      () => setTimeout(finish, 100),
-      () => finish(),
+      () => setTimeout(() => this.#finish(), LAST_FRAMES_MS),
+      () => this.#finish(),
     );
-    step();
-  });
+    return new Promise((resolve) => {
+      this.#finished = resolve;
+      this.#step();
+    });
+  }
+
+  #finish(): void {
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    clearTimeout(this.#patience);
+    this.#outside.onDelivered = () => {};
+    this.#finished();
+  }
+
+  #step(): void {
+    if (this.#isOver) return;
+    clearTimeout(this.#timer);
+    const next = this.#peer.step(this.#stillAt === this.#peer.passed);
+    if (this.#peer.isOver) {
+      this.#finish();
+      return;
+    }
+    this.#askIfStill();
+    if (next === Number.POSITIVE_INFINITY) return;
+    const waitMs = Math.max(0, (next - this.#clock.monotonicNs()) / MS_NS);
+    this.#timer = setTimeout(() => this.#step(), waitMs);
+  }
+
+  /**
+   * What waits for the program waits in vain once all its tasks are blocked without a timer. So a program that says
+   * less than the captured one costs no time, and one that is only slow has all of it.
+   */
+  #askIfStill(): void {
+    const { passed } = this.#peer;
+    if (this.#isAsked || this.#stillAt === passed) return;
+    this.#isAsked = true;
+    this.#box.quiescent().then(
+      async ({ hasTimers }) => {
+        // What it sent before it said so is in the link's socket: read by the next two turns.
+        for (let turn = 0; turn < 2; turn++) await new Promise(setImmediate);
+        // One that has a timer is asked again when that may have passed: a virtual clock takes no longer.
+        if (hasTimers) await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
+        this.#isAsked = false;
+        if (!hasTimers) this.#stillAt = passed;
+        this.#step();
+      },
+      // The sandbox is gone: whoever waits for the program's end hears of it.
+      () => {},
+    );
+  }
 }

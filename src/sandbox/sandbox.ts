@@ -182,8 +182,10 @@ export class Sandbox implements AsyncDisposable, ProcessHost {
         this.#end(new NetcellError("ERR_HOST", message.message));
         return;
       case "pong":
+        this.#questions.answer(message.id, { hasTimers: false });
+        return;
       case "quiet":
-        this.#questions.answer(message.id);
+        this.#questions.answer(message.id, { hasTimers: message.hasTimers === true });
         return;
       case "spawned":
         this.#processes.get(message.id)?.hasSpawned(message.pid);
@@ -204,21 +206,22 @@ export class Sandbox implements AsyncDisposable, ProcessHost {
   }
 
   /** Whether its kernel still works: false when it is closed, or does not answer in time. */
-  answers(withinMs: number): Promise<boolean> {
-    if (this.#failure !== null) return Promise.resolve(false);
-    return this.#questions.ask((id) => this.#control.send({ type: "ping", id }), withinMs);
+  async answers(withinMs: number): Promise<boolean> {
+    if (this.#failure !== null) return false;
+    const ping = (id: number): Promise<void> => this.#control.send({ type: "ping", id });
+    return (await this.#questions.ask(ping, withinMs)) !== null;
   }
 
   /**
-   * Resolves when every task is blocked and everything that reached the sandbox before has been seen to; timers may
-   * still be armed. What it has sent by then is on its way. Rejects with ERR_CLOSED.
+   * Resolves when every task is blocked and everything that reached the sandbox before has been seen to. What it has
+   * sent by then is on its way. hasTimers: one is still armed; without any it does nothing more before something
+   * reaches it. Rejects with ERR_CLOSED.
    */
-  async quiescent(): Promise<void> {
+  async quiescent(): Promise<{ hasTimers: boolean }> {
     if (this.#failure !== null) throw this.#failure;
-    const isQuiet = await this.#questions.ask((id) =>
-      this.#control.send({ type: "quiescent", id }),
-    );
-    if (!isQuiet) throw this.#failure ?? new NetcellError("ERR_CLOSED", "the sandbox is closed.");
+    const quiet = await this.#questions.ask((id) => this.#control.send({ type: "quiescent", id }));
+    if (quiet !== null) return quiet;
+    throw this.#failure ?? new NetcellError("ERR_CLOSED", "the sandbox is closed.");
   }
 
   signalProcess(id: number, signal: number): void {

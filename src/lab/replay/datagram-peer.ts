@@ -83,6 +83,13 @@ export class DatagramPeer {
     return true;
   }
 
+  /** The program is known to do nothing more before it is sent something: what was waited for does not come. */
+  goOn(nowNs: number): boolean {
+    if (this.#waitNs < 0) return false;
+    this.#waitNs = nowNs - PATIENCE_NS;
+    return this.step(nowNs);
+  }
+
   #send(packet: CapturedPacket): void {
     const { conversation, path } = this.#c;
     const content = datagramContent(conversation, packet);

@@ -71,6 +71,8 @@ export class ProgramPeer implements LinkSink {
   readonly #beginNs: number;
   readonly #families: ReadonlySet<number>;
   #id = 1;
+  /** Frames both ways. */
+  passed = 0;
 
   constructor(config: ProgramPeerConfig) {
     this.#c = config;
@@ -104,22 +106,34 @@ export class ProgramPeer implements LinkSink {
     });
   }
 
-  /** Does what is due; returns when to call again though nothing has come. */
-  step(): number {
+  /**
+   * Does what is due; returns when to call again though nothing has come. isStill: the program is known to do nothing
+   * more before it is sent something, so that nothing is gained by waiting for it.
+   */
+  step(isStill = false): number {
     const nowNs = this.#c.clock.monotonicNs();
     if (this.#c.side === CLIENT) this.#connectNext(nowNs);
     let next = NEVER;
     for (const session of this.#sessions) {
       if (session.isOver || session.peer === null) continue;
       const { peer } = session;
-      while (peer.step(nowNs)) session.lastNs = nowNs;
-      this.#lookAt(session, nowNs);
+      let hasSent = false;
+      while (peer.step(nowNs)) hasSent = true;
+      hasSent ||= isStill && peer.goOn(nowNs);
+      if (hasSent) session.lastNs = nowNs;
+      this.#lookAt(session, nowNs, isStill && !hasSent);
       const wakeNs = Math.max(nowNs + MS, Math.min(peer.nextNs(), session.lastNs + LAST_WORDS_NS));
       next = Math.min(next, session.retryNs, wakeNs);
     }
+    if (isStill && this.#c.side === SERVER && next === NEVER) this.#expectNoMore();
     // One that is over makes room for the next.
     if (this.#c.side === CLIENT && next === NEVER && !this.isOver) return nowNs;
     return next;
+  }
+
+  /** The program does nothing more: those that it has not begun never come. */
+  #expectNoMore(): void {
+    for (const session of this.#sessions) if (session.peer === null) session.isOver = true;
   }
 
   // --- Sessions ---
@@ -179,14 +193,14 @@ export class ProgramPeer implements LinkSink {
   }
 
   /** Whether it is over, or has to begin again. */
-  #lookAt(session: Session, nowNs: number): void {
+  #lookAt(session: Session, nowNs: number, isStill: boolean): void {
     const { peer, trace } = session;
     if (peer === null) return;
-    if (isUnheard(session) && nowNs < this.#beginNs + START_NS) {
+    if (isUnheard(session) && nowNs < this.#beginNs + START_NS && !isStill) {
       if (session.retryNs === NEVER) session.retryNs = nowNs + RETRY_NS;
       return;
     }
-    const isSilent = nowNs >= session.lastNs + LAST_WORDS_NS;
+    const isSilent = isStill || nowNs >= session.lastNs + LAST_WORDS_NS;
     if (peer instanceof DatagramPeer || trace === null) {
       const { isRefused, isDone, hasSentAll } = peer as DatagramPeer;
       session.isOver = isRefused || (hasSentAll && (isSilent || isDone));
@@ -203,6 +217,7 @@ export class ProgramPeer implements LinkSink {
   // --- Frames ---
 
   deliver(pkt: PacketBuffer): void {
+    this.passed++;
     const { bytes, start, end } = pkt;
     this.#c.pcap?.write(this.#c.clock.realtimeNs(), bytes, start, end - start);
     if (end - start < ETHERNET_BYTES) return;
@@ -297,6 +312,7 @@ export class ProgramPeer implements LinkSink {
   }
 
   #send(frame: Uint8Array): void {
+    this.passed++;
     this.#c.pcap?.write(this.#c.clock.realtimeNs(), frame, 0, frame.length);
     const pkt = this.#out;
     pkt.reset();

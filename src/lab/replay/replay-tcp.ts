@@ -16,10 +16,11 @@ import { align, countDifferences } from "./diff.ts";
 import { IcmpPeer } from "./icmp-peer.ts";
 import { newOutcome, type ReplayOptions, type ReplayOutcome, skipped } from "./outcome.ts";
 import { Pace } from "./pace.ts";
+import { STACK_PATIENCE } from "./silence.ts";
 import { BENCH_START_NS, StackBench } from "./stack-bench.ts";
 import { type AppCall, TcpApp } from "./tcp-app.ts";
 import { judgeTcp } from "./tcp-judge.ts";
-import { STACK_PATIENCE, TcpPeer } from "./tcp-peer.ts";
+import { TcpPeer } from "./tcp-peer.ts";
 import { type TcpSegment, type TcpTrace, traceTcp } from "./tcp-trace.ts";
 import { type WireSegment, wireSegment } from "./wire-segment.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { MS } from "../../base/clock.ts";
+import { MS, SECOND } from "../../base/clock.ts";
 import { align, diffText } from "./diff.ts";
 import { captureOf, replayed } from "./testing.ts";
 
@@ -73,6 +73,20 @@ describe("replay of a connection", () => {
 
   it("takes no notice of frames that were captured twice", () => {
     expect(replayed(PLAIN, {}, () => 2)).toMatchObject({ state: "passed" });
+  });
+
+  it.each([10, 1])("acknowledges in %i s of silence what was, uncaptured", (silence) => {
+    const capture = captureOf({ bytes: [500, 4_000] });
+    // Of the client's four ACKs of what the server sends (frames 9, 11, 13, 15) only the last, and that late.
+    const outcome = replayed(capture, { side: "client" }, (frame, number) => {
+      if (number >= 15) frame.seconds += silence;
+      return number === 9 || number === 11 || number === 13 ? 0 : 1;
+    });
+    expect(outcome).toMatchObject({ state: "passed", problems: [] });
+    expect(outcome.replayNs).toBeGreaterThan(silence * SECOND);
+    // That a short silence lacks one is known when our stack sends again what the captured one did not.
+    expect(outcome.counts.retransmissions).toBe(silence > 3 ? 0 : 1);
+    expect(outcome.counts.addedAcks).toBeGreaterThan(0);
   });
 
   it("does not play what it cannot, and says why", () => {

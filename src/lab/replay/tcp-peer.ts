@@ -4,40 +4,31 @@
 // does what any TCP does: it acknowledges what has come, and sends again what was lost. No stack: what it plays is
 // written down. Time comes in with each call.
 
-import { u16, u32 } from "../../base/bytes.ts";
 import { MS, SECOND } from "../../base/clock.ts";
 import { ACK, FIN, PSH, RST, SYN } from "../drill/frame.ts";
-import { CLIENT, otherSide, type Side } from "./conversation.ts";
+import { CLIENT } from "./conversation.ts";
 import type { Pace } from "./pace.ts";
 import { cutSegment, playedFrames } from "./played-frames.ts";
-import { Stream } from "./stream.ts";
-import { OPTION_TIMESTAMPS, readTcpOptions } from "./tcp-options.ts";
-import { made, notAgreed, type PlayedPath, rewritten } from "./tcp-rewrite.ts";
-import { SynthesisedOptions } from "./tcp-synthesis.ts";
-import type { TcpSegment, TcpSideTrace, TcpTrace } from "./tcp-trace.ts";
-import type { WireSegment } from "./wire-segment.ts";
+import { FIRST_WAIT_NS, type Patience, Silence } from "./silence.ts";
+import type { Stream } from "./stream.ts";
+import { TcpHeard } from "./tcp-heard.ts";
+import type { PlayedPath } from "./tcp-rewrite.ts";
+import { TcpSaid } from "./tcp-said.ts";
+import type { TcpSegment, TcpSideTrace } from "./tcp-trace.ts";
+import { TcpWriter, type TcpWriterConfig } from "./tcp-writer.ts";
 
-export interface TcpPeerConfig {
-  trace: TcpTrace;
-  /** Whom we play. */
-  side: Side;
-  path: PlayedPath;
+export interface TcpPeerConfig extends TcpWriterConfig {
   pace: Pace;
   patience: Patience;
-  /** The other end may say more or less than the captured one: what acknowledged all then does so now. */
-  isAdaptive?: boolean;
-  /** The connection is played as if nobody had asked for timestamps. */
-  withoutTimestamps?: boolean;
-  /** Sends a segment; `like` is the captured one it was made from. */
-  send: (tcp: Uint8Array, like: TcpSegment | null) => void;
-  /** Everything that passes, both ways. */
-  record: (segment: WireSegment) => void;
 }
 
 /** What the peer did beyond the capture. */
 export interface PeerCounts {
   sent: number;
-  /** Acknowledgments that the capture does not have, because the other end sent in other pieces. */
+  /**
+   * Acknowledgments that the capture does not have, because the other end sent in other pieces, or because it lost
+   * them.
+   */
   addedAcks: number;
   /** Stretches of the stream sent again because they had not arrived. */
   repairs: number;
@@ -47,100 +38,83 @@ export interface PeerCounts {
   repeatsSeen: number;
 }
 
-export interface Patience {
-  /** Silence after which a segment goes although what it acknowledges has not come. */
-  earlyNs: number;
-  /** Silence after which the conversation is given up. */
-  giveUpNs: number;
-}
-
-/** For a stack in virtual time. */
-export const STACK_PATIENCE: Patience = { earlyNs: 300 * MS, giveUpNs: 60 * SECOND };
-
-/** As long as a TCP may wait with an acknowledgment (Linux's TCP_DELACK_MIN); doubled while nothing happens. */
-const FIRST_WAIT_NS = 40 * MS;
-const WAIT_NS_MAX = 2 * SECOND;
 /** Two segments of an Ethernet, with timestamps. */
 const ACK_BYTES = 2 * 1448;
 const REPAIR_BYTES = 1400;
 /** Longer than any delayed acknowledgment: what is not acknowledged then is lost. */
 const REPAIR_NS = 250 * MS;
+/** No sender repeats anything sooner (Linux's TCP_RTO_MIN)... */
+const REPEAT_NS_MIN = 200 * MS;
+/** ...and on all but the slowest paths one would have within this: its acknowledgment was not captured. */
+const SURELY_ACKED_NS = 3 * SECOND;
+const NEVER = Number.POSITIVE_INFINITY;
 
 export class TcpPeer {
-  readonly counts: PeerCounts = { sent: 0, addedAcks: 0, repairs: 0, early: 0, repeatsSeen: 0 };
-  /** What the other end has sent. */
-  readonly received = new Stream();
-  /** Where the other end's FIN stands; -1: none yet. */
-  otherFin = -1;
-  hasReset = false;
   /** The other end took no notice for so long that there is no point in going on. */
   isStuck = false;
   readonly #c: TcpPeerConfig;
   readonly #own: TcpSideTrace;
-  readonly #other: TcpSideTrace;
   readonly #frames: TcpSegment[];
-  readonly #without: ReadonlySet<number>;
-  readonly #made: SynthesisedOptions;
+  /** When the captured other end sent something again; those before #repeat are over. */
+  readonly #repeatsNs: number[];
+  #repeat = 0;
+  readonly #said = new TcpSaid();
+  readonly #heard: TcpHeard;
+  readonly #writer: TcpWriter;
+  readonly #silence = new Silence();
   #next = 0;
-  /** On the wire, of the other end's SYN. */
-  #otherIsn: number | null = null;
-  #otherShift = 0;
-  /** In our stream: sent, acknowledged by the other end, and offered by it. */
-  #sentMax = 0;
-  #acked = -1;
-  #edge = 0;
-  #hasSynSent = false;
-  #hasFinSent = false;
-  #hasResetSent = false;
-  /** In the other's stream (a FIN counts one): in order, and as far as we have acknowledged. */
-  #ackSent = -1;
-  #tsRecent = 0;
-  #window = 0;
-  /** Since when nothing could be done, and when to look again; -1: not idle. */
-  #idleSinceNs = -1;
-  #lookNs = -1;
-  #waitNs = FIRST_WAIT_NS;
+  #added = { acks: 0, repairs: 0, early: 0 };
+  /** The capture has lost acknowledgments of ours: what they covered was sent again, which it was not then. */
+  #lacksAcks = false;
   #nowNs = 0;
 
   constructor(config: TcpPeerConfig) {
     this.#c = config;
-    const { trace, side } = config;
+    const { trace, side, record } = config;
     this.#own = trace.sides[side];
-    this.#other = trace.sides[otherSide(side)];
     this.#frames = playedFrames(trace, side);
-    const isOpener = side === CLIENT;
-    const isPlain = config.withoutTimestamps === true;
-    const kinds = isOpener ? notAgreed(this.#own.syn, this.#other.syn) : notAgreed(null, null);
-    this.#without = isPlain ? new Set([...kinds, OPTION_TIMESTAMPS]) : kinds;
-    this.#made = new SynthesisedOptions(trace, side, isPlain);
-    if (!trace.hasHandshake) this.#window = 0xffff;
+    this.#repeatsNs = trace.segments
+      .filter((segment) => segment.from !== side && segment.isRepeat)
+      .map(({ packet }) => packet.timeNs);
+    this.#heard = new TcpHeard({ trace, side, said: this.#said, record });
+    this.#writer = new TcpWriter(config, this.#heard, this.#said);
   }
 
+  get counts(): PeerCounts {
+    const { acks, repairs, early } = this.#added;
+    const repeatsSeen = this.#heard.repeats;
+    return { sent: this.#writer.sent, addedAcks: acks, repairs, early, repeatsSeen };
+  }
   get isDone(): boolean {
     return this.#next === this.#frames.length;
   }
   get playedPath(): PlayedPath {
     return this.#c.path;
   }
-  /** In the other's stream; a FIN counts one. */
+  /** What the other end has sent. */
+  get received(): Stream {
+    return this.#heard.stream;
+  }
+  get otherFin(): number {
+    return this.#heard.fin;
+  }
+  get hasReset(): boolean {
+    return this.#heard.hasReset;
+  }
   get receivedEnd(): number {
-    const end = this.received.contiguous;
-    return this.otherFin >= 0 && end >= this.otherFin ? this.otherFin + 1 : end;
+    return this.#heard.end;
+  }
+  get otherIsn(): number | null {
+    return this.#heard.isn;
+  }
+  get acked(): number {
+    return this.#heard.acked;
   }
   /** All that came has been acknowledged, and all that we sent has been to us; or we have broken it off. */
   get isQuiet(): boolean {
-    if (this.#hasResetSent) return true;
-    return this.#ackSent >= this.receivedEnd && this.#acked >= this.#sentEnd;
-  }
-  /** Of the other end's SYN, on the wire; null: not seen yet. */
-  get otherIsn(): number | null {
-    return this.#otherIsn;
-  }
-  get acked(): number {
-    return this.#acked;
-  }
-  get #sentEnd(): number {
-    return this.#sentMax + (this.#hasFinSent ? 1 : 0);
+    const said = this.#said;
+    if (said.hasReset) return true;
+    return said.ackSent >= this.#heard.end && this.#heard.acked >= said.end;
   }
 
   // --- From the other end ---
@@ -148,80 +122,25 @@ export class TcpPeer {
   /** A segment of the other end, from its TCP header on. */
   receive(b: Uint8Array, nowNs: number): void {
     this.#nowNs = nowNs;
-    const headerBytes = (b[12] >>> 4) * 4;
-    if (b.length < 20 || headerBytes < 20 || headerBytes > b.length) return;
-    const flags = b[13] | ((b[12] & 1) << 8);
-    const options = readTcpOptions(b, headerBytes);
-    if ((flags & SYN) !== 0) {
-      if (this.#otherIsn === null) this.#otherIsn = u32(b, 4);
-      this.#otherShift = options.wscale ?? 0;
-    }
-    const isn = this.#otherIsn ?? u32(b, 4);
-    const isSyn = (flags & SYN) !== 0;
-    const near = this.received.length;
-    const at = isSyn ? -1 : near + ((u32(b, 4) - (isn + 1 + near)) | 0);
-    const length = b.length - headerBytes;
-    const ack = (flags & ACK) === 0 ? -1 : this.#placeOfOwn(u32(b, 8));
-    const window = u16(b, 14);
-    const isRepeat = length > 0 && at + length <= this.received.contiguous;
-    this.#c.record({
-      timeNs: nowNs,
-      from: otherSide(this.#c.side),
-      flags,
-      at,
-      length,
-      ack,
-      window,
-      sacks: options.sacks.map((edge) => this.#placeOfOwn(edge)),
-      mss: options.mss,
-      wscale: options.wscale,
-      sackPermitted: options.sackPermitted,
-      hasTimestamps: options.tsVal !== null,
-      number: 0,
-      isRepeat,
-    });
-    if ((flags & RST) !== 0) {
-      // Both directions closed and acknowledged: the connection is gone, and whoever still speaks is told so.
-      const isOver = this.#hasFinSent && this.#acked >= this.#sentEnd && this.otherFin >= 0;
-      if (!isOver) this.hasReset = true;
-      return;
-    }
-    if (options.tsVal !== null && at <= Math.max(this.#ackSent, 0)) this.#tsRecent = options.tsVal;
-    if (isRepeat) this.counts.repeatsSeen++;
-    const before = this.#progress;
-    if (length > 0 && at >= 0) this.received.add(at, b, headerBytes, length, length);
-    if ((flags & FIN) !== 0 && this.otherFin < 0) this.otherFin = at + length;
-    if (ack >= 0) this.#acked = Math.max(this.#acked, ack);
-    if (ack >= 0) {
-      const shift = isSyn || !this.#isScaled ? 0 : this.#otherShift;
-      this.#edge = Math.max(this.#edge, ack + window * 2 ** shift);
-    }
+    const { repeats } = this.#heard;
     // What only repeats itself neither keeps the conversation alive nor puts off what would help it on.
-    if (this.#progress === before) return;
-    this.#lookNs = -1;
-    this.#idleSinceNs = -1;
-  }
-
-  /** Larger whenever something came that was not there before. */
-  get #progress(): number {
-    return this.receivedEnd + this.#acked + this.#edge;
-  }
-
-  get #isScaled(): boolean {
-    return this.#own.syn === null || this.#own.syn.options.wscale !== null;
-  }
-
-  #placeOfOwn(seq: number): number {
-    return this.#sentMax + ((seq - (this.#own.isn + 1 + this.#sentMax)) | 0);
+    if (this.#heard.receive(b, nowNs)) this.#silence.end();
+    else if (this.#heard.repeats > repeats && this.#isUncapturedSilence()) this.#lacksAcks = true;
   }
 
   // --- To the other end ---
 
   /** When step() may have something to do although nothing has come. */
   nextNs(): number {
-    if (this.isStuck || this.hasReset) return Number.POSITIVE_INFINITY;
-    if (this.#lookNs >= 0) return this.#lookNs;
-    if (this.isDone) return Number.POSITIVE_INFINITY;
+    if (this.isStuck || this.hasReset) return NEVER;
+    const { lookNs } = this.#silence;
+    if (lookNs >= 0) return lookNs;
+    if (this.isDone) return NEVER;
+    return Math.min(this.#dueNs, this.#missingAckNs());
+  }
+
+  /** Of the next captured segment. */
+  get #dueNs(): number {
     return this.#c.pace.dueNs(this.#frames[this.#next].packet.timeNs);
   }
 
@@ -231,63 +150,65 @@ export class TcpPeer {
     let hasSent = this.#answerUncaptured();
     while (!this.isDone && !this.hasReset && !this.isStuck) {
       const frame = this.#frames[this.#next];
-      if (this.#c.pace.dueNs(frame.packet.timeNs) > nowNs) {
-        this.#lookNs = -1;
-        this.#idleSinceNs = -1;
-        return hasSent;
+      if (this.#dueNs > nowNs) {
+        this.#silence.end();
+        return (this.#missingAckNs() <= nowNs && this.#addAck()) || hasSent;
       }
-      const isReady = this.#mayGo(frame);
-      if (!isReady && !this.#cutToWindow(frame)) break;
-      this.#c.pace.happened(frame.packet.timeNs, nowNs);
-      this.#sendFrame(this.#frames[this.#next]);
+      if (!this.#mayGo(frame) && !this.#cutToWindow(frame)) break;
+      this.#play(this.#frames[this.#next]);
       hasSent = true;
-      this.#lookNs = -1;
-      this.#idleSinceNs = -1;
+      this.#silence.end();
     }
-    // Nothing to help on: all said and done, or the other end has not even begun.
-    const hasNotBegun = this.#otherIsn === null && this.#c.side !== CLIENT;
-    const isAllDone = this.isDone && this.isQuiet;
-    if (hasNotBegun || this.hasReset || this.isStuck || isAllDone) {
-      this.#lookNs = -1;
-      this.#idleSinceNs = -1;
+    if (!this.#isWaiting) {
+      this.#silence.end();
       return hasSent;
     }
     // RFC 5681 4.2: two full segments are acknowledged at once.
-    if (!this.isDone && this.receivedEnd - this.#ackSent >= ACK_BYTES && this.#ackSent >= 0) {
+    const { ackSent } = this.#said;
+    if (!this.isDone && this.#heard.end - ackSent >= ACK_BYTES && ackSent >= 0) {
       return this.#addAck();
     }
-    if (this.#lookNs < 0) {
-      if (this.#idleSinceNs < 0) {
-        this.#idleSinceNs = nowNs;
-        this.#waitNs = FIRST_WAIT_NS;
-      }
-      this.#lookNs = nowNs + this.#waitNs;
-    } else if (nowNs >= this.#lookNs) {
-      this.#waitNs = Math.min(this.#waitNs * 2, WAIT_NS_MAX);
-      this.#lookNs = nowNs + this.#waitNs;
-      hasSent = this.#helpOn(nowNs - this.#idleSinceNs) || hasSent;
-    }
-    return hasSent;
+    const idleNs = this.#silence.look(nowNs);
+    this.#silence.goesOn(nowNs);
+    return (idleNs >= 0 && this.#helpOn(idleNs)) || hasSent;
+  }
+
+  /**
+   * The other end is known to do nothing more before it is sent something: what would be tried after some time goes now.
+   * False: there is nothing, so there is no point in going on; or it waits for its time.
+   */
+  goOn(nowNs: number): boolean {
+    this.#nowNs = nowNs;
+    if (!this.#isWaiting || (!this.isDone && this.#dueNs > nowNs)) return false;
+    if (this.#helpOn(this.#c.patience.giveUpNs)) return true;
+    this.isStuck = true;
+    return false;
+  }
+
+  /** For the other end: not all is said and done, and it has begun. */
+  get #isWaiting(): boolean {
+    const hasNotBegun = this.otherIsn === null && this.#c.side !== CLIENT;
+    return !hasNotBegun && !this.hasReset && !this.isStuck && !(this.isDone && this.isQuiet);
   }
 
   #mayGo(frame: TcpSegment): boolean {
     const isOpening = (frame.flags & (SYN | ACK)) === SYN;
     if (isOpening) return true;
-    if (!this.#hasSynSent && (frame.flags & SYN) === 0 && !this.#isLoneReset(frame)) {
+    if (!this.#said.hasSyn && (frame.flags & SYN) === 0 && !this.#isLoneReset(frame)) {
       return this.#openOurselves();
     }
-    if ((frame.flags & ACK) !== 0 && this.#otherIsn === null) return false;
-    if (this.#needs(frame) > this.receivedEnd) return false;
+    if ((frame.flags & ACK) !== 0 && this.otherIsn === null) return false;
+    if (this.#writer.needs(frame) > this.#heard.end) return false;
     // A SYN goes without its data.
     if (frame.length === 0 || (frame.flags & SYN) !== 0) return true;
-    return frame.isBeyondWindow || frame.at + frame.length <= this.#edge;
+    return frame.isBeyondWindow || frame.at + frame.length <= this.#heard.edge;
   }
 
   /** A captured segment may be larger than the window that is offered now: what fits goes first. */
   #cutToWindow(frame: TcpSegment): boolean {
-    const fits = this.#edge - frame.at;
-    const isOpen = this.#hasSynSent && this.#otherIsn !== null && (frame.flags & SYN) === 0;
-    if (!isOpen || this.#needs(frame) > this.receivedEnd) return false;
+    const fits = this.#heard.edge - frame.at;
+    const isOpen = this.#said.hasSyn && this.otherIsn !== null && (frame.flags & SYN) === 0;
+    if (!isOpen || this.#writer.needs(frame) > this.#heard.end) return false;
     if (fits < ACK_BYTES / 2 || fits >= frame.length) return false;
     this.#frames.splice(this.#next, 1, ...cutSegment(frame, fits));
     return true;
@@ -297,90 +218,10 @@ export class TcpPeer {
     return (frame.flags & RST) !== 0 && this.#own.syn === null && !this.#own.hasSyn;
   }
 
-  /** What must have come before this makes sense. */
-  #needs(frame: TcpSegment): number {
-    // What it acknowledges beyond the other SYN were data in that, which come behind it here.
-    if ((frame.flags & SYN) !== 0) return 0;
-    let needed = this.#mapAck(frame.ack);
-    if (frame.options.sacks.length > 0) {
-      const captured = u32(frame.packet.bytes, 8);
-      for (const edge of frame.options.sacks) {
-        needed = Math.max(needed, frame.ack + ((edge - captured) | 0));
-      }
-    }
-    return needed;
-  }
-
-  /** Another program may say more or less than the captured one; its end is an end all the same. */
-  #mapAck(ack: number): number {
-    const captured = this.#other.fin;
-    if (captured < 0 || this.otherFin < 0 || captured === this.otherFin) return ack;
-    return ack > captured ? this.otherFin + 1 : Math.min(ack, this.otherFin);
-  }
-
-  #sendFrame(frame: TcpSegment): void {
+  #play(frame: TcpSegment): void {
     this.#next++;
-    const isSyn = (frame.flags & SYN) !== 0;
-    if (isSyn) this.#hasSynSent = true;
-    const isAll = this.#c.isAdaptive === true && frame.acksAll;
-    const ack = isAll ? this.receivedEnd : Math.min(this.#mapAck(frame.ack), this.receivedEnd);
-    // Data in a SYN needs a cookie that the other end never gave to us: it comes right behind.
-    const length = isSyn ? 0 : frame.length;
-    const delta = ((this.#otherIsn ?? this.#other.isn) - this.#other.isn) | 0;
-    const tcp = rewritten(frame, this.#c.path, {
-      seq: (this.#own.isn + 1 + frame.at) >>> 0,
-      ack: ((this.#otherIsn ?? -1) + 1 + ack) >>> 0,
-      otherDelta: delta,
-      tsEcr: (frame.flags & ACK) !== 0 && frame.options.tsVal !== null ? this.#tsRecent : null,
-      without: this.#without,
-      clearFlags: this.#clearFlags(frame),
-      length,
-      stream: this.#own.stream.bytes,
-    });
-    if (frame.ack >= 0) this.#ackSent = Math.max(this.#ackSent, ack);
-    this.#made.tsVal = frame.options.tsVal ?? this.#made.tsVal;
-    if ((frame.flags & RST) === 0) this.#window = frame.window;
-    this.#sent(frame.at, length, frame.flags);
-    this.#emit(tcp, frame, frame.at, length, ack);
-  }
-
-  /** ECN that the captured answer did not take up is not asked for. */
-  #clearFlags(frame: TcpSegment): number {
-    const answer = this.#other.syn;
-    const isOpening = (frame.flags & (SYN | ACK)) === SYN;
-    return isOpening && answer !== null && (answer.flags & 0x1c0) === 0 ? 0xc0 : 0;
-  }
-
-  #sent(at: number, length: number, flags: number): void {
-    // What follows a FIN stands one further, but there is no byte there.
-    const end = Math.min(at + length, this.#own.stream.length);
-    if ((flags & (SYN | RST)) === 0) this.#sentMax = Math.max(this.#sentMax, end);
-    if ((flags & FIN) !== 0) this.#hasFinSent = true;
-    if ((flags & RST) !== 0) this.#hasResetSent = true;
-  }
-
-  #emit(tcp: Uint8Array, like: TcpSegment | null, at: number, length: number, ack: number): void {
-    this.counts.sent++;
-    const headerBytes = (tcp[12] >>> 4) * 4;
-    const options = readTcpOptions(tcp, headerBytes);
-    const isn = this.#otherIsn ?? 0;
-    this.#c.record({
-      timeNs: this.#nowNs,
-      from: this.#c.side,
-      flags: tcp[13] | ((tcp[12] & 1) << 8),
-      at,
-      length,
-      ack: (tcp[13] & ACK) !== 0 ? ack : -1,
-      window: u16(tcp, 14),
-      sacks: options.sacks.map((edge) => ack + ((edge - (isn + 1 + ack)) | 0)),
-      mss: options.mss,
-      wscale: options.wscale,
-      sackPermitted: options.sackPermitted,
-      hasTimestamps: options.tsVal !== null,
-      number: like?.packet.number ?? 0,
-      isRepeat: like?.isRepeat ?? false,
-    });
-    this.#c.send(tcp, like);
+    this.#c.pace.happened(frame.packet.timeNs, this.#nowNs);
+    this.#writer.play(frame, this.#nowNs);
   }
 
   // --- Where the capture does not say what to do ---
@@ -390,7 +231,7 @@ export class TcpPeer {
    * later than any TCP waits for an answer.
    */
   #answerUncaptured(): boolean {
-    const isAsked = this.#c.side !== CLIENT && this.#otherIsn !== null && !this.#hasSynSent;
+    const isAsked = this.#c.side !== CLIENT && this.otherIsn !== null && !this.#said.hasSyn;
     if (!isAsked || this.#own.hasSyn || this.isDone || this.hasReset) return false;
     if (this.#isLoneReset(this.#frames[this.#next])) return false;
     this.#openOurselves();
@@ -400,11 +241,29 @@ export class TcpPeer {
   /** The connection began before the capture: a handshake of our own. */
   #openOurselves(): boolean {
     const isOpener = this.#c.side === CLIENT;
-    if (!isOpener && this.#otherIsn === null) return false;
-    const flags = isOpener ? SYN : SYN | ACK;
-    this.#hasSynSent = true;
-    this.#makeSegment(-1, flags, this.#made.syn(this.#tsRecent), new Uint8Array(0));
+    if (!isOpener && this.otherIsn === null) return false;
+    this.#writer.make(-1, isOpener ? SYN : SYN | ACK, this.#nowNs);
     return false;
+  }
+
+  /** Until the next captured segment of ours, in which the captured other end sent nothing again. */
+  #isUncapturedSilence(): boolean {
+    if (this.isDone || this.#dueNs <= this.#nowNs) return false;
+    const to = this.#frames[this.#next].packet.timeNs;
+    const from = this.#next === 0 ? 0 : this.#frames[this.#next - 1].packet.timeNs;
+    while (this.#repeatsNs[this.#repeat] <= from) this.#repeat++;
+    return !(this.#repeatsNs[this.#repeat] <= to);
+  }
+
+  /**
+   * When what the captured other end never repeated is acknowledged though the capture has no acknowledgment of it for
+   * longer than anybody waits: it was lost on its way to the capture, not to the other end.
+   */
+  #missingAckNs(): number {
+    const { owedSinceNs } = this.#heard;
+    if (owedSinceNs < 0 || !this.#isUncapturedSilence()) return NEVER;
+    const longest = this.#lacksAcks ? REPEAT_NS_MIN : SURELY_ACKED_NS;
+    return this.#dueNs - owedSinceNs > longest ? owedSinceNs + FIRST_WAIT_NS : NEVER;
   }
 
   /** Nothing has happened for a while though something should: true when we did something about it. */
@@ -414,34 +273,29 @@ export class TcpPeer {
       this.isStuck = true;
       return false;
     }
-    if (this.#otherIsn === null) return false;
+    if (this.otherIsn === null) return false;
     // Before its own SYN an end has nothing to acknowledge with.
-    if (!this.#hasSynSent) return !this.isDone && idleNs >= earlyNs && this.#goEarly();
-    if (this.#ackSent < this.receivedEnd) return this.#addAck();
-    if (this.#acked < this.#sentEnd && idleNs >= REPAIR_NS) return this.#repair();
+    if (!this.#said.hasSyn) return !this.isDone && idleNs >= earlyNs && this.#goEarly();
+    if (this.#said.ackSent < this.#heard.end) return this.#addAck();
+    if (this.#heard.acked < this.#said.end && idleNs >= REPAIR_NS) return this.#repair();
     return !this.isDone && idleNs >= earlyNs && this.#goEarly();
   }
 
   #addAck(): true {
-    this.counts.addedAcks++;
-    this.#makeSegment(this.#sentEnd, ACK, this.#made.plain(this.#tsRecent), new Uint8Array(0));
+    this.#added.acks++;
+    this.#writer.make(this.#said.end, ACK, this.#nowNs);
     return true;
   }
 
   /** The first bytes that the other end has not acknowledged, once more. */
   #repair(): boolean {
-    const from = Math.max(0, this.#acked);
-    const to = Math.min(this.#sentMax, from + REPAIR_BYTES);
-    const isLast = to === this.#sentMax && this.#hasFinSent;
+    const from = Math.max(0, this.#heard.acked);
+    const to = Math.min(this.#said.max, from + REPAIR_BYTES);
+    const isLast = to === this.#said.max && this.#said.hasFin;
     if (to === from && !isLast) return false;
-    this.counts.repairs++;
+    this.#added.repairs++;
     const flags = ACK | PSH | (isLast ? FIN : 0);
-    this.#makeSegment(
-      from,
-      flags,
-      this.#made.plain(this.#tsRecent),
-      this.#own.stream.bytes.subarray(from, to),
-    );
+    this.#writer.make(from, flags, this.#nowNs, this.#own.stream.bytes.subarray(from, to));
     return true;
   }
 
@@ -449,25 +303,10 @@ export class TcpPeer {
   #goEarly(): boolean {
     const frame = this.#frames[this.#next];
     const end = frame.at + frame.length;
-    if (frame.length > 0 && !frame.isBeyondWindow && end > this.#edge) return false;
-    if (this.#needs(frame) <= this.receivedEnd) return false;
-    this.counts.early++;
-    this.#c.pace.happened(frame.packet.timeNs, this.#nowNs);
-    this.#sendFrame(frame);
+    if (frame.length > 0 && !frame.isBeyondWindow && end > this.#heard.edge) return false;
+    if (this.#writer.needs(frame) <= this.#heard.end) return false;
+    this.#added.early++;
+    this.#play(frame);
     return true;
-  }
-
-  #makeSegment(at: number, flags: number, options: Uint8Array, data: Uint8Array): void {
-    const ack = this.receivedEnd;
-    const tcp = made(this.#c.path, {
-      seq: (this.#own.isn + 1 + at) >>> 0,
-      ack: (flags & ACK) === 0 ? 0 : ((this.#otherIsn ?? -1) + 1 + ack) >>> 0,
-      flags,
-      window: this.#window,
-      options,
-      data,
-    });
-    if ((flags & ACK) !== 0) this.#ackSent = Math.max(this.#ackSent, ack);
-    this.#emit(tcp, null, at, data.length, ack);
   }
 }

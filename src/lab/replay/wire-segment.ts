@@ -1,8 +1,10 @@
 // A TCP segment as reports show it, captured or replayed: every number counted from the beginning of the streams,
 // so that both can be laid side by side.
 
+import { i32, u16 } from "../../base/bytes.ts";
 import { ACK, FIN, PSH, RST, SYN, URG } from "../drill/frame.ts";
 import type { Side } from "./conversation.ts";
+import type { TcpOptions } from "./tcp-options.ts";
 import type { TcpSegment } from "./tcp-trace.ts";
 
 export interface WireSegment {
@@ -29,12 +31,7 @@ export interface WireSegment {
 
 export function wireSegment(segment: TcpSegment): WireSegment {
   const { packet, options, ack } = segment;
-  const acknowledgment =
-    (packet.bytes[8] << 24) |
-    (packet.bytes[9] << 16) |
-    (packet.bytes[10] << 8) |
-    packet.bytes[11] |
-    0;
+  const acknowledgment = i32(packet.bytes, 8);
   return {
     timeNs: packet.timeNs,
     from: segment.from,
@@ -50,6 +47,26 @@ export function wireSegment(segment: TcpSegment): WireSegment {
     hasTimestamps: options.tsVal !== null,
     number: packet.number,
     isRepeat: segment.isRepeat,
+  };
+}
+
+/** One that passes now, from its header on; `place` is what the bytes do not say. */
+export function liveSegment(
+  b: Uint8Array,
+  options: TcpOptions,
+  place: Pick<
+    WireSegment,
+    "timeNs" | "from" | "at" | "length" | "ack" | "sacks" | "number" | "isRepeat"
+  >,
+): WireSegment {
+  return {
+    ...place,
+    flags: b[13] | ((b[12] & 1) << 8),
+    window: u16(b, 14),
+    mss: options.mss,
+    wscale: options.wscale,
+    sackPermitted: options.sackPermitted,
+    hasTimestamps: options.tsVal !== null,
   };
 }
 

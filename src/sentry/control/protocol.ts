@@ -154,7 +154,8 @@ export type FromSentry =
       coreDumped: boolean;
     }
   | { type: "pong"; id: number }
-  | { type: "quiet"; id: number }
+  /** hasTimers: one is armed, so that something may still happen by itself. */
+  | { type: "quiet"; id: number; hasTimers: boolean }
   /** No program can be run here, and it is nobody's mistake inside. */
   | { type: "unusable"; message: string }
   | { type: "fatal"; message: string };

@@ -114,6 +114,25 @@ describe("Loop", () => {
     });
   });
 
+  it("looks at descriptors while a virtual clock stands", () => {
+    const stopped: LoopClock = { monotonicNs: () => 1, realtimeNs: () => 1, advanceToNs: () => {} };
+    withMachine(stopped, (m, loop, driver) => {
+      const fd = host.eventfd(0, host.EFD_NONBLOCK);
+      loop.watch(fd, POLLIN, () => {
+        driver.isOver = true;
+      });
+      // It becomes ready once the loop waits, which ends after so many looks whatever happens.
+      let looks = 0;
+      m.platform.hasTrap = () => {
+        if (looks++ === 0) host.write(fd, Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0), 0, 8);
+        return looks > 10_000_000;
+      };
+      loop.run(driver);
+      expect(looks).toBeLessThan(10_000_000);
+      host.close(fd);
+    });
+  });
+
   it("sleeps once for the whole time while nothing happens", () => {
     const clock = new HostClock();
     withMachine(clock, (_m, loop, driver) => {

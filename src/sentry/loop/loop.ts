@@ -38,6 +38,8 @@ export interface LoopClock extends Clock {
 export class Loop implements HostPoller {
   readonly #platform: SystrapPlatform;
   readonly #clock: LoopClock;
+  /** The clock stands while nothing moves it: how long to spin and when to poll, the host's clock says. */
+  readonly #isVirtual: boolean;
   readonly #epoll = new host.Epoll();
   readonly #watches: (Watch | undefined)[] = [];
   readonly #canSpin: boolean;
@@ -56,6 +58,7 @@ export class Loop implements HostPoller {
     this.#patienceNs = patienceNs;
     this.#platform = platform;
     this.#clock = clock;
+    this.#isVirtual = clock.advanceToNs !== undefined;
     this.#canSpin = host.schedGetAffinity().length > 1;
     if (!this.#canSpin) platform.setRunnerSpinNs(0);
     // A timer fires when it is due, not up to 50 us later.
@@ -89,8 +92,9 @@ export class Loop implements HostPoller {
       const didWork = this.#runContexts(driver);
       const now = this.#clock.monotonicNs();
       const didTimers = this.#runTimers(driver, now);
-      if (now - this.#lastPollNs >= POLL_INTERVAL_NS) {
-        this.#lastPollNs = now;
+      const realNs = this.#isVirtual ? this.#realNs() : now;
+      if (realNs - this.#lastPollNs >= POLL_INTERVAL_NS) {
+        this.#lastPollNs = realNs;
         if (++this.#polls % POLLS_PER_ATTENTION === 0) this.#platform.attend();
         if (this.#dispatch(0) > 0) continue;
       }
@@ -99,6 +103,12 @@ export class Loop implements HostPoller {
       if (this.#advanceVirtualTime(driver)) continue;
       this.#wait(driver, now);
     }
+  }
+
+  #realNs(): number {
+    return this.#isVirtual
+      ? host.hostClockNumberNs(host.CLOCK_MONOTONIC)
+      : this.#clock.monotonicNs();
   }
 
   /** Calls once, as soon as no program runs and no descriptor has anything to say; timers may be armed. */
@@ -150,7 +160,8 @@ export class Loop implements HostPoller {
   #wait(driver: KernelDriver, now: number): void {
     this.#platform.attend();
     this.#clock.calibrate?.(now);
-    if (this.#canSpin && !this.#platform.sharesCpu && this.#spin(driver, now)) return;
+    const canSpin = this.#canSpin && !this.#platform.sharesCpu;
+    if (canSpin && this.#spin(driver, this.#isVirtual ? this.#realNs() : now)) return;
     this.#sleep(driver);
   }
 
@@ -158,11 +169,11 @@ export class Loop implements HostPoller {
   #spin(driver: KernelDriver, start: number): boolean {
     const platform = this.#platform;
     if (platform.runningCount === 0 && this.#spinNs <= SPIN_MIN_NS) return false;
-    const deadline = driver.nextDeadlineNs();
+    const deadline = this.#isVirtual ? Number.POSITIVE_INFINITY : driver.nextDeadlineNs();
     let nextPoll = start + POLL_INTERVAL_NS;
     for (;;) {
       for (let i = 0; i < 20; i++) if (platform.hasTrap()) return this.#spinPaid();
-      const now = this.#clock.monotonicNs();
+      const now = this.#realNs();
       if (now >= deadline) return true;
       if (now >= nextPoll) {
         nextPoll = now + POLL_INTERVAL_NS;
@@ -189,11 +200,11 @@ export class Loop implements HostPoller {
         timeout = Math.max(0, timeout - this.#clock.monotonicNs());
       if (platform.waitingCount > 0) timeout = Math.min(timeout, PREEMPT_NS);
       this.sleeps++;
-      const before = this.#clock.monotonicNs();
+      const before = this.#realNs();
       const count = this.#dispatch(timeout);
       if (count === 0 && platform.waitingCount > 0) platform.preempt();
       // Short sleeps are what spinning could have saved.
-      const slept = this.#clock.monotonicNs() - before;
+      const slept = this.#realNs() - before;
       if (slept < SPIN_MAX_NS && !platform.sharesCpu)
         this.#spinNs = Math.min(SPIN_MAX_NS, this.#spinNs * 1.5 + 1000);
     }

@@ -238,7 +238,10 @@ export class SentryProcess implements KernelDriver {
         break;
       case "quiescent": {
         const { id } = message;
-        this.#loop.whenIdle(() => this.#control.send({ type: "quiet", id }));
+        this.#loop.whenIdle(() => {
+          const hasTimers = this.nextDeadlineNs() < Number.POSITIVE_INFINITY;
+          this.#control.send({ type: "quiet", id, hasTimers });
+        });
         break;
       }
     }
