@@ -10,6 +10,8 @@ export interface Limits {
   memoryBytes: number;
   /** Tasks (threads of all processes). EAGAIN. */
   tasks: number;
+  /** CPU time per time, in thousandths of a CPU; tasks wait for more. 0: as much as the host gives. */
+  millicores: number;
   /** Open file descriptions. ENFILE. */
   files: number;
   /** Descriptors per process: the hard RLIMIT_NOFILE. EMFILE. */
@@ -41,6 +43,8 @@ export interface Limits {
   neighborQueuePackets: number;
   /** ICMP errors sent per second, over all destinations. */
   icmpErrorsPerSecond: number;
+  /** Of the link, each way, frames from the Ethernet header on; more waits, and is dropped. 0: as fast as it goes. */
+  linkBitsPerSecond: number;
   /** Timers of timer_create() in all processes. EAGAIN. A stack's own are bounded by its connections and entries. */
   timers: number;
 }
@@ -48,6 +52,7 @@ export interface Limits {
 export const DEFAULT_LIMITS: Readonly<Limits> = {
   memoryBytes: 4 * GiB,
   tasks: 4096,
+  millicores: 0,
   files: 65_536,
   descriptorsPerProcess: 65_536,
   tmpfsBytes: 2 * GiB,
@@ -65,5 +70,6 @@ export const DEFAULT_LIMITS: Readonly<Limits> = {
   routes: 4_096,
   neighborQueuePackets: 64,
   icmpErrorsPerSecond: 1_000,
+  linkBitsPerSecond: 0,
   timers: 65_536,
 };

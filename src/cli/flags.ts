@@ -12,7 +12,7 @@ export const collect = (value: string, previous: string[] | undefined): string[]
 /** What a sandbox is like, by the flags' names: run, fuzz and replay all have them. */
 export const SANDBOX_FLAGS = [
   ...(["rootfs", "bind", "tmpfs", "write", "workdir", "env", "user"] as const),
-  ...(["memory", "pids", "files"] as const),
+  ...(["memory", "cpus", "pids", "files"] as const),
 ] as const;
 
 /** hasShort: with the letters of docker's flags; replay has -e for something else. */
@@ -26,9 +26,10 @@ export function addSandboxFlags(command: Command, { hasShort }: { hasShort: bool
     .option(flag("w", "--workdir <dir>"), "working directory")
     .option(flag("e", "--env <k=v>"), "environment", collect)
     .option(flag("u", "--user <uid[:gid]>"), "user and group")
-    .option(flag("m", "--memory <size>"))
-    .option("--pids <n>")
-    .option("--files <n>");
+    .option(flag("m", "--memory <size>"), "at most so much (default: 4g)")
+    .option("--cpus <n>", "CPU time, as that of so many CPUs: 1.5 (default: all)")
+    .option("--pids <n>", "tasks: processes and their threads (default: 4096)")
+    .option("--files <n>", "open files (default: 65536)");
 }
 
 /** Those of them that were given. */

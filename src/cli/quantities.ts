@@ -1,5 +1,6 @@
 // Sizes and durations as people type them: 512m, 2g, 64KiB; 30s, 500ms, 2m. Throws ERR_USAGE.
 
+import { parseRate } from "../link/index.ts";
 import { NetcellError } from "../sandbox/errors.ts";
 
 const SIZE_UNITS: Record<string, number> = {
@@ -52,4 +53,24 @@ export function parseInteger(flag: string, text: string): number {
     throw new NetcellError("ERR_USAGE", `${flag} "${text}" is no whole number.`);
   }
   return Number(text);
+}
+
+/** Thousandths of a CPU. */
+export function parseCpus(flag: string, text: string): number {
+  const millicores = /^\d{1,4}(\.\d+)?$/.test(text) ? Math.round(Number(text) * 1000) : 0;
+  if (millicores > 0) return millicores;
+  throw new NetcellError(
+    "ERR_USAGE",
+    `${flag} "${text}" is no number of CPUs; write for example 1.5.`,
+  );
+}
+
+/** Bits a second. */
+export function parseBitRate(flag: string, text: string): number {
+  const rate = parseRate(text);
+  if (rate !== null) return rate;
+  throw new NetcellError(
+    "ERR_USAGE",
+    `${flag} "${text}" is no rate; write for example 10mbit or 500kbit.`,
+  );
 }

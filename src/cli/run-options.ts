@@ -4,7 +4,14 @@
 import type { Bundle } from "../sandbox/bundle/read-bundle.ts";
 import { NetcellError } from "../sandbox/errors.ts";
 import type { BindMount, SandboxOptions, SpawnOptions, TmpfsMount } from "../sandbox/options.ts";
-import { parseCount, parseDuration, parseInteger, parseSize } from "./quantities.ts";
+import {
+  parseBitRate,
+  parseCount,
+  parseCpus,
+  parseDuration,
+  parseInteger,
+  parseSize,
+} from "./quantities.ts";
 
 /** What the command line parser hands over: flag names in camel case. */
 export interface RunFlags {
@@ -31,6 +38,8 @@ export interface RunFlags {
   publish?: string[];
   pcap?: string;
   memory?: string;
+  cpus?: string;
+  rate?: string;
   pids?: string;
   files?: string;
   sockets?: string;
@@ -132,6 +141,8 @@ export function sandboxOptions(flags: RunFlags): SandboxOptions {
   if (flags.strace === true) options.strace = true;
   if (flags.memory !== undefined) limits.memoryBytes = parseSize("--memory", flags.memory);
   if (flags.tmpfsSize !== undefined) limits.tmpfsBytes = parseSize("--tmpfs-size", flags.tmpfsSize);
+  if (flags.cpus !== undefined) limits.millicores = parseCpus("--cpus", flags.cpus);
+  if (flags.rate !== undefined) limits.linkBitsPerSecond = parseBitRate("--rate", flags.rate);
   if (flags.pids !== undefined) limits.tasks = parseCount("--pids", flags.pids);
   if (flags.files !== undefined) limits.files = parseCount("--files", flags.files);
   if (flags.sockets !== undefined) limits.sockets = parseCount("--sockets", flags.sockets);

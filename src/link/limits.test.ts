@@ -343,7 +343,9 @@ describe("an honest connection lives on while somebody", () => {
 describe("every limit of a stack", () => {
   /** Limits of the Sentry, not of its stack. */
   const OTHERS = ["memoryBytes", "tasks", "files", "descriptorsPerProcess", "tmpfsBytes"];
-  OTHERS.push("inodes", "mappings", "pipeBytesMax");
+  OTHERS.push("inodes", "mappings", "pipeBytesMax", "millicores");
+  // Held by what is in front of the stack (impair/).
+  OTHERS.push("linkBitsPerSecond");
   /** Where somebody sits at it above. */
   const TESTED: Record<string, RegExp> = {
     sockets: /opens sockets until none is left/,

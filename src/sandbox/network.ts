@@ -12,7 +12,7 @@ import { close, getrandom } from "../host/libc.ts";
 import { openTap } from "../host/tun.ts";
 import { SOCK_STREAM } from "../host/unix-socket.ts";
 import { EventLoopLink } from "../link/host/index.ts";
-import { type Conditions, parseConditions, VNET_HEADER } from "../link/index.ts";
+import { type Conditions, PERFECT, parseConditions, VNET_HEADER } from "../link/index.ts";
 import { IpAddr, parseIp } from "../netstack/index.ts";
 import type { NetworkConfig } from "../sentry/control/protocol.ts";
 import { SecureRng } from "../sentry/loop/secure-rng.ts";
@@ -82,10 +82,16 @@ function isIpv6(text: string): boolean {
   return addr !== null && !addr.isV4 && !addr.isMulticast && !addr.isUnspecified;
 }
 
+/** How bad the link is: as asked for, and no faster than the limit. Null: as good as it can be. */
 function conditions(options: SandboxOptions): Conditions | null {
-  if (options.impair === undefined) return null;
+  const limit = options.limits?.linkBitsPerSecond ?? 0;
+  if (options.impair === undefined) {
+    return limit === 0 ? null : { ...PERFECT, rateBitsPerSecond: limit, discipline: "codel" };
+  }
   const parsed = parseConditions(options.impair);
   if (typeof parsed === "string") throw new NetcellError("ERR_USAGE", `impair: ${parsed}.`);
+  const { rateBitsPerSecond: rate } = parsed;
+  if (limit > 0 && (rate === 0 || rate > limit)) parsed.rateBitsPerSecond = limit;
   return parsed;
 }
 
@@ -163,7 +169,8 @@ export async function openNetwork(options: SandboxOptions): Promise<SandboxNetwo
   if (options.dns !== undefined) checkAddress("dns", options.dns);
   checkIp6(options, kind);
   if (conditions(options) !== null && kind === "none") {
-    throw new NetcellError("ERR_USAGE", "impair needs a network.");
+    const what = options.impair === undefined ? "a rate" : "impair";
+    throw new NetcellError("ERR_USAGE", `${what} needs a network.`);
   }
   if (isTap) return openTapNetwork(options, kind, cidr);
   const pcapFd = openPcap(options);
@@ -379,7 +386,7 @@ async function startGateway(
     fd: linkFd,
     mtu,
     mac: macBytes(ROUTER_MAC),
-    gso: options.impair === undefined,
+    gso: conditions(options) === null,
     onDelivered: () => gateway.run(),
     onClosed: () => gateway.close(),
   });

@@ -2,7 +2,7 @@
 // they are called target or workdir.
 
 import * as v from "valibot";
-import type { Limits } from "../base/limits.ts";
+import { DEFAULT_LIMITS, type Limits } from "../base/limits.ts";
 import type { LinkEndpoint } from "../netstack/index.ts";
 import { NetcellError } from "./errors.ts";
 
@@ -202,7 +202,12 @@ const schema = v.strictObject({
   deny: v.optional(v.array(v.string())),
   publish: v.optional(v.array(v.string())),
   pcap: v.optional(v.string()),
-  limits: v.optional(v.record(v.string(), v.pipe(v.number(), v.integer(), v.minValue(1)))),
+  limits: v.optional(
+    v.record(
+      v.picklist(Object.keys(DEFAULT_LIMITS), "is no limit"),
+      v.pipe(v.number(), v.integer(), v.minValue(1)),
+    ),
+  ),
   impair: v.optional(v.string()),
   time: v.optional(v.picklist(["host", "virtual"], "is host or virtual")),
   timeStartMs: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0))),
@@ -217,7 +222,13 @@ const schema = v.strictObject({
 /** Throws NetcellError ERR_USAGE naming the first wrong option. */
 export function checkOptions(options: SandboxOptions): void {
   const result = v.safeParse(schema, options);
-  if (result.success) return;
+  if (result.success) {
+    if (options.time !== "virtual" || options.limits?.millicores === undefined) return;
+    throw new NetcellError(
+      "ERR_USAGE",
+      "a limit of CPU time needs the host's clock: virtual time stands while programs run.",
+    );
+  }
   const issue = result.issues[0];
   const where = issue.path?.map((p) => String(p.key)).join(".") ?? "options";
   const given = typeof issue.input === "string" ? ` "${issue.input}"` : "";

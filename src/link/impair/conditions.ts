@@ -74,6 +74,12 @@ const WORDS: Record<string, Reader> = {
   discipline: ["discipline", (t) => (t === "tail" || t === "codel" ? t : null), "discipline=codel"],
 };
 
+/** "10mbit" in bits a second, or null. */
+export function parseRate(text: string): number | null {
+  const rate = withUnit(text, RATES);
+  return rate !== null && rate >= 1 ? rate : null;
+}
+
 /** The conditions that the text names, others perfect; or a sentence (without a full stop) on what is wrong. */
 export function parseConditions(text: string): Conditions | string {
   const conditions: Record<string, unknown> = { ...PERFECT };

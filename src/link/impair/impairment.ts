@@ -2,7 +2,7 @@
 // line's rate; then delay with jitter, which some frames skip. Clock, timers and randomness are injected, so
 // two runs of one seed lose the same frames. Order of frames is kept but where reordering is asked for.
 
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, MS } from "../../base/clock.ts";
 import type { Rng } from "../../base/rng.ts";
 import { Timer, type TimerQueue } from "../../base/timers.ts";
 import { completeChecksum, copyPacket, HEADROOM, PacketBuffer } from "../../netstack/index.ts";
@@ -16,6 +16,8 @@ const SMALL_BYTES = HEADROOM + 2048;
 const KEEP = 1024;
 const ETH_HEADER = 14;
 const SECOND_BITS = 8 * 1e9;
+/** What a line that was seen to late may make up for. */
+const BURST_NS = 10 * MS;
 
 export interface ImpairmentConfig {
   clock: Clock;
@@ -74,6 +76,8 @@ export class Impairment {
   #head = 0;
   #queueBytes = 0;
   #inFlight = 0;
+  /** When the frame at the head has left. */
+  #doneNs = 0;
   #patternAt = 0;
   /** No frame that kept its order arrives before this. */
   #lastArrivalNs = 0;
@@ -151,15 +155,17 @@ export class Impairment {
     this.#queue.push(entry);
     this.#queueBytes += entry.pkt.length;
     // The head of the queue is the frame that is being sent.
-    if (this.#queue.length - this.#head === 1) this.#startSending();
+    if (this.#queue.length - this.#head === 1) this.#startSending(entry.queuedNs);
     return true;
   }
 
-  #startSending(): void {
+  /** fromNs: when the line was free for it. */
+  #startSending(fromNs: number): void {
     const rate = this.conditions.rateBitsPerSecond;
     const bytes = this.#queue[this.#head].pkt.length;
     const takesNs = rate > 0 ? (bytes * SECOND_BITS) / rate : 0;
-    this.#timers.arm(this.#sendTimer, this.#clock.monotonicNs() + takesNs);
+    this.#doneNs = fromNs + takesNs;
+    this.#timers.arm(this.#sendTimer, this.#doneNs);
   }
 
   /** The frame at the head has left; the next one that CoDel lets pass begins. */
@@ -175,7 +181,10 @@ export class Impairment {
       this.counters.droppedCoDel++;
       this.#give(this.#shift());
     }
-    if (this.#head < this.#queue.length) this.#startSending();
+    // The next one began when this one was due, not when a busy host came to see to it: a bucket of BURST_NS.
+    if (this.#head < this.#queue.length) {
+      this.#startSending(Math.max(this.#doneNs, nowNs - BURST_NS));
+    }
   }
 
   #shift(): InFlight {

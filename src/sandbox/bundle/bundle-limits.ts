@@ -15,16 +15,25 @@ const DEVICES = new Set(
   "null zero full random urandom tty console ptmx".split(" ").map((name) => `/dev/${name}`),
 );
 
+/** cgroup v2's own. */
+const CPU_PERIOD_US = 100_000;
+
 type Limits = NonNullable<SandboxOptions["limits"]>;
 
 export function bundleLimits(linux: OciLinux, complain: Complain): Limits {
-  const { memory, pids } = linux.resources ?? {};
+  const { memory, pids, cpu } = linux.resources ?? {};
   const limits: Limits = {};
   const bytes = memory?.limit ?? -1;
   if (bytes === 0) throw complain("linux.resources.memory.limit", "leaves no memory");
   if (bytes > 0 && bytes < MEMORY_BYTES_MAX) limits.memoryBytes = bytes;
   const tasks = pids?.limit ?? -1;
   if (tasks > 0) limits.tasks = tasks;
+  const quota = cpu?.quota ?? -1;
+  if (quota > 0) {
+    const period = cpu?.period ?? CPU_PERIOD_US;
+    if (period === 0) throw complain("linux.resources.cpu.period", "must not be 0");
+    limits.millicores = Math.max(1, Math.round((quota / period) * 1000));
+  }
   return limits;
 }
 
@@ -74,7 +83,6 @@ export function notApplied({ process, linux }: OciConfig): string[] {
     "linux.intelRdt": linux?.intelRdt,
     "linux.timeOffsets": linux?.timeOffsets,
     "linux.memoryPolicy": linux?.memoryPolicy,
-    "linux.resources.cpu.quota": (cpu?.quota ?? 0) > 0 ? cpu?.quota : null,
     "linux.resources.cpu.cpus": cpu?.cpus,
     "linux.resources.cpu.realtimeRuntime": cpu?.realtimeRuntime,
     "linux.resources.blockIO": blockIO,

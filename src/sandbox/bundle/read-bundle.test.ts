@@ -117,6 +117,13 @@ describe("a bundle", () => {
     expect(() => checkOptions(sandbox)).not.toThrow();
   });
 
+  it("limits CPU time by quota and period", () => {
+    const cpu = (more: object) => read({ linux: { resources: { cpu: more } } }).sandbox.limits;
+    expect(cpu({ quota: 150_000, period: 100_000 })).toEqual({ millicores: 1500 });
+    expect(cpu({ quota: 20_000 })).toEqual({ millicores: 200 });
+    expect(cpu({ quota: -1, period: 100_000, shares: 512 })).toEqual({});
+  });
+
   it("limits memory and tasks, unless the number means no limit", () => {
     const resources = (memory: number, pids: number) => ({
       linux: { resources: { memory: { limit: memory }, pids: { limit: pids } } },

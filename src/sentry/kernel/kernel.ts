@@ -27,6 +27,7 @@ import { SyscallArgs } from "../syscalls/args.ts";
 import type { SyscallHandler } from "../syscalls/family.ts";
 import { Timekeeper } from "../time/timekeeper.ts";
 import type { MountNamespace } from "../vfs/mount-namespace.ts";
+import { CpuBandwidth } from "./cpu-bandwidth.ts";
 import type { KernelDriver } from "./driver.ts";
 import { FutexTable } from "./futex.ts";
 import { PidTable } from "./pid-table.ts";
@@ -98,6 +99,8 @@ export class Kernel implements KernelDriver, KernelDeps {
   readonly time: Timekeeper;
   readonly pids = new PidTable();
   readonly futexes: FutexTable;
+  /** Null: as much CPU time as the host gives. */
+  readonly bandwidth: CpuBandwidth | null;
   /** net.ipv4.ip_unprivileged_port_start and ping_group_range: what sockets ask of who makes and binds them. */
   readonly socketRights = {
     unprivilegedPortStart: 1024,
@@ -140,6 +143,8 @@ export class Kernel implements KernelDriver, KernelDeps {
     this.clearKeptObjects = deps.clearKeptObjects ?? (() => {});
     this.time = new Timekeeper(deps.clock);
     this.futexes = new FutexTable(this);
+    const { millicores } = deps.limits;
+    this.bandwidth = millicores === 0 ? null : new CpuBandwidth(this, millicores);
     deps.platform.onAddressSpaceDeath = (space) => this.#onAddressSpaceDeath(space);
     deps.platform.onMappingsLost = (space) => this.#onMappingsLost(space);
   }
@@ -194,6 +199,7 @@ export class Kernel implements KernelDriver, KernelDeps {
     const now = this.clock.monotonicNs();
     this.#enteredNs = now;
     t.utimeNs += now - t.resumedAtNs;
+    if (this.bandwidth !== null) this.bandwidth.stopped(now);
     switch (context.trap) {
       case TRAP_SYSCALL:
         this.#onSyscall(t, context);
@@ -258,7 +264,7 @@ export class Kernel implements KernelDriver, KernelDeps {
     if (result === BLOCKED) {
       if (this.trace !== null) this.trace.blocked(t);
       t.voluntarySwitches++;
-      t.stimeNs += this.clock.monotonicNs() - this.#enteredNs;
+      this.#chargeSystemTime(t, this.clock.monotonicNs());
       return;
     }
     this.finishSyscall(t, result);
@@ -298,10 +304,18 @@ export class Kernel implements KernelDriver, KernelDeps {
     const context = t.context;
     if (context === null) return;
     const now = this.clock.monotonicNs();
-    t.stimeNs += now - this.#enteredNs;
+    this.#chargeSystemTime(t, now);
+    if (this.bandwidth?.holds(t, now) === true) return;
     t.resumedAtNs = now;
     if (t.threadGroup.timers.hasCpuTimers) t.threadGroup.timers.onResume(now);
     context.resume();
+    if (this.bandwidth !== null) this.bandwidth.resumed(now);
+  }
+
+  #chargeSystemTime(t: Task, now: number): void {
+    const ns = now - this.#enteredNs;
+    t.stimeNs += ns;
+    if (this.bandwidth !== null) this.bandwidth.charge(ns);
   }
 
   parkUntil(task: Task, deadlineNs: number): void {
@@ -320,7 +334,10 @@ export class Kernel implements KernelDriver, KernelDeps {
     const context = task.context;
     if (context === null) return;
     if (task.isParked) this.wake(task);
-    else if (context.isRunning) context.interrupt();
+    else if (task.isHeld) {
+      task.isHeld = false;
+      this.makeReady(task);
+    } else if (context.isRunning) context.interrupt();
   }
 
   /** A task that waits for nothing (new, or let go by a stop) goes back to its program in its turn. */

@@ -60,6 +60,8 @@ export class Task implements Waiter {
   isKillableOnly = false;
   /** In the ready queue. */
   isReady = false;
+  /** On its way back to its program, until there is CPU time for it (cpu-bandwidth.ts). */
+  isHeld = false;
   /** Held by a group stop. */
   isStopped = false;
 

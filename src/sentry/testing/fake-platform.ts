@@ -137,7 +137,11 @@ export class FakePlatform implements Platform {
   readonly minAddress = 0x10000;
   readonly maxAddress = 0x7fff_ffff_f000;
   readonly vdso: VdsoImage | null = null;
-  readonly runningCount = 0;
+  get runningCount(): number {
+    let count = 0;
+    for (const { contexts } of this.spaces) for (const c of contexts) if (c.isRunning) count++;
+    return count;
+  }
   /** For tests of running out. */
   contextsLeft = Number.POSITIVE_INFINITY;
   readonly spaces: FakeAddressSpace[] = [];
