@@ -1,6 +1,9 @@
 // Routing tables, rules and marks inside a sandbox, with iproute2 and the programs that use them. No peer is needed:
 // where packets would go is seen in what the kernel answers.
 
+import { readFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
 import { cell } from "./support/cell.ts";
 import { describeWith } from "./support/needs.ts";
@@ -49,6 +52,53 @@ describeWith(["ip", "python3"], "routing inside", () => {
     ]);
     expect(after).not.toContain("lookup 1000");
     expect(after).not.toContain("192.0.2.0/24");
+  });
+
+  it("shows several next hops, and rules by flow, as the host's kernel does", async () => {
+    const path = fileURLToPath(new URL("programs/next-hops.sh", import.meta.url));
+    const flags = ["--ip6", "fd00::15/64"];
+    const r = await cell(["sh", path], flags, { cwd: dirname(path) });
+    expect(r.stderr).toBe("");
+    const native = readFileSync(path.replace(/sh$/, "out"), "latin1");
+    expect(r.stdout.split("\n")).toEqual(native.split("\n"));
+  });
+
+  it("obeys rules by protocol, ports and owner, and shares connections out", async () => {
+    const r = await sh(`
+      ip rule add ipproto udp dport 53 prohibit
+      ip rule add uidrange 1000-1000 unreachable
+      ip rule add ipproto tcp sport 2000-2001 blackhole
+      ip route add 203.0.113.0/24 nexthop via 10.0.2.2 nexthop via 10.0.2.9
+      python3 -c '
+import socket, errno, os
+def go(kind, port, sport=0):
+    s = socket.socket(socket.AF_INET, kind)
+    s.setblocking(False)
+    if sport: s.bind(("", sport))
+    try: s.connect(("198.51.100.1", port)); print("connected")
+    except OSError as e: print(errno.errorcode[e.errno])
+    return s
+go(socket.SOCK_DGRAM, 53); go(socket.SOCK_DGRAM, 54)
+go(socket.SOCK_STREAM, 53); go(socket.SOCK_STREAM, 53, 2000)
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for port in (54, 53, 54):
+    try: print(s.sendto(b"x", ("198.51.100.1", port)))
+    except OSError as e: print(errno.errorcode[e.errno])
+os.setresuid(1000, 1000, 0)
+go(socket.SOCK_DGRAM, 54)'
+      hops() {
+        for port in 1 2 3 4 5 6 7 8 9 10 11 12; do
+          ip route get 203.0.113.9 ipproto tcp sport $port dport 80 | grep -o "via [^ ]*"
+        done | sort -u | wc -l
+      }
+      hops; echo 1 > /proc/sys/net/ipv4/fib_multipath_hash_policy; hops`);
+    expect(r.stderr.replace(/^netcell: refused.*\n/gm, "")).toBe("");
+    expect(r.stdout.trim().split("\n")).toEqual([
+      ...["EACCES", "connected", "EINPROGRESS", "EINVAL", "1", "EACCES", "1"],
+      // A rule says net, a route says host.
+      "ENETUNREACH",
+      ...["1", "2"],
+    ]);
   });
 
   it("keeps routes in tables, and takes the one that the rules say", async () => {

@@ -24,6 +24,8 @@ export interface CommonOptions {
   boundNicId: number;
   /** For routing rules (SO_MARK). */
   mark: number;
+  /** Whose it is, for routing rules. */
+  uid: number;
   ttl: number;
   multicastTtl: number;
   tos: number;

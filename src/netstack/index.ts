@@ -36,12 +36,14 @@ export { PROBE_TIMES, PROBE_TIMES_NEAR, type ProbeTimes } from "./stack/address-
 export { completeChecksum } from "./stack/checksum-partial.ts";
 export { Counters } from "./stack/counters.ts";
 export { type ErrorEntry, ErrorOrigin, TimestampKind } from "./stack/error-queue.ts";
+export { flowKey } from "./stack/flow-key.ts";
 export { FrameLayout, PROTO_TCP, PROTO_UDP } from "./stack/frame-layout.ts";
 export type { AddressConfig, AttachConfig } from "./stack/interfaces.ts";
 export type { Ipv6Config } from "./stack/ipv6-interface.ts";
 export type { LinkEndpoint, LinkSink } from "./stack/link-endpoint.ts";
 export { Memberships } from "./stack/memberships.ts";
 export { type NeighborEntry, NeighborState } from "./stack/neighbor-entry.ts";
+export { HashPolicy, type Multipath } from "./stack/next-hops.ts";
 export type { Nic, NicAddress, NicCounters } from "./stack/nic.ts";
 export {
   GSO_NONE,
@@ -54,14 +56,21 @@ export {
 } from "./stack/packet-buffer.ts";
 export { copyPacket, gather } from "./stack/packet-pool.ts";
 export type { PortOwner } from "./stack/ports.ts";
-export { inPrefix, maskAddr } from "./stack/prefix.ts";
+export { compareAddr, inPrefix, maskAddr } from "./stack/prefix.ts";
 export {
   type RouteConfig,
   type RouteEntry,
+  type RouteTables,
   TABLE_LOCAL,
   TABLE_MAIN,
 } from "./stack/routes.ts";
-export { isSame as isSameRule, Rule, RuleAction, type RuleTable } from "./stack/rules.ts";
+export {
+  isSame as isSameRule,
+  type Range,
+  Rule,
+  RuleAction,
+  type RuleTable,
+} from "./stack/rules.ts";
 export { Segmenter } from "./stack/segmenter.ts";
 export { Stack, type StackConfig } from "./stack/stack.ts";
 export type { StackObserver } from "./stack/stack-observer.ts";

@@ -3,6 +3,7 @@
 // Discovery and multicast listener queries to the interface they came in by.
 
 import { completeQuoted } from "../stack/checksum-partial.ts";
+import { FlowKey } from "../stack/flow-key.ts";
 import type { PacketBuffer } from "../stack/packet-buffer.ts";
 import type { Stack } from "../stack/stack.ts";
 import {
@@ -52,6 +53,9 @@ import { icmp6Kind } from "./icmp-kind.ts";
 import { PingTable } from "./ping-endpoint.ts";
 import { dispatchIcmpError, newIcmpError, setCarrier, setNoCarrier } from "./quoted.ts";
 import { ALLOWED, LIMITED_FOR_HOST, LIMITED_GLOBALLY, RateLimit } from "./rate-limit.ts";
+
+const ICMP6_FLOW = new FlowKey();
+ICMP6_FLOW.protocol = PROTO_ICMPV6;
 
 /** As much of the packet as fits in IPv6's minimum MTU. */
 const QUOTED_MAX = IPV6_MIN_MTU - IPV6_HEADER - ICMP_HEADER;
@@ -141,7 +145,7 @@ export class Icmp6Protocol implements TransportProtocol {
   /** Sends the echo reply to the request in pkt, in the name of its destination. */
   replyToEcho(pkt: PacketBuffer): void {
     const stack = this.#stack;
-    const route = stack.findRoute(pkt.dst, pkt.src, pkt.nicId);
+    const route = stack.findRoute(pkt.dst, pkt.src, pkt.nicId, 0, ICMP6_FLOW);
     if (typeof route === "number") {
       stack.counters.ip6OutNoRoutes++;
       return;
@@ -253,7 +257,7 @@ export class Icmp6Protocol implements TransportProtocol {
     const local = !pkt.dst.isMulticast && stack.isLocalAddress(pkt.dst);
     // In our own name: a foreign destination (gateway) is not ours to speak for.
     const from = local ? pkt.dst : (nic?.sourceFor(pkt.src) ?? null);
-    const route = stack.findRoute(from, pkt.src, pkt.nicId);
+    const route = stack.findRoute(from, pkt.src, pkt.nicId, 0, ICMP6_FLOW);
     if (typeof route === "number") return;
     const error = stack.allocPacket();
     completeQuoted(pkt);

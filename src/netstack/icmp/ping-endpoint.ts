@@ -63,10 +63,12 @@ export class PingTable {
 export class PingEndpoint extends DatagramBase implements PortProbe {
   readonly #table: PingTable;
   readonly #echo: number;
+  protected readonly flowProtocol: number;
 
   constructor(stack: Stack, family: Family) {
     super(stack, family);
     this.#table = family === 4 ? stack.icmp.pings : stack.icmp6.pings;
+    this.flowProtocol = family === 4 ? PROTO_ICMP : PROTO_ICMPV6;
     this.#echo = family === 4 ? ICMP_ECHO : ICMP6_ECHO;
   }
 
@@ -103,7 +105,7 @@ export class PingEndpoint extends DatagramBase implements PortProbe {
   connect(addr: IpAddr, _port: number): NetError | 0 {
     if (addr.family !== this.family) return NetErr.InvalidArgument;
     this.dropPath();
-    const path = this.pathTo(addr, true);
+    const path = this.pathTo(addr, 0, true);
     if (path === null) return this.pathError;
     if (this.localPort === 0) {
       const result = this.#takeId(0);

@@ -28,6 +28,7 @@ const PROTO_RAW = 255;
 
 export class RawEndpoint extends DatagramBase {
   readonly protocol: number;
+  protected readonly flowProtocol: number;
   includeHeader: boolean;
   /** ICMP_FILTER: a bit per type set means "not wanted". */
   icmpFilter = 0;
@@ -35,7 +36,7 @@ export class RawEndpoint extends DatagramBase {
 
   constructor(stack: Stack, family: Family, protocol: number) {
     super(stack, family);
-    this.protocol = protocol;
+    this.protocol = this.flowProtocol = protocol;
     this.localPort = protocol;
     this.includeHeader = protocol === PROTO_RAW;
   }
@@ -71,7 +72,7 @@ export class RawEndpoint extends DatagramBase {
 
   connect(addr: IpAddr, _port: number): NetError | 0 {
     this.dropPath();
-    const path = this.pathTo(addr, true);
+    const path = this.pathTo(addr, 0, true);
     if (path === null) return this.pathError;
     this.remoteAddr.set(path.dst);
     this.isConnected = true;

@@ -16,6 +16,7 @@ import { IPV4_HEADER } from "../wire/ipv4.ts";
 import type { IpOptions } from "../wire/ipv4-options.ts";
 import { DatagramQueue } from "./datagram-queue.ts";
 import { type ErrorEntry, ErrorQueue, errorAfterTake, TimestampKind } from "./error-queue.ts";
+import { FlowKey, flowKey } from "./flow-key.ts";
 import { hasIpOptions } from "./ipv4-options.ts";
 import { Memberships } from "./memberships.ts";
 import type { PacketBuffer, TransmitObserver } from "./packet-buffer.ts";
@@ -35,6 +36,7 @@ export function defaultOptions(): CommonOptions {
     broadcast: false,
     boundNicId: 0,
     mark: 0,
+    uid: 0,
     portRange: 0,
     ttl: 64,
     multicastTtl: 1,
@@ -69,6 +71,8 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
   readonly options: CommonOptions = defaultOptions();
   readonly localAddr = new IpAddr();
   localPort = 0;
+  /** What it sends, as routing rules see it. */
+  protected abstract readonly flowProtocol: number;
   readonly remoteAddr = new IpAddr();
   remotePort = 0;
   onReadiness: OnReadiness | null = null;
@@ -94,6 +98,7 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
   /** What #path was found with. */
   #pathNicId = 0;
   #pathMark = 0;
+  #pathKey: FlowKey | null = null;
   #memberships: Memberships | null = null;
 
   constructor(stack: Stack, family: Family) {
@@ -366,9 +371,10 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
   }
 
   /** The path to dst: the kept one when it still fits. Null with the reason in pathError. */
-  protected pathTo(dst: IpAddr, connecting = false): Path | null {
+  protected pathTo(dst: IpAddr, port = 0, connecting = false): Path | null {
     const kept = this.#path;
     const { boundNicId, mark } = this.options;
+    const key = this.stack.routes.asksFlow ? this.#keyTo(port) : null;
     const byGroup = dst.isMulticast ? 0 : this.unicastNicId;
     const nicId = boundNicId === 0 ? byGroup : boundNicId;
     const chosen = this.sendSource;
@@ -378,6 +384,7 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
       kept?.isValid &&
       this.#pathNicId === nicId &&
       this.#pathMark === mark &&
+      (key === null || this.#pathKey?.equals(key) === true) &&
       kept.ipOptions === options &&
       kept.finalDst.equals(dst)
     ) {
@@ -389,8 +396,8 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
     }
     const { stack } = this;
     const found = connecting
-      ? stack.findConnectRoute(src, dst, nicId, mark)
-      : stack.findOptionRoute(options, src, dst, nicId, mark);
+      ? stack.findConnectRoute(src, dst, nicId, mark, key)
+      : stack.findOptionRoute(options, src, dst, nicId, mark, key);
     if (typeof found === "number") {
       this.pathError = found;
       return null;
@@ -404,8 +411,13 @@ export abstract class DatagramBase implements DatagramEndpoint, TransmitObserver
       this.#path = found;
       this.#pathNicId = nicId;
       this.#pathMark = mark;
+      this.#pathKey = key === null ? null : new FlowKey().set(key);
     }
     return found;
+  }
+  #keyTo(port: number): FlowKey {
+    const { uid, tos } = this.options;
+    return flowKey(this.flowProtocol, port === 0 ? 0 : this.localPort, port, uid, tos);
   }
   protected pathError: NetError | 0 = 0;
 

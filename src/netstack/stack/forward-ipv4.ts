@@ -53,7 +53,7 @@ export function forwardIpv4(
     counters.dropForwardScope++;
     return;
   }
-  const path = forwarding.find(nic, pkt.src, nextHop ?? pkt.dst);
+  const path = forwarding.find(nic, pkt, nextHop ?? pkt.dst);
   if (typeof path === "number" || path.isBroadcast) {
     refuse(stack, pkt, typeof path === "number" ? path : NetErr.InvalidArgument);
     return;

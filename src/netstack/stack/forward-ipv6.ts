@@ -40,7 +40,7 @@ export function forwardIpv6(stack: Stack, nic: Nic, pkt: PacketBuffer): void {
     stack.icmp6.sendError(pkt, ICMP6_TIME_EXCEEDED, EXCEEDED6_HOP_LIMIT, 0);
     return;
   }
-  const path = forwarding.find(nic, pkt.src, pkt.dst);
+  const path = forwarding.find(nic, pkt, pkt.dst);
   if (typeof path === "number" || path.nic.ipv6 === null) {
     refuse(stack, pkt, typeof path === "number" ? path : NetErr.NetworkUnreachable);
     return;

@@ -5,6 +5,8 @@
 import { MS } from "../../base/clock.ts";
 import type { Family, IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
+import { ipv4FragOffset } from "../wire/ipv4.ts";
+import { type FlowKey, forwardKey } from "./flow-key.ts";
 import { forwardIpv4 } from "./forward-ipv4.ts";
 import { forwardIpv6 } from "./forward-ipv6.ts";
 import { ALL_ROUTERS } from "./multicast-groups.ts";
@@ -31,6 +33,8 @@ interface Onward {
   readonly path: Path;
   readonly iif: number;
   readonly src: IpAddr;
+  /** Which of several next hops its flows take; -1: there is one. */
+  readonly hash: number;
 }
 
 export class Forwarding {
@@ -77,35 +81,60 @@ export class Forwarding {
     else forwardIpv6(this.#stack, nic, pkt);
   }
 
-  /** Where it goes on, or why it does not. */
-  find(nic: Nic, src: IpAddr, dst: IpAddr): Path | NetError {
+  /** Where it goes on (to dst, which may be the next address of a source route), or why it does not. */
+  find(nic: Nic, pkt: PacketBuffer, dst: IpAddr): Path | NetError {
+    const { src } = pkt;
     const { routes } = this.#stack;
-    const isPlain = routes.rules.of(dst.family) === null;
+    // Rules about ports and the like: nothing of an answer holds for another flow.
+    if (routes.rules.asksFlow) return this.#makePath(nic, src, dst, this.#keyOf(pkt), -1);
+    const isPlain = !routes.asksSource(dst.family);
     let key = dst.w3 ^ dst.w0 ^ Math.imul(dst.w1, 31) ^ Math.imul(nic.id, 0x85ebca6b);
-    if (!isPlain) key ^= Math.imul(src.w3, 0x9e3779b1);
+    let flow: FlowKey | null = null;
+    let hash = -1;
+    if (!isPlain) {
+      key ^= Math.imul(src.w3, 0x9e3779b1);
+      if (routes.multipath.count > 0) {
+        flow = this.#keyOf(pkt);
+        hash = routes.multipath.hash(src, dst, flow);
+        key ^= hash;
+      }
+    }
     const kept = this.#paths.get(key);
     if (
       kept?.path.isValid &&
       kept.path.dst.equals(dst) &&
       kept.iif === nic.id &&
-      (isPlain || kept.src.equals(src))
+      (isPlain || (kept.src.equals(src) && kept.hash === hash))
     ) {
       return kept.path;
     }
-    const path = this.#makePath(nic, src, dst);
+    const path = this.#makePath(nic, src, dst, flow, hash);
     if (typeof path === "number") return path;
     if (this.#paths.size >= PATHS_MAX) this.#paths.clear();
-    this.#paths.set(key, { path, iif: nic.id, src: src.clone() });
+    this.#paths.set(key, { path, iif: nic.id, src: src.clone(), hash });
     return path;
   }
 
-  #makePath(nic: Nic, src: IpAddr, dst: IpAddr): Path | NetError {
+  #keyOf(pkt: PacketBuffer): FlowKey {
+    const isLater = pkt.src.isV4 && ipv4FragOffset(pkt.bytes, pkt.l3) !== 0;
+    return forwardKey(pkt, isLater);
+  }
+
+  #makePath(
+    nic: Nic,
+    src: IpAddr,
+    dst: IpAddr,
+    key: FlowKey | null,
+    hash: number,
+  ): Path | NetError {
     const stack = this.#stack;
-    const found = stack.routes.resolve({ dst, src, oif: 0, iif: nic.id, mark: 0 }, false);
+    const flow = { dst, src, oif: 0, iif: nic.id, mark: 0, key };
+    const found = stack.routes.resolve(flow, false);
     if (typeof found === "number") return found;
-    const out = found === null ? null : stack.nicById(found.nicId);
+    const hop = found === null ? null : stack.routes.hopOf(found, flow, stack.interfaces, hash);
+    const out = hop === null ? null : stack.nicById(hop.nicId);
     if (found === null || out === null || out.isLoopback) return NetErr.NetworkUnreachable;
-    const nextHop = found.gateway ?? dst;
+    const nextHop = hop?.gateway ?? dst;
     return new Path(out, src, dst, nextHop, stack.routes, stack.pathMtu, {
       loopback: false,
       broadcast: out.isBroadcastAddress(dst),

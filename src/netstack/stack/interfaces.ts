@@ -2,12 +2,14 @@
 // down. Not what passes through them (nic.ts), nor how an IPv6 address comes about (ipv6-interface.ts).
 // Linux's devinet.c, addrconf.c and fib_frontend.c.
 
-import { IpAddr } from "../ip-addr.ts";
+import { type Family, IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
 import { IPV6_MIN_MTU } from "../wire/ipv6.ts";
 import { FOREVER, type Ipv6Config, Ipv6Interface } from "./ipv6-interface.ts";
 import type { LinkEndpoint } from "./link-endpoint.ts";
 import { LOOPBACK_MTU } from "./loopback.ts";
+import { type NeighborEntry, NeighborState } from "./neighbor-entry.ts";
+import type { HopOracle, NextHop } from "./next-hops.ts";
 import { Nic, NicAddress } from "./nic.ts";
 import type { RouteConfig } from "./routes.ts";
 import type { Stack } from "./stack.ts";
@@ -35,7 +37,7 @@ ALL_GROUPS6.w0 = 0xff00_0000 | 0;
 const MULTICAST_METRIC = 256;
 const IPV4_MIN_MTU = 68;
 
-export class Interfaces {
+export class Interfaces implements HopOracle {
   readonly list: Nic[] = [];
   readonly #stack: Stack;
   #nextNicId = 1;
@@ -158,6 +160,7 @@ export class Interfaces {
       nic.neighbors6.clear();
       return;
     }
+    this.#stack.routes.reviveNic(nic.id);
     for (const owned of nic.addresses) this.#addOnLinkRoute(nic, owned);
     if (nic.ipv6 !== null) this.addMulticastRoute(nic);
   }
@@ -176,6 +179,33 @@ export class Interfaces {
     if (nicId !== 0) return this.#stack.nicById(nicId);
     const entry = this.#stack.routes.lookup(group, 0);
     return entry === null ? null : this.#stack.nicById(entry.nicId);
+  }
+
+  // --- What a choice among several next hops asks ---
+
+  /** IPv6 too, where Linux would hash anew once the source is known, and leave by a link that does not have it. */
+  isSourceOf(hop: NextHop, src: IpAddr): boolean {
+    const nic = this.#stack.nicById(hop.nicId);
+    if (!src.isV4) return nic?.hasAddress(src) === true;
+    return nic?.sourceFor(hop.gateway ?? src)?.equals(src) === true;
+  }
+
+  /** IPv4's rule is a setting; IPv6 leaves who failed (RFC 4861 6.3.6). */
+  isAlive(hop: NextHop, family: Family): boolean {
+    if (hop.gateway === null || (family === 4 && !this.#stack.routes.multipath.usesNeighbors)) {
+      return true;
+    }
+    const entry = this.#stack.nicById(hop.nicId)?.neighborsOf(family).find(hop.gateway) ?? null;
+    if (entry === null) return true;
+    return family === 4 ? entry.hasMac : entry.state !== NeighborState.Failed;
+  }
+
+  /** A neighbour answers no more, or again: who goes by one of several hops chooses anew (ipv4_link_failure). */
+  neighborChanged(entry: NeighborEntry): void {
+    const { routes } = this.#stack;
+    if (routes.multipath.count === 0) return;
+    const says = NeighborState.Failed | NeighborState.Reachable | NeighborState.Stale;
+    if ((entry.state & says) !== 0) routes.generation++;
   }
 
   close(): void {

@@ -351,6 +351,7 @@ export class Nic implements LinkSink, NeighborResolver {
     this.transmit(pkt, entry.mac, entry.addr.isV4 ? ETHERTYPE_IPV4 : ETHERTYPE_IPV6);
   }
   neighborChanged(entry: NeighborEntry): void {
+    this.stack.interfaces.neighborChanged(entry);
     this.stack.observer?.onNeighbor(this, entry);
   }
   resolutionFailed(pkt: PacketBuffer): void {

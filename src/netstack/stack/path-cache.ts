@@ -1,8 +1,10 @@
 // The answer of the route table for one (source, destination, interface), kept until a route or an address
-// changes: what an endpoint asks for when it connects, and a transport for each packet without a connection.
+// changes: what an endpoint asks for when it connects, and a transport for each packet without a connection. Where
+// routes depend on ports, protocol, owner or class of a flow nothing is kept: endpoints have their own.
 
 import { IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
+import type { FlowKey } from "./flow-key.ts";
 import type { Nic } from "./nic.ts";
 import { Path } from "./path.ts";
 import { LOCAL_ROUTE, TABLE_LOCAL, TABLE_MAIN } from "./routes.ts";
@@ -34,19 +36,26 @@ export class PathCache {
     this.#stack = stack;
   }
 
-  find(src: IpAddr | null, dst: IpAddr, nicId: number, mark: number): Path | NetError {
+  find(
+    src: IpAddr | null,
+    dst: IpAddr,
+    nicId: number,
+    mark: number,
+    key: Readonly<FlowKey> | null,
+  ): Path | NetError {
+    if (this.#stack.routes.asksFlow) return this.#makePath(src, dst, nicId, mark, key);
     if (src === null) return this.#findFree(dst, nicId, mark);
     const last = this.#last;
     if (nicId === 0 && last !== null && isFor(last, dst, 0, mark) && last.src.equals(src))
       return last;
-    const key =
+    const slot =
       dst.w3 ^ dst.w0 ^ Math.imul(dst.w1, 31) ^ Math.imul(src.w3, 0x9e3779b1) ^ mark ^ nicId;
-    let path: Path | NetError | undefined = this.#paths.get(key);
+    let path: Path | NetError | undefined = this.#paths.get(slot);
     if (path === undefined || !isFor(path, dst, nicId, mark) || !path.src.equals(src)) {
-      path = this.#makePath(src, dst, nicId, mark);
+      path = this.#makePath(src, dst, nicId, mark, null);
       if (typeof path === "number") return path;
       if (this.#paths.size >= PATHS_MAX) this.#paths.clear();
-      this.#paths.set(key, path);
+      this.#paths.set(slot, path);
     }
     if (nicId === 0) this.#last = path;
     return path;
@@ -54,13 +63,13 @@ export class PathCache {
 
   /** From whatever address the routes choose. IPv6's choice depends on the time as well: it is not kept. */
   #findFree(dst: IpAddr, nicId: number, mark: number): Path | NetError {
-    if (!dst.isV4) return this.#makePath(null, dst, nicId, mark);
+    if (!dst.isV4) return this.#makePath(null, dst, nicId, mark, null);
     const last = this.#lastFree;
     if (nicId === 0 && last !== null && isFor(last, dst, 0, mark)) return last;
     const key = dst.w3 ^ nicId ^ mark;
     let path: Path | NetError | undefined = this.#freePaths.get(key);
     if (path === undefined || !isFor(path, dst, nicId, mark)) {
-      path = this.#makePath(null, dst, nicId, mark);
+      path = this.#makePath(null, dst, nicId, mark, null);
       if (typeof path === "number") return path;
       if (this.#freePaths.size >= PATHS_MAX) this.#freePaths.clear();
       this.#freePaths.set(key, path);
@@ -70,7 +79,13 @@ export class PathCache {
   }
 
   // @rfc 1122 3.3.6
-  #makePath(src: IpAddr | null, dst: IpAddr, nicId: number, mark: number): Path | NetError {
+  #makePath(
+    src: IpAddr | null,
+    dst: IpAddr,
+    nicId: number,
+    mark: number,
+    key: Readonly<FlowKey> | null,
+  ): Path | NetError {
     const stack = this.#stack;
     const fixed = src === null || src.isUnspecified ? null : src;
     // Linux: a connection to 0.0.0.0 goes to this host.
@@ -79,12 +94,13 @@ export class PathCache {
     const isLocal = stack.isLocalAddress(dst);
     const isPlain = stack.routes.rules.of(dst.family) === null;
     if (isLocal && isPlain) return this.#localPath(fixed, dst, mark);
-    const flow = { dst, src: fixed, oif: nicId, iif: stack.loopback.id, mark };
+    const flow = { dst, src: fixed, oif: nicId, iif: stack.loopback.id, mark, key };
     const found = stack.routes.resolve(flow, isLocal);
     if (found === LOCAL_ROUTE) return this.#localPath(fixed, dst, mark);
     const isError = typeof found === "number";
     const entry = isError ? null : found;
-    const nic = stack.nicById(entry?.nicId ?? nicId);
+    const hop = entry === null ? null : stack.routes.hopOf(entry, flow, stack.interfaces);
+    const nic = stack.nicById(hop?.nicId ?? nicId);
     if (entry === null && !this.#isOnLink(dst, nic)) {
       stack.counters.ipOutNoRoutes++;
       return isError ? found : NetErr.NetworkUnreachable;
@@ -96,7 +112,7 @@ export class PathCache {
     if (fixed !== null && !nic.promiscuous && !stack.isLocalAddress(fixed)) {
       return NetErr.AddressNotAvailable;
     }
-    const nextHop = entry?.gateway ?? dst;
+    const nextHop = hop?.gateway ?? dst;
     const from = fixed ?? entry?.src ?? nic.sourceFor(dst.isV4 ? nextHop : dst);
     const broadcast = nic.isBroadcastAddress(dst);
     // Without an address yet (DHCP) only broadcasts go out, from 0.0.0.0.

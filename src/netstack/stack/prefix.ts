@@ -24,3 +24,11 @@ export function inPrefix(addr: IpAddr, net: IpAddr, bits: number): boolean {
     maskWord(addr.w0, bits) === net.w0
   );
 }
+
+/** As their bytes in order. */
+export function compareAddr(a: IpAddr, b: IpAddr): number {
+  if (a.w0 !== b.w0) return (a.w0 >>> 0) - (b.w0 >>> 0);
+  if (a.w1 !== b.w1) return (a.w1 >>> 0) - (b.w1 >>> 0);
+  if (a.w2 !== b.w2) return (a.w2 >>> 0) - (b.w2 >>> 0);
+  return (a.w3 >>> 0) - (b.w3 >>> 0);
+}

@@ -24,7 +24,7 @@ export class Redirects {
   follow(nicId: number, from: IpAddr, dst: IpAddr, gateway: IpAddr | null): boolean {
     const { routes } = this.#stack;
     const current = routes.lookup(dst, nicId);
-    if (current === null || current.gateway === null || !current.gateway.equals(from)) return false;
+    if (current === null || !current.hasGateway(from)) return false;
     if (this.entries.length >= REDIRECTS_MAX) routes.remove(this.entries.shift() as RouteEntry);
     const prefixBits = dst.isV4 ? 32 : 128;
     const route = routes.insert({ dst, prefixBits, gateway, nicId, origin: ORIGIN_REDIRECT });

@@ -3,8 +3,16 @@
 // is asked is decided by rules (rules.ts); without any of their own it is main, and then default.
 
 import type { Limits } from "../../base/limits.ts";
-import type { IpAddr } from "../ip-addr.ts";
+import type { Rng } from "../../base/rng.ts";
+import type { Family, IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
+import {
+  type HopOracle,
+  Multipath,
+  type NextHop,
+  type NextHopConfig,
+  NextHops,
+} from "./next-hops.ts";
 import { inPrefix, maskAddr } from "./prefix.ts";
 import { type Flow, type Rule, RuleAction, RuleTable } from "./rules.ts";
 
@@ -33,6 +41,10 @@ export interface RouteConfig {
   /** null: on the link. */
   gateway: IpAddr | null;
   nicId: number;
+  /** Two or more: several ways, and gateway and nicId are the first one's. */
+  hops?: readonly NextHopConfig[];
+  /** RTNH_F_ONLINK: for reports only. */
+  isOnLink?: boolean;
   metric?: number;
   /** Preferred source address. */
   src?: IpAddr | null;
@@ -51,6 +63,9 @@ export class RouteEntry {
   readonly prefixBits: number;
   readonly gateway: IpAddr | null;
   readonly nicId: number;
+  /** Null: the one that gateway and nicId say; else these are the first one's. */
+  readonly hops: NextHops | null;
+  readonly isOnLink: boolean;
   readonly metric: number;
   readonly src: IpAddr | null;
   readonly mtu: number;
@@ -65,6 +80,9 @@ export class RouteEntry {
     this.dst = maskAddr(config.dst, this.bits);
     this.gateway = config.gateway?.clone() ?? null;
     this.nicId = config.nicId;
+    const { hops = [] } = config;
+    this.hops = hops.length > 1 ? new NextHops(hops) : null;
+    this.isOnLink = config.isOnLink ?? false;
     this.metric = config.metric ?? 0;
     this.src = config.src?.clone() ?? null;
     this.mtu = config.mtu ?? 0;
@@ -72,6 +90,17 @@ export class RouteEntry {
     this.origin = config.origin ?? 3;
     this.table = config.table ?? TABLE_MAIN;
     this.type = config.type ?? RouteType.Unicast;
+  }
+
+  /** What it counts for against the limit. */
+  get ways(): number {
+    return this.hops === null ? 1 : this.hops.list.length;
+  }
+  leadsBy(nicId: number): boolean {
+    return this.nicId === nicId || this.hops?.leadsBy(nicId) === true;
+  }
+  hasGateway(gateway: IpAddr): boolean {
+    return this.gateway?.equals(gateway) === true || this.hops?.hasGateway(gateway) === true;
   }
 }
 
@@ -86,16 +115,30 @@ export class RouteTables {
   readonly #tables = new Map<number, RouteEntry[]>([[TABLE_MAIN, []]]);
   #count = 0;
   readonly rules: RuleTable;
+  readonly multipath: Multipath;
   /** Goes up with every change; a cached path with another number is looked up anew. */
   generation = 1;
+  /** A route may depend on a flow's protocol, ports, owner or class. */
+  asksFlow = false;
 
-  constructor(limits: Limits, observer: RouteObserver) {
+  constructor(limits: Limits, rng: Rng, observer: RouteObserver) {
     this.#limits = limits;
     this.#observer = observer;
+    this.multipath = new Multipath(rng, () => this.#changed());
     this.rules = new RuleTable(limits, (rule, isThere) => {
-      this.generation++;
+      this.#changed();
       if (rule !== null) observer.onRule(rule, isThere);
     });
+  }
+
+  /** Whether a route may depend on its source. */
+  asksSource(family: Family): boolean {
+    return this.rules.of(family) !== null || this.multipath.count > 0;
+  }
+
+  #changed(): void {
+    this.asksFlow = this.rules.asksFlow || this.multipath.asksFlow;
+    this.generation++;
   }
 
   /** Of the table main. */
@@ -119,7 +162,8 @@ export class RouteTables {
 
   /** As add, but the entry: for who will take it out again. */
   insert(config: RouteConfig): RouteEntry | NetError {
-    if (this.#count >= this.#limits.routes) return NetErr.NoBuffers;
+    const ways = Math.max(1, config.hops?.length ?? 1);
+    if (this.#count + ways > this.#limits.routes) return NetErr.NoBuffers;
     const entry = new RouteEntry(config);
     let list = this.#tables.get(entry.table);
     if (list === undefined) {
@@ -129,10 +173,25 @@ export class RouteTables {
     let at = 0;
     while (at < list.length && !before(entry, list[at])) at++;
     list.splice(at, 0, entry);
-    this.#count++;
-    this.generation++;
+    this.#counted(entry, 1);
+    this.#changed();
     this.#observer.onRoute(entry, true);
     return entry;
+  }
+
+  /** Another route to the same destination with the same metric, in the place of this one. */
+  replace(old: RouteEntry, config: RouteConfig): NetError | 0 {
+    const list = this.#tables.get(old.table);
+    const at = list?.indexOf(old) ?? -1;
+    if (list === undefined || at < 0) return NetErr.NotFound;
+    const entry = new RouteEntry(config);
+    if (this.#count + entry.ways - old.ways > this.#limits.routes) return NetErr.NoBuffers;
+    list[at] = entry;
+    this.#counted(old, -1);
+    this.#counted(entry, 1);
+    this.#changed();
+    this.#observer.onRoute(entry, true);
+    return 0;
   }
 
   remove(entry: RouteEntry): boolean {
@@ -140,23 +199,43 @@ export class RouteTables {
     const at = list?.indexOf(entry) ?? -1;
     if (list === undefined || at < 0) return false;
     list.splice(at, 1);
-    this.#count--;
+    this.#counted(entry, -1);
     this.#forgetIfEmpty(entry.table, list);
-    this.generation++;
+    this.#changed();
     this.#observer.onRoute(entry, false);
     return true;
   }
 
-  removeNic(nicId: number): void {
+  #counted(entry: RouteEntry, sign: number): void {
+    this.#count += sign * entry.ways;
+    if (entry.hops !== null) this.multipath.count += sign;
+  }
+
+  /**
+   * The interface is down, or gone. Of several ways only its own are dead meanwhile (fib_sync_down_dev, fib6_ifdown); with
+   * the interface the route goes.
+   */
+  removeNic(nicId: number, isGone = false): void {
     for (const [table, list] of this.#tables) {
       for (let i = list.length - 1; i >= 0; i--) {
-        if (list[i].nicId !== nicId) continue;
-        const [gone] = list.splice(i, 1);
-        this.#count--;
+        const entry = list[i];
+        if (!entry.leadsBy(nicId)) continue;
+        if (!isGone && entry.hops?.setDead(nicId, true) === true) continue;
+        list.splice(i, 1);
+        this.#counted(entry, -1);
         // IPv4's go with their interface without a word (fib_flush).
-        if (!gone.dst.isV4) this.#observer.onRoute(gone, false);
+        if (!entry.dst.isV4) this.#observer.onRoute(entry, false);
       }
       this.#forgetIfEmpty(table, list);
+    }
+    this.#changed();
+  }
+
+  /** fib_sync_up. */
+  reviveNic(nicId: number): void {
+    if (this.multipath.count === 0) return;
+    for (const list of this.#tables.values()) {
+      for (const entry of list) entry.hops?.setDead(nicId, false);
     }
     this.generation++;
   }
@@ -171,13 +250,21 @@ export class RouteTables {
     if (list === undefined) return null;
     const v4 = dst.isV4;
     for (const entry of list) {
-      if (nicId !== 0 && entry.nicId !== nicId && entry.type === RouteType.Unicast) continue;
+      if (nicId !== 0 && !entry.leadsBy(nicId) && entry.type === RouteType.Unicast) continue;
       if (entry.dst.isV4 !== v4 && (v4 || entry.bits > 0)) continue;
       // An IPv6 default route (bits 0) must not take IPv4: in the mapped form it would match everything.
       if (v4 && entry.bits < 96) continue;
       if (inPrefix(dst, entry.dst, entry.bits)) return entry;
     }
     return null;
+  }
+
+  /** The way of this flow: the route's own, or one of several. hash: of the flow, when it is known. */
+  hopOf(entry: RouteEntry, flow: Flow, oracle: HopOracle, hash = -1): RouteEntry | NextHop {
+    if (entry.hops === null) return entry;
+    const { src, dst, key } = flow;
+    const chosen = hash >= 0 ? hash : this.multipath.hash(src, dst, key);
+    return entry.hops.select(chosen, flow, oracle);
   }
 
   /**
@@ -205,7 +292,8 @@ export class RouteTables {
         const found = this.lookup(flow.dst, flow.oif, rule.table);
         if (found === null || found.type === RouteType.Throw) continue;
         if (found.type !== RouteType.Unicast) return errorOfType(found.type);
-        if (found.prefixBits > rule.suppressPrefixBits) return found;
+        // fib4_rule_suppress: every interface is in group 0.
+        if (found.prefixBits > rule.suppressPrefixBits && rule.suppressGroup !== 0) return found;
       } else if (rule.action !== RuleAction.Nop) return errorOfAction(rule.action);
     }
     return null;

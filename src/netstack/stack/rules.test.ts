@@ -6,6 +6,8 @@ import { World } from "../../lab/sim/world.ts";
 import { IPV4, IPV6, IpAddr } from "../ip-addr.ts";
 import { NetErr } from "../net-error.ts";
 import { parseIp } from "../parse-ip.ts";
+import { PROTO_TCP, PROTO_UDP } from "../wire/ipv4.ts";
+import { flowKey } from "./flow-key.ts";
 import type { Path } from "./path.ts";
 import { RouteType } from "./routes.ts";
 import { Rule, RuleAction, type RuleConfig } from "./rules.ts";
@@ -109,6 +111,57 @@ describe("routing rules", () => {
     expect(hop()).toBe("10.2.0.2");
     // Of main, all but the default route counts.
     expect(hop(ip("10.1.0.77"))).toBe("10.1.0.77");
+  });
+
+  it.each([
+    ["a protocol", { protocol: PROTO_TCP }, [PROTO_TCP, 1, 2], [PROTO_UDP, 1, 2]],
+    ["ports to go to", { dstPorts: { from: 80, to: 82 } }, [PROTO_TCP, 1, 82], [PROTO_TCP, 1, 83]],
+    ["ports to come from", { srcPorts: { from: 9, to: 9 } }, [PROTO_UDP, 9, 1], [PROTO_UDP, 8, 1]],
+    ["an owner", { uids: { from: 5, to: 7 } }, [0, 0, 0, 7], [0, 0, 0, 4]],
+    ["a class, whatever its ECN", { tos: 0x10 }, [0, 0, 0, 0, 0x13], [0, 0, 0, 0, 0x20]],
+  ] as const)("ask for %s, and cost nothing before and after", (_, asked, hit, miss) => {
+    const { rule, stack, routes } = start();
+    const hopOf = ([protocol, from, to, uid = 0, tos = 0]: readonly number[]): string => {
+      const key = flowKey(protocol, from, to, uid, tos);
+      return `${(stack.findRoute(null, OFF, 0, 0, key) as Path).nextHop}`;
+    };
+    expect(stack.asksFlow).toBe(false);
+    const added = rule({ ...asked, table: 100 });
+    expect(stack.asksFlow).toBe(true);
+    expect([hopOf(hit), hopOf(miss)]).toEqual(["10.2.0.2", "10.1.0.2"]);
+    routes.rules.remove(added);
+    const other = rule({ ...asked, invert: true, table: 100 });
+    expect([hopOf(hit), hopOf(miss)]).toEqual(["10.1.0.2", "10.2.0.2"]);
+    routes.rules.remove(other);
+    expect(stack.asksFlow).toBe(false);
+  });
+
+  it("read the ports of what passes through, and of no later fragment", () => {
+    const { rule, stack, eth0 } = start();
+    rule({ protocol: PROTO_UDP, dstPorts: { from: 53, to: 53 }, table: 100 });
+    const pkt = stack.allocPacket();
+    pkt.src.set(ip("10.1.0.7"));
+    pkt.protocol = PROTO_UDP;
+    pkt.l3 = pkt.start;
+    pkt.l4 = pkt.l3 + 20;
+    pkt.end = pkt.l4 + 8;
+    pkt.bytes.fill(0, pkt.l3, pkt.end);
+    pkt.bytes[pkt.l4 + 3] = 53;
+    const hop = (): string => `${(stack.forwarding.find(eth0, pkt, OFF) as Path).nextHop}`;
+    expect(hop()).toBe("10.2.0.2");
+    pkt.bytes[pkt.l3 + 7] = 1;
+    expect(hop()).toBe("10.1.0.2");
+    pkt.bytes[pkt.l3 + 7] = 0;
+    pkt.bytes[pkt.l4 + 3] = 54;
+    expect(hop()).toBe("10.1.0.2");
+  });
+
+  it("leave out routes by interfaces of a group", () => {
+    const { rule, hop } = start();
+    rule({ priority: 10, suppressGroup: 1, table: 100 });
+    expect(hop()).toBe("10.2.0.2");
+    rule({ priority: 9, suppressGroup: 0, table: 254 });
+    expect(hop()).toBe("10.2.0.2");
   });
 
   it("jump forward, and ignore a jump to where nothing is", () => {

@@ -1,10 +1,11 @@
 // Routing rules (ip-rule(8), fib_rules.c): by what a packet is, which table is asked for its route. Each family has
-// its own list, in order of priority. Not here: rules by port, protocol, user or type of service (a path is kept
-// per addresses, interface and mark), and the table local, which the addresses of the interfaces are.
+// its own list, in order of priority. Not here: rules by tunnel key, realm or flow label, and the table local, which the
+// addresses of the interfaces are.
 
 import type { Limits } from "../../base/limits.ts";
 import { type Family, IPV4, IPV6, type IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
+import { type FlowKey, NO_FLOW } from "./flow-key.ts";
 import { inPrefix, maskAddr } from "./prefix.ts";
 
 /** FR_ACT_*. */
@@ -27,6 +28,14 @@ export interface Flow {
   /** Where it came in; the loopback's for our own packets. */
   iif: number;
   mark: number;
+  /** Null: nothing here depends on it. */
+  key: Readonly<FlowKey> | null;
+}
+
+/** From and to, both included. */
+export interface Range {
+  from: number;
+  to: number;
 }
 
 export interface RuleConfig {
@@ -46,12 +55,20 @@ export interface RuleConfig {
   oifName?: string;
   mark?: number;
   markMask?: number;
+  /** IP protocol, ports, owner and class (DSCP in its place) of a flow; 0 and null: not asked. */
+  protocol?: number;
+  srcPorts?: Range | null;
+  dstPorts?: Range | null;
+  uids?: Range | null;
+  tos?: number;
   /** Matches what else it would not. */
   invert?: boolean;
   /** Of a goto. */
   target?: number;
   /** Routes with prefixes no longer than this do not count; -1: all do. */
   suppressPrefixBits?: number;
+  /** Nor those by interfaces of this group; -1: all do. All are in group 0. */
+  suppressGroup?: number;
   /** RTPROT_*. */
   origin?: number;
 }
@@ -73,9 +90,17 @@ export class Rule {
   readonly oifName: string;
   readonly mark: number;
   readonly markMask: number;
+  readonly protocol: number;
+  readonly srcPorts: Range | null;
+  readonly dstPorts: Range | null;
+  readonly uids: Range | null;
+  readonly tos: number;
+  /** It looks at more than addresses, interfaces and the mark. */
+  readonly asksFlow: boolean;
   readonly invert: boolean;
   readonly target: number;
   readonly suppressPrefixBits: number;
+  readonly suppressGroup: number;
   readonly origin: number;
 
   constructor(config: RuleConfig) {
@@ -94,9 +119,17 @@ export class Rule {
     this.oifName = config.oifName ?? "";
     this.mark = config.mark ?? 0;
     this.markMask = config.markMask ?? 0;
+    this.protocol = config.protocol ?? 0;
+    this.srcPorts = config.srcPorts ?? null;
+    this.dstPorts = config.dstPorts ?? null;
+    this.uids = config.uids ?? null;
+    this.tos = config.tos ?? 0;
+    const asksPorts = this.srcPorts !== null || this.dstPorts !== null;
+    this.asksFlow = asksPorts || this.protocol !== 0 || this.uids !== null || this.tos !== 0;
     this.invert = config.invert ?? false;
     this.target = config.target ?? 0;
     this.suppressPrefixBits = config.suppressPrefixBits ?? -1;
+    this.suppressGroup = config.suppressGroup ?? -1;
     this.origin = config.origin ?? RT_KERNEL;
   }
 
@@ -109,12 +142,26 @@ export class Rule {
     if (this.iif !== 0 && this.iif !== flow.iif) return false;
     if (this.oif !== 0 && this.oif !== flow.oif) return false;
     if (((this.mark ^ flow.mark) & this.markMask) !== 0) return false;
+    if (this.asksFlow && !this.#matchesKey(flow.key ?? NO_FLOW)) return false;
     const lift = this.family === IPV4 ? 96 : 0;
     if (this.dst !== null && !inPrefix(flow.dst, this.dst, this.dstBits + lift)) return false;
     if (this.src === null) return true;
     return flow.src !== null && inPrefix(flow.src, this.src, this.srcBits + lift);
   }
+
+  #matchesKey(key: Readonly<FlowKey>): boolean {
+    if (this.protocol !== 0 && this.protocol !== key.protocol) return false;
+    if (this.tos !== 0 && this.tos !== key.tos) return false;
+    return (
+      holds(this.uids, key.uid) &&
+      holds(this.srcPorts, key.srcPort) &&
+      holds(this.dstPorts, key.dstPort)
+    );
+  }
 }
+
+const holds = (range: Range | null, n: number): boolean =>
+  range === null || (n >= range.from && n <= range.to);
 
 const LOCAL = 255;
 const MAIN = 254;
@@ -135,6 +182,8 @@ export class RuleTable {
   readonly #onChange: (rule: Rule | null, isThere: boolean) => void;
   readonly #rules = { 4: defaults(IPV4), 6: defaults(IPV6) };
   #isDefault = { 4: true, 6: true };
+  /** Some rule of either family asks for more than addresses, interfaces and the mark. */
+  asksFlow = false;
 
   constructor(limits: Limits, onChange: (rule: Rule | null, isThere: boolean) => void) {
     this.#limits = limits;
@@ -188,6 +237,7 @@ export class RuleTable {
     const start = defaults(family);
     this.#isDefault[family] =
       now.length === start.length && start.every((r, i) => isSame(r, now[i]));
+    this.asksFlow = [...this.#rules[4], ...this.#rules[6]].some((r) => r.asksFlow);
     this.#onChange(rule, isThere);
   }
 }
@@ -196,6 +246,8 @@ export class RuleTable {
 export function isSame(a: Rule, b: Rule): boolean {
   const sameAddr = (x: IpAddr | null, y: IpAddr | null): boolean =>
     x === null || y === null ? x === y : x.equals(y);
+  const sameRange = (x: Range | null, y: Range | null): boolean =>
+    x === null || y === null ? x === y : x.from === y.from && x.to === y.to;
   return (
     a.priority === b.priority &&
     a.action === b.action &&
@@ -207,6 +259,12 @@ export function isSame(a: Rule, b: Rule): boolean {
     a.invert === b.invert &&
     a.target === b.target &&
     a.suppressPrefixBits === b.suppressPrefixBits &&
+    a.suppressGroup === b.suppressGroup &&
+    a.protocol === b.protocol &&
+    a.tos === b.tos &&
+    sameRange(a.srcPorts, b.srcPorts) &&
+    sameRange(a.dstPorts, b.dstPorts) &&
+    sameRange(a.uids, b.uids) &&
     a.srcBits === b.srcBits &&
     a.dstBits === b.dstBits &&
     sameAddr(a.src, b.src) &&

@@ -24,6 +24,7 @@ import { EXCEEDED6_REASSEMBLY, ICMP6_TIME_EXCEEDED } from "../wire/icmpv6.ts";
 import type { IpOptions } from "../wire/ipv4-options.ts";
 import { Counters } from "./counters.ts";
 import { SpareMemory } from "./datagram-queue.ts";
+import { type FlowKey, replyKey } from "./flow-key.ts";
 import { Forwarding } from "./forwarding.ts";
 import { Ipv4Reassembler } from "./fragments-ipv4.ts";
 import { Ipv6Reassembler } from "./fragments-ipv6.ts";
@@ -107,7 +108,7 @@ export class Stack implements NetworkLayer {
     this.limits = config.limits;
     this.timers = config.timers ?? new TimerQueue();
     const { clock, rng, limits, timers, counters } = this;
-    this.routes = new RouteTables(limits, {
+    this.routes = new RouteTables(limits, rng, {
       onRoute: (entry, isThere) => this.observer?.onRoute(entry, isThere),
       onRule: (rule, isThere) => this.observer?.onRule(rule, isThere),
     });
@@ -171,16 +172,32 @@ export class Stack implements NetworkLayer {
 
   // --- Paths ---
 
-  findRoute(src: IpAddr | null, dst: IpAddr, nicId = 0, mark = 0): Path | NetError {
-    return this.#paths.find(src, dst, nicId, mark);
+  get asksFlow(): boolean {
+    return this.routes.asksFlow;
+  }
+  findRoute(
+    src: IpAddr | null,
+    dst: IpAddr,
+    nicId = 0,
+    mark = 0,
+    key: FlowKey | null = null,
+  ): Path | NetError {
+    return this.#paths.find(src, dst, nicId, mark, key);
   }
 
   /** For a connection: with its source known, rules about sources have their say (ip_route_connect). */
-  findConnectRoute(src: IpAddr | null, dst: IpAddr, nicId: number, mark: number): Path | NetError {
-    const path = this.findRoute(src, dst, nicId, mark);
+  findConnectRoute(
+    src: IpAddr | null,
+    dst: IpAddr,
+    nicId: number,
+    mark: number,
+    key: FlowKey | null = null,
+  ): Path | NetError {
+    const path = this.findRoute(src, dst, nicId, mark, key);
     if (src !== null || typeof path === "number") return path;
-    const isPlain = this.routes.rules.of(dst.family) === null;
-    return isPlain ? path : this.findRoute(path.src, dst, nicId, mark);
+    return this.routes.asksSource(dst.family)
+      ? this.findRoute(path.src, dst, nicId, mark, key)
+      : path;
   }
 
   findOptionRoute(
@@ -189,24 +206,31 @@ export class Stack implements NetworkLayer {
     dst: IpAddr,
     nicId = 0,
     mark = 0,
+    key: FlowKey | null = null,
   ): Path | NetError {
-    if (options === null || options.length === 0) return this.findRoute(src, dst, nicId, mark);
+    if (options === null || options.length === 0) return this.findRoute(src, dst, nicId, mark, key);
     const to = options.hasSourceRoute ? new IpAddr().setV4(options.firstHop) : dst;
-    const path = this.findRoute(src, to, nicId, mark);
+    const path = this.findRoute(src, to, nicId, mark, key);
     return typeof path === "number" ? path : path.withOptions(options, dst);
   }
 
-  /** From where pkt went to where it came from; IPv4 options are echoed. */
+  /**
+   * From where pkt went to where it came from; IPv4 options are echoed. uid: whose endpoint answers. isError: what goes
+   * is an ICMP error about it.
+   */
   findReplyRoute(
     pkt: PacketBuffer,
     nicId = 0,
     mark = 0,
+    uid = 0,
     from: IpAddr | null = pkt.dst,
+    isError = false,
   ): Path | NetError {
-    if (!hasIpOptions(pkt)) return this.findRoute(from, pkt.src, nicId, mark);
+    const key = this.routes.asksFlow ? replyKey(pkt, uid, isError) : null;
+    if (!hasIpOptions(pkt)) return this.findRoute(from, pkt.src, nicId, mark, key);
     const echo = this.ipv4.options.echo(pkt);
     if (echo === null) return NetErr.InvalidArgument;
-    return this.findOptionRoute(echo, from, pkt.src, nicId, mark);
+    return this.findOptionRoute(echo, from, pkt.src, nicId, mark, key);
   }
 
   // --- Packets ---

@@ -3,6 +3,7 @@
 import type { Family, IpAddr } from "../ip-addr.ts";
 import type { NetError } from "../net-error.ts";
 import type { IpOptions } from "../wire/ipv4-options.ts";
+import type { FlowKey } from "./flow-key.ts";
 import type { PacketBuffer } from "./packet-buffer.ts";
 
 /** A path chosen for a destination: which NIC, which source address, which next hop. Cached by endpoints. */
@@ -80,10 +81,27 @@ export interface TransportProtocol {
 
 /** What a transport needs from the stack. Stack implements it; unit tests fake it. */
 export interface NetworkLayer {
-  /** src null: chosen by the stack. nicId 0: any. mark: for rules (SO_MARK). */
-  findRoute(src: IpAddr | null, dst: IpAddr, nicId?: number, mark?: number): Route | NetError;
+  /** Whether a route may depend on more than addresses, interface and mark. */
+  readonly asksFlow: boolean;
+  /**
+   * src null: chosen by the stack. nicId 0: any. mark: for rules (SO_MARK). key: what else a route may depend on; null:
+   * not known, or asksFlow is false.
+   */
+  findRoute(
+    src: IpAddr | null,
+    dst: IpAddr,
+    nicId?: number,
+    mark?: number,
+    key?: FlowKey | null,
+  ): Route | NetError;
   /** The same for who will send from the source that was chosen. */
-  findConnectRoute(src: IpAddr | null, dst: IpAddr, nicId: number, mark: number): Route | NetError;
+  findConnectRoute(
+    src: IpAddr | null,
+    dst: IpAddr,
+    nicId: number,
+    mark: number,
+    key?: FlowKey | null,
+  ): Route | NetError;
   /**
    * The way of packets with IPv4 options: of a source route to its first hop, and on to dst. null or empty: as
    * findRoute.
@@ -94,9 +112,13 @@ export interface NetworkLayer {
     dst: IpAddr,
     nicId?: number,
     mark?: number,
+    key?: FlowKey | null,
   ): Route | NetError;
-  /** The way back of who sent pkt, with the options that an answer bears; a NetError when there is none. */
-  findReplyRoute(pkt: PacketBuffer, nicId?: number, mark?: number): Route | NetError;
+  /**
+   * The way back of who sent pkt, with the options that an answer bears; a NetError when there is none. uid: whose
+   * endpoint answers.
+   */
+  findReplyRoute(pkt: PacketBuffer, nicId?: number, mark?: number, uid?: number): Route | NetError;
   /** Whether addr is assigned to one of our NICs (and may be bound). */
   isLocalAddress(addr: IpAddr): boolean;
   /** An empty packet with full headroom. Given back by sendPacket, or by freePacket. */

@@ -38,7 +38,7 @@ export function sendCookie(ctx: TcpContext, seg: Segment, listener: Listener): v
   const pkt = seg.pkt as PacketBuffer;
   const { options } = listener;
   const { settings } = ctx;
-  const route = ctx.network.findReplyRoute(pkt, options.boundNicId, options.mark);
+  const route = ctx.network.findReplyRoute(pkt, options.boundNicId, options.mark, options.uid);
   if (typeof route === "number") return;
   const o = seg.options;
   const ports = (seg.dstPort << 16) | seg.srcPort;
@@ -137,7 +137,8 @@ function open(
   mss: number,
 ): void {
   const pkt = seg.pkt as PacketBuffer;
-  const route = ctx.network.findReplyRoute(pkt, listener.options.boundNicId, listener.options.mark);
+  const { boundNicId, mark, uid } = listener.options;
+  const route = ctx.network.findReplyRoute(pkt, boundNicId, mark, uid);
   if (typeof route === "number") return;
   const options = childOptions(listener.options, seg, true);
   if (options === null) return;

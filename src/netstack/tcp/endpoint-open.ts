@@ -4,7 +4,9 @@
 import type { TcpEndpoint } from "../endpoints.ts";
 import type { IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
+import { flowKey } from "../stack/flow-key.ts";
 import type { Route } from "../stack/transport.ts";
+import { PROTO_TCP } from "../wire/ipv4.ts";
 import { chooseForPeer } from "./auth-keys.ts";
 import { destinationOf, loadSynData } from "./calls.ts";
 import { DataEndpoint } from "./endpoint-data.ts";
@@ -69,12 +71,13 @@ export abstract class OpenEndpoint extends DataEndpoint {
       return NetErr.NoBuffers;
     }
     const from = this.isAddrBound ? this.localAddr : null;
-    const { boundNicId, mark } = this.options;
+    const { boundNicId, mark, uid, tos } = this.options;
     const options = remote.isV4 ? this.ipOptionsToCome : null;
-    const route =
+    const key = flowKey(PROTO_TCP, this.localPort, port, uid, tos);
+    let route =
       options === null
-        ? ctx.network.findConnectRoute(from, remote, boundNicId, mark)
-        : ctx.network.findOptionRoute(options, from, remote, boundNicId, mark);
+        ? ctx.network.findConnectRoute(from, remote, boundNicId, mark, key)
+        : ctx.network.findOptionRoute(options, from, remote, boundNicId, mark, key);
     if (typeof route === "number") return route;
     if (route.isBroadcast) return NetErr.NetworkUnreachable;
     if (!this.isAddrBound) this.localAddr = route.src;
@@ -83,6 +86,13 @@ export abstract class OpenEndpoint extends DataEndpoint {
     const { authKeys } = this.options;
     const error = (authKeys === null ? 0 : chooseForPeer(authKeys, remote)) || this.ensurePort();
     if (error !== 0) return error;
+    if (ctx.network.asksFlow) {
+      // ip_route_newports: the port that was just chosen has its say.
+      const chosen = flowKey(PROTO_TCP, this.localPort, port, uid, tos);
+      const { localAddr } = this;
+      route = ctx.network.findOptionRoute(options, localAddr, remote, boundNicId, mark, chosen);
+      if (typeof route === "number") return route;
+    }
     return this.open(route, src, offset, length);
   }
 

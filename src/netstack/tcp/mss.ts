@@ -3,7 +3,9 @@
 
 import type { TcpEndpointOptions } from "../endpoints.ts";
 import { IPV4 } from "../ip-addr.ts";
+import { type FlowKey, flowKey } from "../stack/flow-key.ts";
 import type { Route } from "../stack/transport.ts";
+import { PROTO_TCP } from "../wire/ipv4.ts";
 import { TCP_HEADER_BYTES, TCP_HEADER_BYTES_MAX } from "../wire/tcp.ts";
 import { TIMESTAMPS_BYTES } from "../wire/tcp-options.ts";
 import { optionBytes, optionFields } from "./accecn-option.ts";
@@ -21,6 +23,10 @@ const PIECE_BYTES_MAX = 65_216;
 const ipHeaderBytes = (route: Route): number =>
   route.family === IPV4 ? IPV4_HEADER_BYTES : IPV6_HEADER_BYTES;
 
+/** What its route may depend on besides addresses: valid until the next of its kind. */
+export const flowOf = ({ ports, options }: Tcb): FlowKey =>
+  flowKey(PROTO_TCP, ports >>> 16, ports & 0xffff, options.uid, options.tos);
+
 /** The connection's route, found again when it has become invalid; null when there is none now. */
 export function currentRoute(tcb: Tcb): Route | null {
   const route = tcb.route;
@@ -31,6 +37,7 @@ export function currentRoute(tcb: Tcb): Route | null {
     tcb.remote,
     tcb.options.boundNicId,
     tcb.options.mark,
+    flowOf(tcb),
   );
   if (typeof found === "number") {
     tcb.softError = found;

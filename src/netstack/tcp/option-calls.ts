@@ -9,7 +9,7 @@ import { excludesMd5 } from "./ao-calls.ts";
 import { AuthKeys } from "./auth-keys.ts";
 import { makeCongestionControl } from "./congestion/congestion.ts";
 import { Md5Keys } from "./md5-signature.ts";
-import { syncMss } from "./mss.ts";
+import { flowOf, syncMss } from "./mss.ts";
 import { finish } from "./on-segment.ts";
 import { CLOSE_WAIT, CLOSED, ESTABLISHED, SYN_RECEIVED, SYN_SENT } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
@@ -109,7 +109,14 @@ export function changeIpOptions(tcb: Tcb, options: IpOptions | null): NetError |
   if (route === null || tcb.state === CLOSED || !tcb.remote.isV4) return 0;
   const { boundNicId, mark } = tcb.options;
   const { network } = tcb.ctx;
-  const found = network.findOptionRoute(options, tcb.local, tcb.remote, boundNicId, mark);
+  const found = network.findOptionRoute(
+    options,
+    tcb.local,
+    tcb.remote,
+    boundNicId,
+    mark,
+    flowOf(tcb),
+  );
   if (typeof found === "number") return found;
   tcb.route = found;
   syncMss(tcb);

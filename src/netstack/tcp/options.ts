@@ -26,6 +26,7 @@ export function defaultOptions(settings: TcpSettings): TcpEndpointOptions {
     broadcast: false,
     boundNicId: 0,
     mark: 0,
+    uid: 0,
     portRange: 0,
     multicastTtl: 1,
     v6Only: false,

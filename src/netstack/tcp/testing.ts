@@ -94,6 +94,7 @@ export class FakeNetwork implements NetworkLayer {
   constructor(local: IpAddr) {
     this.local = local;
   }
+  readonly asksFlow = false;
   findRoute(src: IpAddr | null, dst: IpAddr): Route | NetError {
     if (this.findError !== 0) return this.findError;
     const r = this.route;

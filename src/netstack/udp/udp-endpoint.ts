@@ -7,12 +7,13 @@ import type { PacketBuffer } from "../stack/packet-buffer.ts";
 import type { PortProbe } from "../stack/ports.ts";
 import type { Stack } from "../stack/stack.ts";
 import type { IcmpError } from "../stack/transport.ts";
-import { IPV4_HEADER } from "../wire/ipv4.ts";
+import { IPV4_HEADER, PROTO_UDP } from "../wire/ipv4.ts";
 import { UDP_HEADER, udpDstPort } from "../wire/udp.ts";
 
 const IP_MAX = 65_535;
 
 export class UdpEndpoint extends DatagramBase implements PortProbe {
+  protected readonly flowProtocol = PROTO_UDP;
   /** The user chose the local address; otherwise disconnect forgets it. */
   #boundAddr = false;
   /** bind() named the port (SOCK_BINDPORT_LOCK). */
@@ -100,7 +101,7 @@ export class UdpEndpoint extends DatagramBase implements PortProbe {
     if (this.family === 4 && !addr.isV4) return NetErr.NotSupported;
     this.dropPath();
     if (!this.#boundAddr) this.clearAddr(this.localAddr);
-    const path = this.pathTo(addr, true);
+    const path = this.pathTo(addr, port, true);
     if (path === null) return this.pathError;
     if (path.isBroadcast && !this.options.broadcast) return NetErr.NotPermitted;
     if (this.localPort === 0) {
@@ -146,7 +147,7 @@ export class UdpEndpoint extends DatagramBase implements PortProbe {
       this.reportTooBig(to, IP_MAX);
       return NetErr.MessageTooLong;
     }
-    const path = this.pathTo(to);
+    const path = this.pathTo(to, toPort);
     if (path === null) return this.pathError;
     if (path.isBroadcast && !this.options.broadcast) return NetErr.NotPermitted;
     const stack = this.stack;

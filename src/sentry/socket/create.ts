@@ -34,6 +34,7 @@ import { IPV4, IPV6, NetErr } from "../../netstack/index.ts";
 import type { Task } from "../kernel/task.ts";
 import { errnoOf } from "./errno-of.ts";
 import { DatagramSocket } from "./inet/datagram-socket.ts";
+import { InetSocket } from "./inet/inet-socket.ts";
 import { inetStackOf } from "./inet/inet-stack.ts";
 import { StreamSocket } from "./inet/stream-socket.ts";
 import { NetlinkSocket } from "./netlink/netlink-socket.ts";
@@ -61,7 +62,9 @@ export function createSocket(
   flags: number,
 ): Socket | number {
   const made = create(t, family, type, protocol, flags);
-  if (typeof made !== "number") made.ownerUid = t.creds.euid;
+  if (typeof made === "number") return made;
+  made.ownerUid = t.creds.euid;
+  if (made instanceof InetSocket) made.endpoint.options.uid = made.ownerUid;
   return made;
 }
 

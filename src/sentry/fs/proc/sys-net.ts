@@ -5,6 +5,7 @@ import { CAP_NET_ADMIN } from "../../../abi/capability.ts";
 import { EINVAL, EPERM } from "../../../abi/errno.ts";
 import { MS } from "../../../base/clock.ts";
 import type { Kernel } from "../../kernel/kernel.ts";
+import { routingSysctls } from "./sys-routing.ts";
 import { type SysctlFiles, tcpSysctls } from "./sys-tcp.ts";
 
 const EPHEMERAL_PORT_MIN = 32_768;
@@ -60,29 +61,6 @@ function icmpValues(tree: SysctlFiles, kernel: Kernel): void {
   tree.value("net/ipv4/icmp_msgs_burst", 50);
 }
 
-/** One switch for each family: an interface has none of its own. */
-function forwardingValues(tree: SysctlFiles, kernel: Kernel): void {
-  const file = (path: string, family: 4 | 6): void => {
-    const isOn = (): boolean => {
-      const { forwarding } = kernel.stack;
-      return family === 4 ? forwarding.v4 : forwarding.v6;
-    };
-    tree.custom(
-      path,
-      () => String(Number(isOn())),
-      (t, text) => {
-        if (!/^\s*-?[0-9]+\s*$/.test(text)) return -EINVAL;
-        if (!t.creds.hasCapability(CAP_NET_ADMIN)) return -EPERM;
-        kernel.stack.forwarding.enable(family, Number(text) !== 0);
-        return text.length;
-      },
-    );
-  };
-  file("net/ipv4/ip_forward", 4);
-  file("net/ipv4/conf/all/forwarding", 4);
-  file("net/ipv6/conf/all/forwarding", 6);
-}
-
 function socketRights(tree: SysctlFiles, kernel: Kernel): void {
   const rights = kernel.socketRights;
   tree.custom(
@@ -126,7 +104,7 @@ export function networkSysctls(tree: SysctlFiles, kernel: Kernel): void {
   tree.value("net/core/default_qdisc", "noqueue");
   tree.value("net/ipv4/ip_local_port_range", `${EPHEMERAL_PORT_MIN}\t60999`);
   tree.value("net/ipv4/ip_local_reserved_ports", "");
-  forwardingValues(tree, kernel);
+  routingSysctls(tree, () => kernel.stack);
   icmpValues(tree, kernel);
   tree.value("net/ipv4/ip_default_ttl", 64);
   tree.value("net/ipv4/ip_nonlocal_bind", 0);

@@ -6,6 +6,7 @@ import type {
   IpAddr,
   IpOptions,
   Memberships,
+  Multipath,
   NetError,
   RuleTable,
 } from "../../../netstack/index.ts";
@@ -42,11 +43,24 @@ export interface InterfaceView {
   readonly counters: InterfaceCounters;
 }
 
+export interface HopView {
+  readonly gateway: IpAddr | null;
+  readonly index: number;
+  readonly weight: number;
+  readonly isOnLink: boolean;
+  readonly isDead: boolean;
+}
+
 export interface RouteView {
   readonly dst: IpAddr;
   readonly prefixBits: number;
+  /** With several next hops: the first one's. */
   readonly gateway: IpAddr | null;
   readonly index: number;
+  readonly isOnLink: boolean;
+  readonly hops: readonly HopView[] | null;
+  readonly mtu: number;
+  readonly advmss: number;
   readonly metric: number;
   readonly src: IpAddr | null;
   /** RTPROT_*. */
@@ -61,6 +75,11 @@ export interface RouteQuestion {
   readonly src: IpAddr | null;
   readonly index: number;
   readonly mark: number;
+  readonly uid: number;
+  readonly protocol: number;
+  readonly srcPort: number;
+  readonly dstPort: number;
+  readonly tos: number;
 }
 
 export interface NeighborView {
@@ -72,6 +91,13 @@ export interface NeighborView {
   readonly isRouter: boolean;
 }
 
+export interface HopChange {
+  readonly gateway: IpAddr | null;
+  index: number;
+  readonly weight: number;
+  readonly isOnLink: boolean;
+}
+
 /** A change of the stack's configuration: what rtnetlink asks for. NetErrors, as the stack gives them. */
 export interface RouteChange {
   readonly dst: IpAddr;
@@ -79,6 +105,9 @@ export interface RouteChange {
   /** Of a route to remove: null and 0 match any. */
   readonly gateway: IpAddr | null;
   readonly index: number;
+  readonly isOnLink: boolean;
+  /** Of RTA_MULTIPATH; null: none was named. */
+  readonly hops: readonly HopChange[] | null;
   readonly metric: number;
   readonly src: IpAddr | null;
   readonly mtu: number;
@@ -92,10 +121,14 @@ export interface NetworkChanges {
   addAddress(index: number, addr: IpAddr, prefixBits: number): NetError | 0;
   removeAddress(index: number, addr: IpAddr): NetError | 0;
   addRoute(route: RouteChange): NetError | 0;
+  replaceRoute(route: RouteChange): NetError | 0;
+  /** IPv6: one more way of a route that is there. null: there is none that could have several. */
+  appendHop(route: RouteChange): NetError | 0 | null;
   removeRoute(route: RouteChange): boolean;
   readonly rules: RuleTable;
   /** The same destination and metric. */
   hasRoute(route: RouteChange): boolean;
+  readonly multipath: Multipath;
   /** The interface on whose link addr is, of this one or (0) of any; 0: none. */
   onLinkTo(addr: IpAddr, index: number): number;
   setMtu(index: number, mtu: number): NetError | 0;

@@ -3,12 +3,13 @@
 import { RTN_BROADCAST, RTN_MULTICAST, RTN_UNICAST } from "../../../abi/netlink.ts";
 import {
   type Family,
+  flowKey,
   type IpAddr,
   IpOptions,
   Memberships,
+  type Multipath,
   NetErr,
   type NetError,
-  type RouteEntry,
   type RuleTable,
   type Stack,
   TABLE_LOCAL,
@@ -22,13 +23,14 @@ import type {
   RouteQuestion,
   RouteView,
 } from "./network-view.ts";
-
-/** IPv4 by address, as fib_trie.c walks it: the default route comes first. */
-function inDumpOrder(entries: readonly RouteEntry[]): RouteEntry[] {
-  const v4 = entries.filter((e) => e.dst.isV4);
-  v4.sort((a, b) => (a.dst.w3 >>> 0) - (b.dst.w3 >>> 0) || b.bits - a.bits || a.metric - b.metric);
-  return [...v4, ...entries.filter((e) => !e.dst.isV4)];
-}
+import {
+  appendHop,
+  dumpedRoutes,
+  hasRoute,
+  removeRoute,
+  replaceRoute,
+  routeConfig,
+} from "./route-view.ts";
 
 export class StackView implements NetworkView, NetworkChanges {
   readonly #stack: Stack;
@@ -56,21 +58,7 @@ export class StackView implements NetworkView, NetworkChanges {
     return this.interfaces().find((nic) => nic.index === index);
   }
   routes(): readonly RouteView[] {
-    const { routes } = this.#stack;
-    const tables = routes.tables.sort((a, b) => b - a);
-    return tables
-      .flatMap((table) => inDumpOrder(routes.entriesOf(table)))
-      .map((entry) => ({
-        dst: entry.dst,
-        prefixBits: entry.prefixBits,
-        gateway: entry.gateway,
-        index: entry.nicId,
-        metric: entry.metric,
-        src: entry.src,
-        origin: entry.origin,
-        table: entry.table,
-        type: entry.type,
-      }));
+    return dumpedRoutes(this.#stack.routes);
   }
   neighbors(): readonly NeighborView[] {
     const list: NeighborView[] = [];
@@ -87,18 +75,27 @@ export class StackView implements NetworkView, NetworkChanges {
     }
     return list;
   }
-  routeTo(dst: IpAddr, { src, index, mark }: RouteQuestion): RouteView | NetError {
-    const path = this.#stack.findRoute(src, dst, index, mark);
+  routeTo(dst: IpAddr, question: RouteQuestion): RouteView | NetError {
+    const { src, index, mark, protocol, srcPort, dstPort, uid, tos } = question;
+    const { routes } = this.#stack;
+    const key = flowKey(protocol, srcPort, dstPort, uid, tos);
+    const path = this.#stack.findRoute(src, dst, index, mark, key);
     if (typeof path === "number") return path;
     const isDirect = path.isLoopback || path.nextHop.equals(dst);
+    const entry = path.isLoopback ? null : routes.lookup(dst, index, path.table);
     return {
       dst,
       prefixBits: dst.isV4 ? 32 : 128,
       gateway: isDirect ? null : path.nextHop,
       index: path.nicId,
-      metric: 0,
+      isOnLink: false,
+      hops: null,
+      mtu: entry?.mtu ?? 0,
+      advmss: path.advmss,
+      // rt_fill_info has none to tell.
+      metric: dst.isV4 ? 0 : (entry?.metric ?? 0),
       src: path.src,
-      origin: 0,
+      origin: dst.isV4 ? 0 : (entry?.origin ?? 0),
       table: path.isLoopback ? TABLE_LOCAL : path.table,
       type: path.isBroadcast ? RTN_BROADCAST : path.isMulticast ? RTN_MULTICAST : RTN_UNICAST,
     };
@@ -132,30 +129,22 @@ export class StackView implements NetworkView, NetworkChanges {
     return nic === null ? NetErr.NoDevice : this.#stack.interfaces.removeAddress(nic, addr);
   }
   addRoute(r: RouteChange): NetError | 0 {
-    return this.#stack.routes.add({ ...r, nicId: r.index });
+    return this.#stack.routes.add(routeConfig(r, r.hops));
   }
-  #route(r: RouteChange): RouteEntry | undefined {
-    const bits = r.dst.isV4 ? r.prefixBits + 96 : r.prefixBits;
-    const list = this.#stack.routes.entriesOf(r.table);
-    return list.find(
-      (e) =>
-        e.bits === bits &&
-        (r.type === 0 || e.type === r.type) &&
-        e.dst.isV4 === r.dst.isV4 &&
-        e.dst.equals(r.dst) &&
-        // Without a metric the first that matches goes, as on Linux.
-        (r.metric === 0 || e.metric === r.metric) &&
-        (r.index === 0 || e.nicId === r.index) &&
-        (r.gateway === null || e.gateway?.equals(r.gateway)),
-    );
+  replaceRoute(r: RouteChange): NetError | 0 {
+    return replaceRoute(this.#stack.routes, r);
+  }
+  appendHop(r: RouteChange): NetError | 0 | null {
+    return appendHop(this.#stack.routes, r);
   }
   removeRoute(r: RouteChange): boolean {
-    const entry = this.#route(r);
-    return entry !== undefined && this.#stack.routes.remove(entry);
+    return removeRoute(this.#stack.routes, r);
   }
   hasRoute(r: RouteChange): boolean {
-    const same = this.#route({ ...r, gateway: null, index: 0, type: 0 });
-    return same !== undefined && same.metric === r.metric;
+    return hasRoute(this.#stack.routes, r);
+  }
+  get multipath(): Multipath {
+    return this.#stack.routes.multipath;
   }
   get rules(): RuleTable {
     return this.#stack.routes.rules;

@@ -8,10 +8,14 @@ import {
   nlAlign,
   RTATTR_BYTES,
 } from "../../../abi/netlink.ts";
+import { AF_INET, AF_INET6, AF_UNSPEC } from "../../../abi/socket.ts";
 import { putByteString, setU16Le, setU32Le, u16Le, u32Le } from "../../../base/bytes.ts";
+import { type Family, IPV4, IPV6, IpAddr } from "../../../netstack/index.ts";
 
 /** Messages of a dump are packed into datagrams of about this size: what small readers have room for. */
 const DATAGRAM_BYTES = 3800;
+
+const EMPTY = new Uint8Array(0);
 
 /** Builds the answer to one request: datagrams of one or more messages. */
 export class NetlinkWriter {
@@ -72,6 +76,28 @@ export class NetlinkWriter {
     this.attribute(type, bytes);
   }
 
+  /** Begins an attribute of attributes; end it with endNest. */
+  beginNest(type: number): number {
+    const at = this.#at;
+    this.attribute(type, EMPTY);
+    return at;
+  }
+  endNest(at: number): void {
+    setU16Le(this.#bytes, at, this.#at - at);
+  }
+  /** Fixed bytes inside a nest, which are zero, at the offset returned. */
+  raw(bytes: number): number {
+    this.#room(this.#at - this.#end + bytes);
+    const at = this.#at;
+    this.#bytes.fill(0, at, at + bytes);
+    this.#at += bytes;
+    return at;
+  }
+  /** What has been written since `at`, an offset that raw() returned. */
+  lengthSince(at: number): number {
+    return this.#at - at;
+  }
+
   finish(): void {
     setU32Le(this.#bytes, this.#end, this.#at - this.#end);
     this.#end = nlAlign(this.#at);
@@ -126,6 +152,33 @@ export function* attributesOf(
     };
     at += nlAlign(size);
   }
+}
+
+/** The family at the start of a request's body as ours, or 0. */
+export function ipFamily(request: Uint8Array): 0 | 4 | 6 {
+  if (request[NLMSGHDR_BYTES] === AF_INET) return IPV4;
+  return request[NLMSGHDR_BYTES] === AF_INET6 ? IPV6 : 0;
+}
+
+/** An attribute's address; null: too short for one. */
+export function addressIn(
+  request: Uint8Array,
+  offset: number,
+  length: number,
+  family: Family,
+): IpAddr | null {
+  return length < (family === IPV4 ? 4 : 16) ? null : new IpAddr().read(request, offset, family);
+}
+
+export const familyOf = (addr: IpAddr): number => (addr.isV4 ? AF_INET : AF_INET6);
+/** Whether a dump of this family (AF_UNSPEC: of all) is to have it. */
+export const wantsFamily = (filter: number, family: number): boolean =>
+  filter === AF_UNSPEC || filter === family;
+
+export function bytesOf(addr: IpAddr): Uint8Array {
+  const bytes = new Uint8Array(addr.isV4 ? 4 : 16);
+  addr.write(bytes, 0, addr.isV4 ? IPV4 : IPV6);
+  return bytes;
 }
 
 export const messageLength = (bytes: Uint8Array, at: number): number => u32Le(bytes, at);

@@ -57,16 +57,10 @@ import type { NetworkChanges, NetworkView } from "../inet/network-view.ts";
 import type { ReceiveMessage, SendMessage } from "../message.ts";
 import { Socket } from "../socket.ts";
 import type { SocketAddress } from "../socket-address.ts";
+import { dumpAddresses, dumpLinks, dumpNeighbors, getLink } from "./link-messages.ts";
 import { messageLength, NetlinkWriter } from "./netlink-message.ts";
 import { changeNetwork } from "./route-changes.ts";
-import {
-  dumpAddresses,
-  dumpLinks,
-  dumpNeighbors,
-  dumpRoutes,
-  getLink,
-  getRoute,
-} from "./route-messages.ts";
+import { dumpRoutes, getRoute } from "./route-messages.ts";
 import type { NoticeListener, RouteNotices } from "./route-notices.ts";
 import { dumpRules } from "./rule-changes.ts";
 import { answerDiag } from "./sock-diag.ts";
@@ -254,7 +248,7 @@ export class NetlinkSocket extends Socket implements NoticeListener {
         dumpAddresses(w, this.#network, family);
         return 0;
       case RTM_GETROUTE:
-        if (!isDump) return getRoute(w, this.#network, request);
+        if (!isDump) return getRoute(w, this.#network, request, t.creds.euid);
         dumpRoutes(w, this.#network, family);
         return 0;
       case RTM_GETRULE:

@@ -1,33 +1,20 @@
-// NETLINK_ROUTE requests that change the stack: addresses, routes, links and neighbours (rtnetlink(7)), as
-// `ip addr`, `ip route`, `ip link` and `ip neigh` send them. New kinds of links are refused. Rules: rule-changes.ts. Who asks must have CAP_NET_ADMIN, which the caller has checked.
+// NETLINK_ROUTE requests that change the stack (rtnetlink(7)): here addresses, links and neighbours, as `ip addr`, `ip link`
+// and `ip neigh` send them; routes: route-requests.ts, rules: rule-changes.ts. Who asks must have CAP_NET_ADMIN, which the
+// caller has checked.
 
-import {
-  EADDRNOTAVAIL,
-  EEXIST,
-  EHOSTUNREACH,
-  EINVAL,
-  ENETDOWN,
-  ENETUNREACH,
-  ENODEV,
-  ENOENT,
-  EOPNOTSUPP,
-  ESRCH,
-} from "../../../abi/errno.ts";
+import { EADDRNOTAVAIL, EEXIST, EINVAL, ENODEV, ENOENT, EOPNOTSUPP } from "../../../abi/errno.ts";
 import { IFF_UP } from "../../../abi/netdevice.ts";
 import * as nl from "../../../abi/netlink.ts";
-import { AF_INET, AF_INET6 } from "../../../abi/socket.ts";
 import { byteString, i32Le, u16Le, u32Le } from "../../../base/bytes.ts";
-import { IPV4, IPV6, IpAddr, NetErr } from "../../../netstack/index.ts";
+import { IPV4, type IpAddr, NetErr } from "../../../netstack/index.ts";
 import { errnoOf } from "../errno-of.ts";
 import type { NetworkChanges, NetworkView } from "../inet/network-view.ts";
-import { attributesOf } from "./netlink-message.ts";
+import { addressIn, attributesOf, ipFamily } from "./netlink-message.ts";
+import { changeRoute } from "./route-requests.ts";
 import { changeRule } from "./rule-changes.ts";
 
 const BODY = nl.NLMSGHDR_BYTES;
 const NLM_F_REPLACE = 0x100;
-const NLM_F_EXCL = 0x200;
-const NLM_F_CREATE = 0x400;
-const NLM_F_APPEND = 0x800;
 
 type Network = NetworkView & NetworkChanges;
 
@@ -59,20 +46,6 @@ export function changeNetwork(
   }
 }
 
-/** The family at the start of the body as ours, or 0. */
-function ipFamily(request: Uint8Array): 0 | 4 | 6 {
-  if (request[BODY] === AF_INET) return IPV4;
-  return request[BODY] === AF_INET6 ? IPV6 : 0;
-}
-function addressIn(
-  request: Uint8Array,
-  offset: number,
-  length: number,
-  family: 4 | 6,
-): IpAddr | null {
-  return length < (family === IPV4 ? 4 : 16) ? null : new IpAddr().read(request, offset, family);
-}
-
 function changeAddress(network: Network, add: boolean, flags: number, request: Uint8Array): number {
   if (request.length < BODY + nl.IFADDRMSG_BYTES) return -EINVAL;
   const family = ipFamily(request);
@@ -96,101 +69,6 @@ function changeAddress(network: Network, add: boolean, flags: number, request: U
   // `ip addr replace` of an address that is there changes only what we do not keep: its lifetime.
   if (result === NetErr.AddressInUse) return (flags & NLM_F_REPLACE) !== 0 ? 0 : -EEXIST;
   return -errnoOf(result);
-}
-
-/** What an RTM_*ROUTE says. */
-interface RouteRequest {
-  dst: IpAddr;
-  prefixBits: number;
-  gateway: IpAddr | null;
-  index: number;
-  metric: number;
-  src: IpAddr | null;
-  mtu: number;
-  advmss: number;
-  origin: number;
-  table: number;
-  type: number;
-}
-
-function readRoute(request: Uint8Array, family: 4 | 6): RouteRequest | number {
-  const any = new IpAddr();
-  if (family === IPV4) any.setV4(0);
-  const r: RouteRequest = {
-    dst: any,
-    prefixBits: request[BODY + 1],
-    gateway: null,
-    index: 0,
-    // IP6_RT_PRIO_USER.
-    metric: family === IPV6 ? 1024 : 0,
-    src: null,
-    mtu: 0,
-    advmss: 0,
-    origin: request[BODY + 5],
-    table: request[BODY + 4],
-    type: request[BODY + 7],
-  };
-  for (const a of attributesOf(request, BODY + nl.RTMSG_BYTES, request.length)) {
-    const isAddress =
-      a.type === nl.RTA_DST || a.type === nl.RTA_GATEWAY || a.type === nl.RTA_PREFSRC;
-    const addr = isAddress ? addressIn(request, a.offset, a.length, family) : null;
-    if ((isAddress && addr === null) || a.length < 4) return -EINVAL;
-    if (a.type === nl.RTA_DST) r.dst = addr ?? any;
-    else if (a.type === nl.RTA_GATEWAY) r.gateway = addr;
-    else if (a.type === nl.RTA_PREFSRC) r.src = addr;
-    else if (a.type === nl.RTA_OIF) r.index = u32Le(request, a.offset);
-    else if (a.type === nl.RTA_PRIORITY) r.metric = u32Le(request, a.offset);
-    else if (a.type === nl.RTA_TABLE) r.table = u32Le(request, a.offset);
-    // Several next hops: one is chosen by a hash of the flow, which paths do not have.
-    else if (a.type === nl.RTA_MULTIPATH) return -EOPNOTSUPP;
-    else if (a.type === nl.RTA_METRICS) {
-      for (const m of attributesOf(request, a.offset, a.offset + a.length)) {
-        if (m.type === nl.RTAX_MTU && m.length >= 4) r.mtu = u32Le(request, m.offset);
-        else if (m.type === nl.RTAX_ADVMSS && m.length >= 4) r.advmss = u32Le(request, m.offset);
-      }
-    }
-  }
-  if (r.prefixBits > (family === IPV4 ? 32 : 128)) return -EINVAL;
-  if (r.table === nl.RT_TABLE_UNSPEC) r.table = nl.RT_TABLE_MAIN;
-  return r;
-}
-
-function changeRoute(network: Network, add: boolean, flags: number, request: Uint8Array): number {
-  if (request.length < BODY + nl.RTMSG_BYTES) return -EINVAL;
-  const family = ipFamily(request);
-  if (family === 0) return -EOPNOTSUPP;
-  const r = readRoute(request, family);
-  if (typeof r === "number") return r;
-  if (!add) return network.removeRoute(r) ? 0 : -ESRCH;
-  // What is local is said by the addresses of the interfaces, here.
-  if (r.table === nl.RT_TABLE_LOCAL) return -EOPNOTSUPP;
-  if (REFUSING.has(r.type)) {
-    // fib_create_info: such a route leads nowhere.
-    if (r.gateway !== null || (r.index !== 0 && family === IPV4)) return -EINVAL;
-    r.index = 0;
-    return installRoute(network, r, flags);
-  }
-  if (r.type !== nl.RTN_UNICAST) return r.type === 0 ? -EINVAL : -EOPNOTSUPP;
-  if (r.index !== 0 && network.interfaceByIndex(r.index) === undefined) return -ENODEV;
-  if (r.gateway !== null) {
-    const towards = network.onLinkTo(r.gateway, r.index);
-    // fib_check_nh: the gateway must be a neighbour.
-    if (towards === 0) return family === IPV4 ? -ENETUNREACH : -EHOSTUNREACH;
-    r.index = towards;
-  }
-  if (r.index === 0) return -ENODEV;
-  if (network.interfaceByIndex(r.index)?.isUp !== true) return -ENETDOWN;
-  return installRoute(network, r, flags);
-}
-const REFUSING = new Set([nl.RTN_BLACKHOLE, nl.RTN_UNREACHABLE, nl.RTN_PROHIBIT, nl.RTN_THROW]);
-
-function installRoute(network: Network, r: RouteRequest, flags: number): number {
-  const exists = network.hasRoute(r);
-  if (exists && (flags & NLM_F_REPLACE) !== 0)
-    network.removeRoute({ ...r, gateway: null, index: 0, type: 0 });
-  else if (exists && ((flags & NLM_F_EXCL) !== 0 || (flags & NLM_F_APPEND) === 0)) return -EEXIST;
-  if (!exists && (flags & NLM_F_CREATE) === 0) return -ENOENT;
-  return -errnoOf(network.addRoute(r));
 }
 
 function changeLink(network: Network, request: Uint8Array): number {

@@ -11,8 +11,10 @@ import type {
   StackObserver,
 } from "../../../netstack/index.ts";
 import type { NetworkView } from "../inet/network-view.ts";
+import { routeView } from "../inet/route-view.ts";
+import { putAddress, putLink, putNeighbor } from "./link-messages.ts";
 import { NetlinkWriter } from "./netlink-message.ts";
-import { putAddress, putLink, putNeighbor, putRoute } from "./route-messages.ts";
+import { putRoute } from "./route-messages.ts";
 import { putRule } from "./rule-changes.ts";
 
 export interface NoticeListener {
@@ -64,9 +66,8 @@ export class RouteNotices implements StackObserver {
   onRoute(entry: RouteEntry, isThere: boolean): void {
     const group = entry.dst.isV4 ? nl.RTNLGRP_IPV4_ROUTE : nl.RTNLGRP_IPV6_ROUTE;
     this.#tell(group, (w) => {
-      const view = { ...entry, index: entry.nicId };
       const type = isThere ? nl.RTM_NEWROUTE : nl.RTM_DELROUTE;
-      putRoute(w, this.#network, view, entry.dst, entry.prefixBits, 0, null, type);
+      putRoute(w, this.#network, routeView(entry), type, 0);
     });
   }
 

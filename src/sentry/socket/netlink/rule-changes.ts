@@ -1,36 +1,30 @@
-// Routing rules over NETLINK_ROUTE (`ip rule`; fib_rules.c): added, removed, listed. Rules by port, protocol, user
-// and type of service are refused with EOPNOTSUPP: see netstack/stack/rules.ts.
+// Routing rules over NETLINK_ROUTE (`ip rule`; fib_rules.c): added, removed, listed. Rules by tunnel key, realm and routing
+// domain are refused with EOPNOTSUPP: see netstack/stack/rules.ts.
 
 import { EAFNOSUPPORT, EEXIST, EINVAL, ENOENT, EOPNOTSUPP } from "../../../abi/errno.ts";
 import * as nl from "../../../abi/netlink.ts";
 import { AF_INET, AF_INET6, AF_UNSPEC } from "../../../abi/socket.ts";
-import { byteString, i32Le, setU32Le, u32Le } from "../../../base/bytes.ts";
+import { byteString, i32Le, setU32Le, u16Le, u32Le } from "../../../base/bytes.ts";
 import {
   IPV4,
   IPV6,
   IpAddr,
   isSameRule,
   maskAddr,
+  type Range,
   Rule,
   RuleAction,
 } from "../../../netstack/index.ts";
 import { errnoOf } from "../errno-of.ts";
 import type { NetworkChanges, NetworkView } from "../inet/network-view.ts";
-import { attributesOf, type NetlinkWriter } from "./netlink-message.ts";
+import { attributesOf, bytesOf, type NetlinkWriter } from "./netlink-message.ts";
 
 const BODY = nl.NLMSGHDR_BYTES;
 const NLM_F_EXCL = 0x200;
-const UNSUPPORTED = new Set([
-  nl.FRA_L3MDEV,
-  nl.FRA_UID_RANGE,
-  nl.FRA_IP_PROTO,
-  nl.FRA_SPORT_RANGE,
-  nl.FRA_DPORT_RANGE,
-]);
+const UNSUPPORTED = new Set([nl.FRA_L3MDEV, nl.FRA_TUN_ID, nl.FRA_FLOW]);
+const ECN_MASK = 3;
+const PORT_MAX = 0xffff;
 const ACTIONS: readonly number[] = Object.values(RuleAction);
-/** What `ip` sends for "no group". */
-const NO_GROUP = -1;
-
 type Network = NetworkView & NetworkChanges;
 
 interface Request {
@@ -49,9 +43,15 @@ interface Request {
   mark: number;
   markMask: number;
   hasMark: boolean;
+  protocol: number;
+  srcPorts: Range | null;
+  dstPorts: Range | null;
+  uids: Range | null;
+  tos: number;
   invert: boolean;
   target: number;
   suppressPrefixBits: number;
+  suppressGroup: number;
   origin: number;
 }
 
@@ -60,7 +60,8 @@ function readRule(request: Uint8Array): Request | number {
   const family = request[BODY] === AF_INET ? IPV4 : request[BODY] === AF_INET6 ? IPV6 : 0;
   if (family === 0) return -EAFNOSUPPORT;
   const flags = u32Le(request, BODY + 8);
-  if (request[BODY + 3] !== 0) return -EOPNOTSUPP;
+  // "Invalid dsfield (dscp): ECN bits must be 0".
+  if ((request[BODY + 3] & ECN_MASK) !== 0) return -EINVAL;
   const r: Request = {
     family,
     action: request[BODY + 7],
@@ -68,8 +69,9 @@ function readRule(request: Uint8Array): Request | number {
     hasTable: request[BODY + 4] !== nl.RT_TABLE_UNSPEC,
     ...{ src: null, srcBits: request[BODY + 2], dst: null, dstBits: request[BODY + 1] },
     ...{ priority: -1, iifName: "", oifName: "", mark: 0, markMask: 0, hasMark: false },
+    ...{ protocol: 0, srcPorts: null, dstPorts: null, uids: null, tos: request[BODY + 3] },
     invert: (flags & nl.FIB_RULE_INVERT) !== 0,
-    ...{ target: 0, suppressPrefixBits: -1, origin: 0 },
+    ...{ target: 0, suppressPrefixBits: -1, suppressGroup: -1, origin: 0 },
   };
   for (const a of attributesOf(request, BODY + nl.FIB_RULE_HDR_BYTES, request.length)) {
     const error = takeAttribute(r, request, a.type, a.offset, a.length);
@@ -91,6 +93,11 @@ function takeAttribute(
   if (UNSUPPORTED.has(type)) return -EOPNOTSUPP;
   if (type === nl.FRA_PROTOCOL) {
     r.origin = bytes[at];
+    return 0;
+  }
+  if (type === nl.FRA_IP_PROTO) {
+    if (length < 1) return -EINVAL;
+    r.protocol = bytes[at];
     return 0;
   }
   if (type === nl.FRA_IIFNAME || type === nl.FRA_OIFNAME) {
@@ -132,9 +139,28 @@ function takeAttribute(
       r.suppressPrefixBits = i32Le(bytes, at);
       break;
     case nl.FRA_SUPPRESS_IFGROUP:
-      if (i32Le(bytes, at) !== NO_GROUP) return -EOPNOTSUPP;
+      r.suppressGroup = i32Le(bytes, at);
+      break;
+    case nl.FRA_SPORT_RANGE:
+      r.srcPorts = portsIn(bytes, at);
+      return r.srcPorts === null ? -EINVAL : 0;
+    case nl.FRA_DPORT_RANGE:
+      r.dstPorts = portsIn(bytes, at);
+      return r.dstPorts === null ? -EINVAL : 0;
+    case nl.FRA_UID_RANGE:
+      if (length < 8) return -EINVAL;
+      r.uids = { from: value, to: u32Le(bytes, at + 4) };
+      // fib_nl2rule.
+      if (r.uids.from > r.uids.to) return -EINVAL;
   }
   return 0;
+}
+
+/** fib_rule_port_range_valid: without the last port, as there. */
+function portsIn(bytes: Uint8Array, at: number): Range | null {
+  const from = u16Le(bytes, at);
+  const to = u16Le(bytes, at + 2);
+  return from === 0 || to === PORT_MAX || from > to ? null : { from, to };
 }
 
 /** 0 or -errno. */
@@ -181,10 +207,18 @@ function isAsked(r: Request, rule: Rule): boolean {
     (r.oifName === "" || r.oifName === rule.oifName) &&
     (!r.hasMark || (r.mark === rule.mark && r.markMask === rule.markMask)) &&
     (r.origin === 0 || r.origin === rule.origin) &&
+    (r.protocol === 0 || r.protocol === rule.protocol) &&
+    (r.tos === 0 || r.tos === rule.tos) &&
+    sameRange(r.srcPorts, rule.srcPorts) &&
+    sameRange(r.dstPorts, rule.dstPorts) &&
+    sameRange(r.uids, rule.uids) &&
     sameNet(r.src, r.srcBits, rule.src, rule.srcBits) &&
     sameNet(r.dst, r.dstBits, rule.dst, rule.dstBits)
   );
 }
+
+const sameRange = (asked: Range | null, range: Range | null): boolean =>
+  asked === null || (range !== null && asked.from === range.from && asked.to === range.to);
 
 export function dumpRules(w: NetlinkWriter, network: Network, family: number): void {
   if (family === AF_UNSPEC || family === AF_INET) dumpFamily(w, network, IPV4);
@@ -219,6 +253,7 @@ export function putRule(
   b[at] = rule.family === IPV4 ? AF_INET : AF_INET6;
   b[at + 1] = rule.dstBits;
   b[at + 2] = rule.srcBits;
+  b[at + 3] = rule.tos;
   b[at + 4] = rule.table < 256 ? rule.table : nl.RT_TABLE_COMPAT;
   b[at + 7] = rule.action;
   let flags = rule.invert ? nl.FIB_RULE_INVERT : 0;
@@ -235,13 +270,21 @@ export function putRule(
   if (rule.mark !== 0) w.attributeU32(nl.FRA_FWMARK, rule.mark >>> 0);
   if (rule.mark !== 0 || rule.markMask !== 0) w.attributeU32(nl.FRA_FWMASK, rule.markMask >>> 0);
   if (rule.target !== 0) w.attributeU32(nl.FRA_GOTO, rule.target);
-  if (rule.src !== null && rule.srcBits > 0) putAddr(w, nl.FRA_SRC, rule.src, rule.family);
-  if (rule.dst !== null && rule.dstBits > 0) putAddr(w, nl.FRA_DST, rule.dst, rule.family);
+  putFlow(w, rule);
+  if (rule.suppressGroup !== -1) w.attributeU32(nl.FRA_SUPPRESS_IFGROUP, rule.suppressGroup);
+  if (rule.dst !== null && rule.dstBits > 0) w.attribute(nl.FRA_DST, bytesOf(rule.dst));
+  if (rule.src !== null && rule.srcBits > 0) w.attribute(nl.FRA_SRC, bytesOf(rule.src));
   w.finish();
 }
 
-function putAddr(w: NetlinkWriter, type: number, addr: IpAddr, family: 4 | 6): void {
-  const bytes = new Uint8Array(family === IPV4 ? 4 : 16);
-  addr.write(bytes, 0, family);
-  w.attribute(type, bytes);
+function putFlow(w: NetlinkWriter, { uids, srcPorts, dstPorts, protocol }: Rule): void {
+  if (uids !== null) {
+    const bytes = new Uint8Array(8);
+    setU32Le(bytes, 0, uids.from);
+    setU32Le(bytes, 4, uids.to);
+    w.attribute(nl.FRA_UID_RANGE, bytes);
+  }
+  if (srcPorts !== null) w.attributeU32(nl.FRA_SPORT_RANGE, (srcPorts.to << 16) | srcPorts.from);
+  if (dstPorts !== null) w.attributeU32(nl.FRA_DPORT_RANGE, (dstPorts.to << 16) | dstPorts.from);
+  if (protocol !== 0) w.attributeU8(nl.FRA_IP_PROTO, protocol);
 }
