@@ -29,7 +29,13 @@ export {
 export type { CaptureInterface, CaptureNote } from "./capture/pcapng-section.ts";
 export { PcapngWriter } from "./capture/pcapng-writer.ts";
 export { FrameStream, STREAM_HEADER, writeStreamHeader } from "./frame-stream.ts";
-export { type Conditions, PERFECT, parseConditions, parseRate } from "./impair/conditions.ts";
+export {
+  type Conditions,
+  gsoBytesOf,
+  PERFECT,
+  parseConditions,
+  parseRate,
+} from "./impair/conditions.ts";
 export { ImpairedLink, type ImpairedLinkConfig } from "./impair/impaired-link.ts";
 export { Impairment, type ImpairmentCounters } from "./impair/impairment.ts";
 export { MemoryLink, type MemoryLinkConfig, MemoryPair } from "./memory-pair.ts";

@@ -12,7 +12,13 @@ import { close, getrandom } from "../host/libc.ts";
 import { openTap } from "../host/tun.ts";
 import { SOCK_STREAM } from "../host/unix-socket.ts";
 import { EventLoopLink } from "../link/host/index.ts";
-import { type Conditions, PERFECT, parseConditions, VNET_HEADER } from "../link/index.ts";
+import {
+  type Conditions,
+  gsoBytesOf,
+  PERFECT,
+  parseConditions,
+  VNET_HEADER,
+} from "../link/index.ts";
 import { IpAddr, parseIp } from "../netstack/index.ts";
 import type { NetworkConfig } from "../sentry/control/protocol.ts";
 import { SecureRng } from "../sentry/loop/secure-rng.ts";
@@ -357,6 +363,7 @@ async function startGateway(
 ): Promise<() => void> {
   const { address, bits } = checkCidr("ip", plan.cidr);
   const { Gateway } = await import("../gateway/index.ts");
+  const impair = conditions(options);
   const inside6 = gatewayIp6(options);
   const gateway = new Gateway({
     clock: new MonitorClock(),
@@ -386,7 +393,7 @@ async function startGateway(
     fd: linkFd,
     mtu,
     mac: macBytes(ROUTER_MAC),
-    gso: conditions(options) === null,
+    ...(impair === null ? {} : { gsoBytesMax: gsoBytesOf(impair) }),
     onDelivered: () => gateway.run(),
     onClosed: () => gateway.close(),
   });

@@ -10,14 +10,15 @@ import { FdLink } from "./fd-link.ts";
 
 /** A burst of the largest frames. */
 const SEND_BUFFER_BYTES = 4 * 1024 * 1024;
+const GSO_BYTES_MAX = 65_535;
 
 export interface EventLoopLinkConfig {
   /** One end of a stream socketpair; taken over. */
   fd: number;
   mtu: number;
   mac: Uint8Array;
-  /** False: every frame goes out at its own size. */
-  gso?: boolean;
+  /** How many bytes of segments may go out in one piece; default: as many as there can be. */
+  gsoBytesMax?: number;
   /** Frames have been delivered: run what they caused. */
   onDelivered: () => void;
   onClosed: () => void;
@@ -27,14 +28,14 @@ export class EventLoopLink implements LinkEndpoint {
   readonly #link: FdLink;
   readonly #socket: Socket;
   readonly #stream = new FrameStream();
-  readonly #gso: boolean;
+  readonly gsoBytesMax: number;
   #sink: LinkSink | null = null;
 
   constructor(config: EventLoopLinkConfig) {
-    this.#gso = config.gso !== false;
     const { fd, mtu, mac, onDelivered, onClosed } = config;
     growSendBuffer(fd, SEND_BUFFER_BYTES);
     this.#link = new FdLink({ fd, kind: "stream", mtu, mac });
+    this.gsoBytesMax = Math.min(this.#link.gsoBytesMax, config.gsoBytesMax ?? GSO_BYTES_MAX);
     const stream = this.#stream;
     this.#socket = new Socket({
       fd,
@@ -70,9 +71,6 @@ export class EventLoopLink implements LinkEndpoint {
   }
   get checksumOffload(): boolean {
     return this.#link.checksumOffload;
-  }
-  get gsoBytesMax(): number {
-    return this.#gso ? this.#link.gsoBytesMax : 0;
   }
 
   attach(sink: LinkSink): void {

@@ -74,6 +74,25 @@ const WORDS: Record<string, Reader> = {
   discipline: ["discipline", (t) => (t === "tail" || t === "codel" ? t : null), "discipline=codel"],
 };
 
+const GSO_BYTES_MAX = 65_535;
+/** As TCP sizes its bursts (tcp_tso_autosize()): what leaves within this. */
+const GSO_NS = 1 * MS;
+const GSO_BYTES_MIN = 4096;
+
+/**
+ * How many bytes of segments may cross a line of these conditions in one piece: none where each frame has its own
+ * fate; where there is only a rate, as many as take a millisecond.
+ */
+export function gsoBytesOf(conditions: Conditions): number {
+  const { rateBitsPerSecond: rate, queueFrames, discipline } = conditions;
+  const limit: Conditions = { ...PERFECT, rateBitsPerSecond: rate, queueFrames, discipline };
+  const isLimit = Object.keys(limit).every(
+    (key) => limit[key as keyof Conditions] === conditions[key as keyof Conditions],
+  );
+  const bytes = isLimit ? Math.floor((rate * GSO_NS) / SECOND / 8) : 0;
+  return bytes < GSO_BYTES_MIN ? 0 : Math.min(bytes, GSO_BYTES_MAX);
+}
+
 /** "10mbit" in bits a second, or null. */
 export function parseRate(text: string): number | null {
   const rate = withUnit(text, RATES);

@@ -5,7 +5,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Rng } from "../../base/rng.ts";
 import type { TimerQueue } from "../../base/timers.ts";
 import type { LinkEndpoint, LinkSink, PacketBuffer } from "../../netstack/index.ts";
-import type { Conditions } from "./conditions.ts";
+import { type Conditions, gsoBytesOf } from "./conditions.ts";
 import { Impairment } from "./impairment.ts";
 
 export interface ImpairedLinkConfig {
@@ -19,11 +19,14 @@ export interface ImpairedLinkConfig {
 export class ImpairedLink implements LinkEndpoint, LinkSink {
   readonly outwards: Impairment;
   readonly inwards: Impairment;
+  /** Where every frame fares for itself none may stand for many. */
+  readonly gsoBytesMax: number;
   readonly #inner: LinkEndpoint;
   #sink: LinkSink | null = null;
 
   constructor(inner: LinkEndpoint, config: ImpairedLinkConfig) {
     this.#inner = inner;
+    this.gsoBytesMax = Math.min(inner.gsoBytesMax, gsoBytesOf(config.conditions));
     this.outwards = new Impairment({ ...config, deliver: (pkt) => void this.#inner.send(pkt) });
     this.inwards = new Impairment({ ...config, deliver: (pkt) => this.#sink?.deliver(pkt) });
   }
@@ -36,10 +39,6 @@ export class ImpairedLink implements LinkEndpoint, LinkSink {
   }
   get checksumOffload(): boolean {
     return this.#inner.checksumOffload;
-  }
-  /** Every frame fares for itself, so none may stand for many. */
-  get gsoBytesMax(): number {
-    return 0;
   }
   attach(sink: LinkSink): void {
     this.#sink = sink;

@@ -4,7 +4,7 @@ import { ManualClock, MS, SECOND } from "../../base/clock.ts";
 import { SeededRng } from "../../base/rng.ts";
 import { TimerQueue } from "../../base/timers.ts";
 import { PacketBuffer } from "../../netstack/index.ts";
-import { type Conditions, PERFECT, parseConditions } from "./conditions.ts";
+import { type Conditions, gsoBytesOf, PERFECT, parseConditions } from "./conditions.ts";
 import { Impairment } from "./impairment.ts";
 
 class Line {
@@ -232,5 +232,30 @@ describe("conditions as text", () => {
     ["constructor=1", /is no impairment/],
   ])("%j is refused with what to write instead", (text, message) => {
     expect(parseConditions(text)).toMatch(message);
+  });
+});
+
+describe("a line that is only slow", () => {
+  it("keeps its rate when it is seen to late, within a bucket of ten milliseconds", () => {
+    const line = new Line({ rateBitsPerSecond: 8e6 });
+    line.send(200, 1000);
+    const visit = (afterNs: number): number => {
+      line.clock.advanceNs(afterNs);
+      const now = line.clock.monotonicNs();
+      while (line.timers.nextDeadlineNs() <= now) line.timers.runDue(now);
+      return line.numbers.length;
+    };
+    // A millisecond for each.
+    for (let n = 1; n <= 20; n++) expect(Math.abs(visit(5 * MS) - 5 * n)).toBeLessThanOrEqual(1);
+    // Half a second late: ten of them are made up for.
+    expect(visit(500 * MS)).toBeLessThanOrEqual(112);
+    expect(line.numbers).toEqual(upTo(line.numbers.length));
+  });
+
+  it("takes segments in one piece, as many as take a millisecond", () => {
+    const rate = (bits: number): number => gsoBytesOf({ ...PERFECT, rateBitsPerSecond: bits });
+    expect([rate(10e6), rate(100e6), rate(10e9)]).toEqual([0, 12_500, 65_535]);
+    expect(gsoBytesOf({ ...PERFECT, rateBitsPerSecond: 100e6, loss: 0.01 })).toBe(0);
+    expect(gsoBytesOf({ ...PERFECT, discipline: "codel" })).toBe(0);
   });
 });

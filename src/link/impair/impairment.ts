@@ -5,7 +5,13 @@
 import { type Clock, MS } from "../../base/clock.ts";
 import type { Rng } from "../../base/rng.ts";
 import { Timer, type TimerQueue } from "../../base/timers.ts";
-import { completeChecksum, copyPacket, HEADROOM, PacketBuffer } from "../../netstack/index.ts";
+import {
+  completeChecksum,
+  copyPacket,
+  GSO_NONE,
+  HEADROOM,
+  PacketBuffer,
+} from "../../netstack/index.ts";
 import { CoDel } from "./codel.ts";
 import type { Conditions } from "./conditions.ts";
 
@@ -16,6 +22,8 @@ const SMALL_BYTES = HEADROOM + 2048;
 const KEEP = 1024;
 const ETH_HEADER = 14;
 const SECOND_BITS = 8 * 1e9;
+/** Ethernet, IPv4, TCP with timestamps. */
+const HEADERS_BYTES = 14 + 20 + 32;
 /** What a line that was seen to late may make up for. */
 const BURST_NS = 10 * MS;
 
@@ -45,6 +53,12 @@ interface InFlight {
   pkt: PacketBuffer;
   timer: Timer;
   queuedNs: number;
+}
+
+/** As qdisc_pkt_len_init(): a packet that will be cut up counts with the headers of all its segments. */
+function lineBytes({ length, gsoType, gsoSize }: PacketBuffer): number {
+  if (gsoType === GSO_NONE || gsoSize <= 0) return length;
+  return length + Math.floor((length - HEADERS_BYTES) / gsoSize) * HEADERS_BYTES;
 }
 
 export class Impairment {
@@ -162,8 +176,7 @@ export class Impairment {
   /** fromNs: when the line was free for it. */
   #startSending(fromNs: number): void {
     const rate = this.conditions.rateBitsPerSecond;
-    const bytes = this.#queue[this.#head].pkt.length;
-    const takesNs = rate > 0 ? (bytes * SECOND_BITS) / rate : 0;
+    const takesNs = rate > 0 ? (lineBytes(this.#queue[this.#head].pkt) * SECOND_BITS) / rate : 0;
     this.#doneNs = fromNs + takesNs;
     this.#timers.arm(this.#sendTimer, this.#doneNs);
   }
