@@ -100,7 +100,7 @@ export interface TcpEndpointOptions extends CommonOptions {
   keepIntervalNs: number;
   keepCount: number;
   userTimeoutNs: number;
-  /** TCP_RTO_MAX_MS, TCP_RTO_MIN_US, TCP_DELACK_MAX_US. Set by setTiming. */
+  /** TCP_RTO_MAX_MS, TCP_RTO_MIN_US, TCP_DELACK_MAX_US, TCP_TX_DELAY. Set by setTiming. */
   timing: Timing;
   /** Segments carry no TCP options, not even an MSS (4.4BSD's TCP_NOOPT). */
   noOptions: boolean;
@@ -245,7 +245,7 @@ export interface TcpEndpoint extends Endpoint {
   readonly linger2Ns: number;
   /** TCP_MAXSEG as it reads: payload of a full segment; without a connection the user's wish, or what was last. */
   readonly maxSegment: number;
-  /** Bounds of the timers; fractions of a tick count as one. InvalidArgument: beyond what may be. */
+  /** Bounds of the timers, fractions of a tick count as one; delay of what is sent. InvalidArgument: beyond what may be. */
   setTiming(key: TimingKey, us: number): NetError | 0;
   /** As options.receiveBufferBytes, grown with the reader's pace. */
   readonly receiveBufferBytes: number;

@@ -192,6 +192,7 @@ const TCP: Readonly<Record<number, Setting>> = {
     },
     get: (s) => (s.reportsInq ? 1 : 0),
   },
+  37: timing("txDelayUs", 1),
   44: timing("rtoMaxUs", 1_000),
   45: timing("rtoMinUs", 1),
   46: timing("delackMaxUs", 1),

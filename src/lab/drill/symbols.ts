@@ -146,6 +146,7 @@ const NUMBERS: Readonly<Record<string, number>> = {
   TCP_FASTOPEN_NO_COOKIE: 34,
   TCP_INQ: 36,
   TCP_CM_INQ: 36,
+  TCP_TX_DELAY: 37,
   TCP_RTO_MAX_MS: 44,
   TCP_RTO_MIN_US: 45,
   TCP_DELACK_MAX_US: 46,

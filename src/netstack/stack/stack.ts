@@ -24,6 +24,7 @@ import { EXCEEDED6_REASSEMBLY, ICMP6_TIME_EXCEEDED } from "../wire/icmpv6.ts";
 import type { IpOptions } from "../wire/ipv4-options.ts";
 import { Counters } from "./counters.ts";
 import { SpareMemory } from "./datagram-queue.ts";
+import { Departures } from "./departures.ts";
 import { type FlowKey, replyKey } from "./flow-key.ts";
 import { Forwarding } from "./forwarding.ts";
 import { Ipv4Reassembler } from "./fragments-ipv4.ts";
@@ -99,6 +100,7 @@ export class Stack implements NetworkLayer {
 
   readonly #pool = new PacketPool();
   readonly toOurselves = new Loopback(this);
+  readonly departures = new Departures(this);
   readonly #paths = new PathCache(this);
   #depth = 0;
 
@@ -248,6 +250,10 @@ export class Stack implements NetworkLayer {
     return this.ipv6.send(path, pkt, dontFragment);
   }
 
+  sendPacketAt(route: Route, pkt: PacketBuffer, noFragments: boolean, ns: number): NetError | 0 {
+    return this.departures.hold(route, pkt, noFragments, ns);
+  }
+
   get linkDrops(): number {
     return this.counters.dropLinkFull;
   }
@@ -326,6 +332,7 @@ export class Stack implements NetworkLayer {
   /** Everything is dropped; links are closed. */
   close(): void {
     this.tcp.close();
+    this.departures.close();
     this.interfaces.close();
   }
 }

@@ -130,6 +130,8 @@ export interface NetworkLayer {
    * pkt.protocol, ttl, tos, checksum*, gso* are read; dontFragment sets DF. 0 or a NetError.
    */
   sendPacket(route: Route, pkt: PacketBuffer, dontFragment: boolean): NetError | 0;
+  /** The same, later: not before `ns` of the monotonic clock. */
+  sendPacketAt(route: Route, pkt: PacketBuffer, dontFragment: boolean, ns: number): NetError | 0;
   /** Packets so far for which a link had no room: who looks before and after learns of its own. */
   readonly linkDrops: number;
   /** The peer at route.dst has just proven reachable (RFC 4861 7.3.1): refreshes the neighbour entry. */

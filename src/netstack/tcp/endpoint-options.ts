@@ -18,12 +18,13 @@ import {
   changeIpOptions,
   setMd5Key,
   setQuickAck,
+  setTiming,
   setWindowClamp,
 } from "./option-calls.ts";
 import { keepCount, keepIdleNs, keepIntervalNs, linger2Ns, synCount } from "./options.ts";
 import { sendMemory } from "./send-memory.ts";
 import { CLOSED, LISTEN } from "./state.ts";
-import { changedTiming, type TimingKey } from "./timing.ts";
+import type { TimingKey } from "./timing.ts";
 
 export abstract class OptionEndpoint extends PortEndpoint {
   get ipOptions(): IpOptions | null {
@@ -112,10 +113,7 @@ export abstract class OptionEndpoint extends PortEndpoint {
   }
 
   setTiming(key: TimingKey, us: number): NetError | 0 {
-    const changed = changedTiming(this.options.timing, key, us, this.ctx.settings.tickUs);
-    if (typeof changed === "number") return changed;
-    this.options.timing = changed;
-    return 0;
+    return setTiming(this.tcb, this.options, key, us, this.ctx.settings.tickUs);
   }
 
   get maxSegment(): number {

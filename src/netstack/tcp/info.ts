@@ -6,6 +6,7 @@ import { CHRONO_BUSY, CHRONO_RWND, CHRONO_SNDBUF, chronoUs } from "./chrono.ts";
 import { mssInHalfWindow } from "./mss.ts";
 import { deliveryRate } from "./rate.ts";
 import { rtoTimeMs } from "./rto-stats.ts";
+import { MIN_RTT_NONE } from "./rtt.ts";
 import type { Tcb } from "./tcb.ts";
 
 const OPT_TIMESTAMPS = 1;
@@ -59,7 +60,7 @@ export function fillInfo(tcb: Tcb, state: number, out: TcpInfo): void {
   out.segsOut = tcb.segsOut;
   out.segsIn = tcb.segsIn;
   out.notsentBytes = Math.max(0, seqDiff(snd.end, snd.nxt));
-  out.minRttUs = rtt.minRttUs;
+  out.minRttUs = rtt.minRttUs === MIN_RTT_NONE ? 0xffff_ffff : rtt.minRttUs;
   out.dataSegsIn = tcb.dataSegsIn;
   out.dataSegsOut = tcb.dataSegsOut;
   out.delivered = tcb.delivered;

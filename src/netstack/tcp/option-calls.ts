@@ -11,8 +11,10 @@ import { makeCongestionControl } from "./congestion/congestion.ts";
 import { Md5Keys } from "./md5-signature.ts";
 import { flowOf, syncMss } from "./mss.ts";
 import { finish } from "./on-segment.ts";
+import { updatePacingRate } from "./rate.ts";
 import { CLOSE_WAIT, CLOSED, ESTABLISHED, SYN_RECEIVED, SYN_SENT } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
+import { changedTiming, type TimingKey } from "./timing.ts";
 import { armKeepalive } from "./transitions.ts";
 
 /** SOCK_MIN_RCVBUF / 2. */
@@ -71,6 +73,26 @@ export function setWindowClamp(
   const { rcv } = tcb;
   if (clamp < before) rcv.ssthresh = Math.min(rcv.ssthresh, clamp);
   else rcv.ssthresh = Math.max(rcv.ssthresh, Math.min(rcv.wnd, clamp));
+  return 0;
+}
+
+/** Bounds of timers; of a delay a live connection has its round trip corrected (tcp_enable_tx_delay). */
+export function setTiming(
+  tcb: Tcb | null,
+  options: TcpEndpointOptions,
+  key: TimingKey,
+  us: number,
+  tickUs: number,
+): NetError | 0 {
+  const before = options.timing;
+  const changed = changedTiming(before, key, us, tickUs);
+  if (typeof changed === "number") return changed;
+  options.timing = changed;
+  const longerUs = changed.txDelayUs - before.txDelayUs;
+  if (longerUs !== 0 && tcb !== null && tcb.state === ESTABLISHED) {
+    tcb.rtt.shift(longerUs, changed);
+    updatePacingRate(tcb);
+  }
   return 0;
 }
 

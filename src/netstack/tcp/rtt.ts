@@ -6,6 +6,8 @@ import { RTO_INITIAL_US } from "./state.ts";
 import type { Timing } from "./timing.ts";
 
 const MIN_RTT_WINDOW_MS = 300_000;
+/** No sample yet: larger than any. */
+export const MIN_RTT_NONE = 0x7fff_ffff;
 
 // @rfc 6298 2.1
 export class RttEstimator {
@@ -19,7 +21,7 @@ export class RttEstimator {
   /** End of the window over which `worst` is taken. */
   #windowEnd = 0;
   rtoUs = RTO_INITIAL_US;
-  minRttUs = 0;
+  minRttUs = MIN_RTT_NONE;
   #minRttMs = 0;
 
   // @rfc 6298 2.2 2.3 4
@@ -42,8 +44,7 @@ export class RttEstimator {
   sampleMin(rttUs: number, nowMs: number, mayBeDelayed: boolean): void {
     const m = rttUs < 1 ? 1 : rttUs;
     const isStale = seqDiff(nowMs, this.#minRttMs) > MIN_RTT_WINDOW_MS;
-    if (this.minRttUs !== 0 && mayBeDelayed && m > this.minRttUs) return;
-    if (this.minRttUs !== 0 && m > this.minRttUs && !isStale) return;
+    if (m > this.minRttUs && (mayBeDelayed || !isStale)) return;
     this.minRttUs = m;
     this.#minRttMs = nowMs;
   }
@@ -67,6 +68,13 @@ export class RttEstimator {
       this.#worstUs = rtoMinUs;
       this.#windowEnd = nxt;
     }
+  }
+
+  /** The path has become longer by so much, or shorter, and we know it (tcp_enable_tx_delay). */
+  shift(us: number, timing: Timing): void {
+    this.srttUs = Math.max(1, this.srttUs + us);
+    this.rtoUs = Math.min(this.srttUs + this.rtoVarUs, timing.rtoMaxUs);
+    this.minRttUs = MIN_RTT_NONE;
   }
 
   // @rfc 6298 5.7

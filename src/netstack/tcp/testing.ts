@@ -135,6 +135,12 @@ export class FakeNetwork implements NetworkLayer {
     this.freePacket(pkt);
     return 0;
   }
+  /** When packets were to leave; they do so at once. */
+  readonly departuresNs: number[] = [];
+  sendPacketAt(route: Route, pkt: PacketBuffer, _dontFragment: boolean, ns: number): NetError | 0 {
+    this.departuresNs.push(ns);
+    return this.sendPacket(route, pkt);
+  }
   confirmReachable(): void {}
   sendPortUnreachable(): void {}
 }

@@ -314,7 +314,11 @@ export function send(
   ctx.stats.OutSegs++;
   const { network } = ctx;
   const before = network.linkDrops;
-  const result = network.sendPacket(route, pkt, dontFragment);
+  const delayUs = tcb === null || route.isLoopback ? 0 : tcb.options.timing.txDelayUs;
+  const result =
+    delayUs === 0
+      ? network.sendPacket(route, pkt, dontFragment)
+      : network.sendPacketAt(route, pkt, dontFragment, ctx.nowNs + delayUs * 1_000);
   if (network.linkDrops === before || tcb === null) return result;
   // Linux's NET_XMIT_DROP: congestion of our own link, known at once.
   enterCwr(tcb);

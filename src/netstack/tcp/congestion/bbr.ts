@@ -4,6 +4,7 @@
 
 import { seqDiff } from "../../../base/seqnum.ts";
 import { $ack, F_DATA_ACKED, F_MAYBE_DELAYED, F_SYN_ACKED } from "../ack-state.ts";
+import { MIN_RTT_NONE } from "../rtt.ts";
 import { CA_LOSS, CA_OPEN, CA_RECOVERY, CWND_MAX, INITIAL_CWND } from "../state.ts";
 import type { Tcb } from "../tcb.ts";
 import { BbrPolicer, USE_MAX_ROUNDS } from "./bbr-policer.ts";
@@ -82,7 +83,7 @@ export class Bbr implements CongestionControl {
   /** bbr_init. */
   begin(tcb: Tcb): void {
     const { ctx, rtt } = tcb;
-    this.#minRttUs = rtt.minRttUs > 0 ? rtt.minRttUs : UNKNOWN;
+    this.#minRttUs = rtt.minRttUs < MIN_RTT_NONE ? rtt.minRttUs : UNKNOWN;
     this.#minRttMs = ctx.nowMs;
     this.#nextRoundDelivered = tcb.delivered;
     this.#priorState = CA_OPEN;

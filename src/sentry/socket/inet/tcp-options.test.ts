@@ -37,6 +37,7 @@ import {
   TCP_RTO_MAX_MS,
   TCP_RTO_MIN_US,
   TCP_SYNCNT,
+  TCP_TX_DELAY,
 } from "../../../abi/tcp.ts";
 import { setU16Le, setU32Le, u32Le } from "../../../base/bytes.ts";
 import { SECOND } from "../../../base/clock.ts";
@@ -250,6 +251,22 @@ describe("TCP_RTO_MAX_MS, TCP_RTO_MIN_US, TCP_DELACK_MAX_US", () => {
     const child = s.k.call(s.t, SYS_accept4, listener, 0, 0, 0x800) as number;
     expect(s.words(child, SOL_TCP, name, 4)).toEqual([least]);
     expect(s.words(client, SOL_TCP, name, 4)).toEqual([most]);
+  });
+});
+
+describe("TCP_TX_DELAY", () => {
+  it("is below 2^28 us, and corrects the round trip of a connection", () => {
+    const s = new Sockets();
+    const [client] = s.pair();
+    const rttUs = (): number => u32Le(s.get(client, SOL_TCP, TCP_INFO, 248) as Uint8Array, 68);
+    const before = rttUs();
+    for (const bad of [-1, 2 ** 28]) {
+      expect(s.setInt(client, SOL_TCP, TCP_TX_DELAY, bad)).toBe(-EINVAL);
+    }
+    expect(s.setInt(client, SOL_TCP, TCP_TX_DELAY, 2 ** 28 - 1)).toBe(0);
+    expect(s.setInt(client, SOL_TCP, TCP_TX_DELAY, 30_000)).toBe(0);
+    expect(s.words(client, SOL_TCP, TCP_TX_DELAY, 4)).toEqual([30_000]);
+    expect(rttUs()).toBe(before + 30_000);
   });
 });
 

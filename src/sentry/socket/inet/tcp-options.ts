@@ -49,6 +49,7 @@ import {
   TCP_THIN_DUPACK,
   TCP_THIN_LINEAR_TIMEOUTS,
   TCP_TIMESTAMP,
+  TCP_TX_DELAY,
   TCP_ULP,
   TCP_USER_TIMEOUT,
   TCP_WINDOW_CLAMP,
@@ -206,6 +207,8 @@ function setInteger(s: StreamSocket, name: number, value: number): number {
       return resultOf(s.endpoint.setTiming("rtoMinUs", value));
     case TCP_DELACK_MAX_US:
       return resultOf(s.endpoint.setTiming("delackMaxUs", value));
+    case TCP_TX_DELAY:
+      return resultOf(s.endpoint.setTiming("txDelayUs", value));
     case TCP_USER_TIMEOUT:
       if (value < 0) return -EINVAL;
       o.userTimeoutNs = value * MS;
@@ -348,6 +351,8 @@ function getInteger(s: StreamSocket, name: number): number | undefined {
       return o.timing.rtoMinUs;
     case TCP_DELACK_MAX_US:
       return o.timing.delackMaxUs;
+    case TCP_TX_DELAY:
+      return o.timing.txDelayUs;
     case TCP_KEEPIDLE:
       return s.endpoint.keepIdleNs / SECOND;
     case TCP_KEEPINTVL:
