@@ -8,7 +8,7 @@ import { seqGe, seqLt } from "../../base/seqnum.ts";
 import type { IpAddr } from "../ip-addr.ts";
 import { inPrefix, maskAddr } from "../stack/prefix.ts";
 
-/** As many as of MD5's; Linux's optmem_max of 128 KiB has room for 600. */
+/** As many as of MD5's; Linux's optmem_max of 20480 bytes has room for 80. */
 export const AO_KEYS_MAX = 150;
 /** Kind, length, KeyID, RNextKeyID. */
 const HEADER_BYTES = 4;

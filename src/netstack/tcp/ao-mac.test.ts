@@ -181,39 +181,45 @@ function packetOf(bytes: Uint8Array): PacketBuffer {
 describe("RFC 9235", () => {
   // @rfc 5925 5.1 5.2
   // @rfc 5926 3.1 3.1.1.2
-  it.each(VECTORS)("%s", (_section, name, excludesOptions, srcIsn, dstIsn, packet, traffic) => {
-    const macs = new NodeMacs();
-    const algorithm = macs.find(name === CMAC ? "cmac(aes)" : name);
-    if (algorithm === null) throw new Error("no such algorithm");
-    const secret = text("testvector");
-    const spec = {
-      addr: new IpAddr(),
-      prefixBits: 0,
-      sendId: 61,
-      receiveId: 84,
-      macBytes: 0,
-      excludesOptions,
-      isOfDevice: false,
-      algorithm: name,
-      secret,
-    };
-    const master = name === CMAC ? aesKey(algorithm, secret) : secret;
-    const key = new AoKey(spec, algorithm, master);
-    const pkt = packetOf(hex(packet));
-    const { bytes, l4, src, dst } = pkt;
-    const options = new TcpOptions();
-    parseTcpOptions(options, bytes, l4, (tcpFlags(bytes, l4) & SYN) !== 0);
-    const ports = (((bytes[l4] << 8) | bytes[l4 + 1]) << 16) | (bytes[l4 + 2] << 8) | bytes[l4 + 3];
-    const made = trafficKey(key, src, dst, ports, srcIsn, dstIsn);
-    expect(unhex(made)).toBe(traffic);
-    const macAt = options.authAt + 2;
-    const carried = unhex(bytes.subarray(macAt, macAt + 12));
-    expect(unhex(segmentMac(key, made, pkt, l4, macAt, 0, src, dst).subarray(0, 12))).toBe(carried);
-    // Its extension counts, too.
-    expect(unhex(segmentMac(key, made, pkt, l4, macAt, 1, src, dst).subarray(0, 12))).not.toBe(
-      carried,
-    );
-  });
+  it.each(VECTORS)(
+    "traffic key and code of vector %s",
+    (_section, name, excludesOptions, srcIsn, dstIsn, packet, traffic) => {
+      const macs = new NodeMacs();
+      const algorithm = macs.find(name === CMAC ? "cmac(aes)" : name);
+      if (algorithm === null) throw new Error("no such algorithm");
+      const secret = text("testvector");
+      const spec = {
+        addr: new IpAddr(),
+        prefixBits: 0,
+        sendId: 61,
+        receiveId: 84,
+        macBytes: 0,
+        excludesOptions,
+        isOfDevice: false,
+        algorithm: name,
+        secret,
+      };
+      const master = name === CMAC ? aesKey(algorithm, secret) : secret;
+      const key = new AoKey(spec, algorithm, master);
+      const pkt = packetOf(hex(packet));
+      const { bytes, l4, src, dst } = pkt;
+      const options = new TcpOptions();
+      parseTcpOptions(options, bytes, l4, (tcpFlags(bytes, l4) & SYN) !== 0);
+      const ports =
+        (((bytes[l4] << 8) | bytes[l4 + 1]) << 16) | (bytes[l4 + 2] << 8) | bytes[l4 + 3];
+      const made = trafficKey(key, src, dst, ports, srcIsn, dstIsn);
+      expect(unhex(made)).toBe(traffic);
+      const macAt = options.authAt + 2;
+      const carried = unhex(bytes.subarray(macAt, macAt + 12));
+      expect(unhex(segmentMac(key, made, pkt, l4, macAt, 0, src, dst).subarray(0, 12))).toBe(
+        carried,
+      );
+      // Its extension counts, too.
+      expect(unhex(segmentMac(key, made, pkt, l4, macAt, 1, src, dst).subarray(0, 12))).not.toBe(
+        carried,
+      );
+    },
+  );
 });
 
 describe("CMAC (RFC 4493 4)", () => {

@@ -299,6 +299,29 @@ describe("a connection", () => {
     expect(s.k.stack.tcp.stats.TCPAOGood).toBeGreaterThan(10);
   });
 
+  it.each([
+    [[[1, 1]]],
+    [
+      [
+        [5, 7],
+        [7, 5],
+      ],
+    ],
+  ])("with itself, by keys %j", (ids) => {
+    const s = new Sockets();
+    const fd = s.open();
+    for (const [sendId, receiveId] of ids) {
+      expect(s.add(fd, { ids: [sendId, receiveId] })).toBe(0);
+    }
+    expect(s.k.call(s.t, SYS_bind, fd, ADDR, pokeInet(s.t, LOOPBACK, PORT))).toBe(0);
+    expect(s.connect(fd)).toBe(-EINPROGRESS);
+    s.send(fd, fd);
+    s.send(fd, fd);
+    const { counters } = s.info(fd);
+    expect(counters[0]).toBeGreaterThan(3);
+    expect(counters.slice(1)).toEqual([0, 0, 0, 0]);
+  });
+
   it("that began without cannot begin to sign; a listener has no current key", () => {
     const s = new Sockets();
     const listener = s.listen(null);
