@@ -1,5 +1,5 @@
 // Programs of sockets whose every line of output is what they say on the host's kernel (6.18): the files beside them
-// were written by it, in a network namespace.
+// were written by it, in a network namespace where everybody may ping (net.ipv4.ping_group_range).
 
 import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
@@ -17,6 +17,8 @@ const GROUPS_ON_LO = [
 describeWith(["python3", "ip"], "programs that say what Linux does", () => {
   it.each([
     ["IPv4 options", "ip-options", ":"],
+    ["IPv6 extension headers, labels", "ipv6-extensions", ":"],
+    ["every option of IP and IPv6 up to 100", "ip-socket-options", ":"],
     ["groups and their source filters", "group-filters", GROUPS_ON_LO],
     ["SO_PEEK_OFF", "peek-offset", ":"],
     ["TCP_SAVE_SYN, and no repair", "saved-syn", ":"],

@@ -14,6 +14,7 @@ import type { BbrInfo } from "./tcp/congestion/bbr.ts";
 import type { Timing, TimingKey } from "./tcp/timing.ts";
 import type { TcpInfo } from "./tcp-info.ts";
 import type { IpOptions } from "./wire/ipv4-options.ts";
+import type { ExtensionHeaders } from "./wire/ipv6-extensions.ts";
 
 /** Fields are read when they matter; setting one takes effect on the next packet. */
 export interface CommonOptions {
@@ -28,6 +29,7 @@ export interface CommonOptions {
   uid: number;
   ttl: number;
   multicastTtl: number;
+  /** Of what goes over IPv6 only: above its 8 bits the flow label. */
   tos: number;
   /** DF and path MTU policy: 0 want (per-route), 1 want, 2 do, 3 probe (Linux's IP_PMTUDISC_*: 0 dont). */
   mtuDiscover: number;
@@ -75,6 +77,9 @@ export interface Endpoint {
   readonly ipOptions: IpOptions | null;
   /** A NetError when there is no route to where these lead: a live connection then keeps the old ones. */
   setIpOptions(options: IpOptions | null): NetError | 0;
+  /** Extension headers of what is sent over IPv6; a connection that came in has those of its listener. */
+  readonly extensions: ExtensionHeaders | null;
+  setExtensions(extensions: ExtensionHeaders | null): NetError | 0;
   /** Owner's callback; called inside the stack's run: mark and return. */
   onReadiness: OnReadiness | null;
   /** SO_ERROR: the pending error, cleared; 0 when none. */
@@ -273,8 +278,10 @@ export interface DatagramInfo {
   timeNs: number;
   /** UDP_GRO: size of the segments it was merged from; 0 when not merged. */
   segmentBytes: number;
-  /** Of its IPv4 header; null: none. */
-  ipOptions?: ReceivedOptions | null;
+  /** IPv6's flow label. */
+  flowLabel: number;
+  /** What else its IP header had; null: nothing. */
+  extra: DatagramExtra | null;
 }
 
 /** To be filled in by receive(). */
@@ -288,8 +295,28 @@ export const newDatagramInfo = (): DatagramInfo => ({
   length: 0,
   timeNs: 0,
   segmentBytes: 0,
-  ipOptions: null,
+  flowLabel: 0,
+  extra: null,
 });
+
+export interface DatagramExtra {
+  readonly ipOptions: ReceivedOptions | null;
+  readonly extensions: ReceivedExtensions | null;
+  /** The longest fragment that it came in, IP header included; 0: it came whole. */
+  readonly fragmentBytes: number;
+}
+
+/** Extension headers as they came, the first of them of type `first`. */
+export interface ReceivedExtensions {
+  readonly first: number;
+  readonly bytes: Uint8Array;
+}
+
+/** A send to addr did not fit: its packets may be `mtu` long (IPV6_RECVPATHMTU). */
+export interface PathMtuNotice {
+  readonly addr: IpAddr;
+  readonly mtu: number;
+}
 
 /** As they came, and what an answer would be given by IP_OPTIONS; null: it cannot have any. */
 export interface ReceivedOptions {
@@ -302,6 +329,23 @@ export interface DatagramEndpoint extends Endpoint {
   sendSource: IpAddr | null;
   /** IP_UNICAST_IF: where what is not to a group leaves, unless bound to an interface; 0: by route. */
   unicastNicId: number;
+  /** IP_TRANSPARENT: may send from addresses that are not ours. */
+  isTransparent: boolean;
+  /** IPV6_MTU: fragments of IPv6 are at most so long; 0: as the path allows. See sendingChanged. */
+  fragmentBytes: number;
+  /** IPV6_ADDR_PREFERENCES: which source of IPv6 is chosen; null: as its interface does. See sendingChanged. */
+  prefersTemporary: boolean | null;
+  /** The path of the last send is forgotten. */
+  sendingChanged(): void;
+  /** IP_MULTICAST_ALL of an endpoint of IPv6. */
+  mappedMulticastAll: boolean;
+  /** IPV6_RECVPATHMTU, and the newest send that did not fit. */
+  receivesPathMtu: boolean;
+  takePathMtu(): PathMtuNotice | null;
+  /** Raw endpoints of IPv6: where in the payload the checksum is (IPV6_CHECKSUM); below 0: there is none. */
+  checksumAt?: number;
+  /** Raw endpoints: packets with a router alert come here, of IPv6 those of this value; below 0: no more. */
+  setRouterAlert?(value: number): NetError | 0;
   /** UDP_GRO: datagrams of one flow and one size are received as one, with DatagramInfo.segmentBytes. */
   merges: boolean;
   /** Raw endpoints only: IP_HDRINCL, and ICMP_FILTER (a bit per unwanted type). */

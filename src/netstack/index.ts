@@ -5,10 +5,13 @@ export type { Lease, LeaseRoute } from "./dhcp/lease.ts";
 export {
   type CommonOptions,
   type DatagramEndpoint,
+  type DatagramExtra,
   type DatagramInfo,
   type Endpoint,
   type Endpoints,
   newDatagramInfo,
+  type PathMtuNotice,
+  type ReceivedExtensions,
   type ReceivedOptions,
   type TcpEndpoint,
   type TcpEndpointOptions,
@@ -86,3 +89,5 @@ export type { UdpForwarder } from "./udp/udp.ts";
 export type { UdpEndpoint } from "./udp/udp-endpoint.ts";
 export { checksum, pseudoSum, sum16 } from "./wire/checksum.ts";
 export { IPV4_OPTIONS_MAX, IpOptions } from "./wire/ipv4-options.ts";
+export { NEXT_DESTINATION, NEXT_HOP_BY_HOP, NEXT_ROUTING } from "./wire/ipv6.ts";
+export { ExtensionHeaders, extensionBytes, isSegmentList } from "./wire/ipv6-extensions.ts";

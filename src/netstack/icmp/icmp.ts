@@ -298,7 +298,7 @@ export class IcmpProtocol implements TransportProtocol {
     const nic = stack.nicById(pkt.nicId);
     // In our own name: a foreign destination (gateway) is not ours to speak for.
     const from = stack.isLocalAddress(pkt.dst) ? pkt.dst : (nic?.sourceFor(pkt.src) ?? null);
-    const route = stack.findReplyRoute(pkt, 0, 0, 0, from, true);
+    const route = stack.findReplyRoute(pkt, 0, 0, 0, null, from, true);
     if (typeof route === "number") return;
     const error = stack.allocPacket();
     completeQuoted(pkt);

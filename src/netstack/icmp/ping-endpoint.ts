@@ -69,6 +69,8 @@ export class PingEndpoint extends DatagramBase implements PortProbe {
     super(stack, family);
     this.#table = family === 4 ? stack.icmp.pings : stack.icmp6.pings;
     this.flowProtocol = family === 4 ? PROTO_ICMP : PROTO_ICMPV6;
+    // ping_init_sock: there is no ping of a mapped address.
+    this.options.v6Only = family === 6;
     this.#echo = family === 4 ? ICMP_ECHO : ICMP6_ECHO;
   }
 
@@ -135,15 +137,19 @@ export class PingEndpoint extends DatagramBase implements PortProbe {
       return NetErr.InvalidArgument;
     }
     if (addr !== null && addr.family !== this.family) return NetErr.InvalidArgument;
-    const optionBytes = this.ipOptions === null ? 0 : this.ipOptions.length;
-    const header = this.family === 4 ? IPV4_HEADER + optionBytes : 0;
+    const to = addr ?? this.remoteAddr;
+    const header = (this.family === 4 ? IPV4_HEADER : 0) + this.optionBytesTo(to);
     if (length > IP_MAX - header) return NetErr.MessageTooLong;
-    const path = this.pathTo(addr ?? this.remoteAddr);
+    const path = this.pathTo(to);
     if (path === null) return this.pathError;
     if (path.isBroadcast && !this.options.broadcast) return NetErr.NotPermitted;
     if (this.localPort === 0) {
       const result = this.#takeId(0);
       if (result < 0) return result;
+    }
+    if (this.isTooLong(path, length)) {
+      this.reportTooBig(path.dst, this.mtuOf(path) - path.optionBytes);
+      return NetErr.MessageTooLong;
     }
     const stack = this.stack;
     const pkt = stack.allocPacket();
@@ -161,7 +167,7 @@ export class PingEndpoint extends DatagramBase implements PortProbe {
       stack.counters.icmpOutMsgs++;
       stack.counters.icmpOutEchos++;
     } else {
-      finishIcmp6(pkt.bytes, pkt.l4, length, path.src, path.dst);
+      finishIcmp6(pkt.bytes, pkt.l4, length, path.src, path.finalDst);
       pkt.protocol = PROTO_ICMPV6;
       stack.counters.icmp6OutMsgs++;
       stack.counters.icmp6OutEchos++;
@@ -170,7 +176,9 @@ export class PingEndpoint extends DatagramBase implements PortProbe {
     pkt.tos = this.options.tos;
     const df = this.dontFragment(path, path.headerBytes + length);
     if (this.options.timestamps !== 0) this.stamp(pkt);
+    this.limitFragments(this.fragmentBytes);
     const result = stack.sendPacket(path, pkt, df);
+    this.limitFragments(0);
     if (result === NetErr.MessageTooLong) this.reportTooBig(path.dst, path.mtu - path.optionBytes);
     stack.runPending();
     return result < 0 ? result : length;

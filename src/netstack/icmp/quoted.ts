@@ -17,6 +17,7 @@ export const newIcmpError = (): IcmpError => ({
   nicId: 0,
   ttl: 0,
   tos: 0,
+  carrier: null,
   src: new IpAddr(),
   dst: new IpAddr(),
   protocol: 0,
@@ -33,6 +34,7 @@ export function setCarrier(error: IcmpError, pkt: PacketBuffer): void {
   error.nicId = pkt.nicId;
   error.ttl = pkt.ttl;
   error.tos = pkt.tos;
+  error.carrier = pkt;
 }
 
 /** No packet carried it: we are the ones who say so. */
@@ -42,6 +44,7 @@ export function setNoCarrier(error: IcmpError): void {
   error.nicId = 0;
   error.ttl = 64;
   error.tos = 0;
+  error.carrier = null;
   error.mtu = 0;
   error.pointer = 0;
 }
@@ -61,4 +64,5 @@ export function dispatchIcmpError(stack: Stack, error: IcmpError): void {
   }
   stack.raw.onIcmpError(error);
   protocol?.onIcmpError(error);
+  error.carrier = null;
 }

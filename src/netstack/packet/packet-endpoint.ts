@@ -65,6 +65,8 @@ const unpacked: DatagramInfo = {
   length: 0,
   timeNs: 0,
   segmentBytes: 0,
+  flowLabel: 0,
+  extra: null,
 };
 const FLAG_PARTIAL = 1;
 const FLAG_VALID = 2;
@@ -198,7 +200,7 @@ export class PacketEndpoint {
     this.#stack.socketMemoryBytes -= before - this.#queue.chargedBytes;
     out.protocol = unpacked.port;
     out.nicId = unpacked.nicId;
-    out.type = unpacked.tos;
+    out.type = unpacked.tos | (unpacked.flowLabel << 8);
     out.hardwareType = packedLocal.w0;
     out.mac[0] = packed.w0 >>> 24;
     out.mac[1] = packed.w0 >>> 16;

@@ -9,8 +9,8 @@ import type { PacketBuffer } from "../stack/packet-buffer.ts";
 import type { Path } from "../stack/path.ts";
 import type { Stack } from "../stack/stack.ts";
 import type { IcmpError } from "../stack/transport.ts";
-import { ICMP_HEADER, icmpType } from "../wire/icmp.ts";
-import { finishIcmp6 } from "../wire/icmpv6.ts";
+import { finish, pseudoSum, sum16 } from "../wire/checksum.ts";
+import { ICMP_CHECKSUM, icmpType } from "../wire/icmp.ts";
 import {
   IPV4_DST,
   IPV4_HEADER,
@@ -25,6 +25,13 @@ import { checkIpv6, IPV6_HEADER } from "../wire/ipv6.ts";
 const IP_MAX = 65_535;
 /** IPPROTO_RAW implies IP_HDRINCL and receives nothing. */
 const PROTO_RAW = 255;
+/** The mobility header (RFC 6275 6.1). */
+const PROTO_MH = 135;
+const MH_CHECKSUM = 4;
+
+/** Of these the kernel knows where it is (rawv6_init_sk). */
+const givenChecksum = (protocol: number): number =>
+  protocol === PROTO_ICMPV6 ? ICMP_CHECKSUM : protocol === PROTO_MH ? MH_CHECKSUM : -1;
 
 export class RawEndpoint extends DatagramBase {
   readonly protocol: number;
@@ -32,6 +39,7 @@ export class RawEndpoint extends DatagramBase {
   includeHeader: boolean;
   /** ICMP_FILTER: a bit per type set means "not wanted". */
   icmpFilter = 0;
+  checksumAt: number;
   readonly #dst = new IpAddr();
 
   constructor(stack: Stack, family: Family, protocol: number) {
@@ -39,6 +47,7 @@ export class RawEndpoint extends DatagramBase {
     this.protocol = this.flowProtocol = protocol;
     this.localPort = protocol;
     this.includeHeader = protocol === PROTO_RAW;
+    this.checksumAt = family === 6 ? givenChecksum(protocol) : -1;
   }
 
   accepts(pkt: PacketBuffer): boolean {
@@ -46,9 +55,17 @@ export class RawEndpoint extends DatagramBase {
     if (this.isConnected && !this.remoteAddr.equals(pkt.src)) return false;
     if (pkt.dst.isMulticast && !this.isMember(pkt.dst, pkt.src, pkt.nicId)) return false;
     if (this.options.boundNicId !== 0 && this.options.boundNicId !== pkt.nicId) return false;
+    if (this.checksumAt >= 0 && !this.#isChecksumRight(pkt)) return false;
     if (this.protocol !== PROTO_ICMP || this.icmpFilter === 0 || pkt.end <= pkt.l4) return true;
     const type = icmpType(pkt.bytes, pkt.l4);
     return type > 31 || ((this.icmpFilter >>> type) & 1) === 0;
+  }
+  #isChecksumRight(pkt: PacketBuffer): boolean {
+    // Of our own that no link has finished: there is none yet.
+    if (pkt.checksumPartial) return true;
+    const length = pkt.end - pkt.l4;
+    const pseudo = pseudoSum(pkt.src, pkt.dst, this.protocol, length);
+    return sum16(pkt.bytes, pkt.l4, length, pseudo, pkt.slabAt) === 0xffff;
   }
   onPacket(pkt: PacketBuffer): void {
     this.enqueue(pkt, this.family === 4 ? pkt.l3 : pkt.l4, pkt.end, 0);
@@ -95,14 +112,22 @@ export class RawEndpoint extends DatagramBase {
     const refused = this.sendCheck(addr);
     if (refused < 0) return refused;
     if (addr !== null && addr.family !== this.family) return NetErr.InvalidArgument;
-    const optionBytes = this.ipOptions === null ? 0 : this.ipOptions.length;
-    const header = this.includeHeader || this.family === 6 ? 0 : IPV4_HEADER + optionBytes;
+    const to = addr ?? this.remoteAddr;
+    const fixed = this.family === 6 ? 0 : IPV4_HEADER;
+    const header = this.includeHeader ? 0 : fixed + this.optionBytesTo(to);
     if (length + header > IP_MAX) return NetErr.MessageTooLong;
     // raw_sendmsg: whose header it is, its options are too; none that were set count as well.
     if (this.ipOptions !== null && this.includeHeader) return NetErr.InvalidArgument;
-    const path = this.pathTo(addr ?? this.remoteAddr);
+    // RFC 3542 3.1: where a sum goes there must be something.
+    const sumAt = this.includeHeader ? -1 : this.checksumAt;
+    if (sumAt >= 0 && sumAt + 2 > length) return NetErr.InvalidArgument;
+    const path = this.pathTo(to);
     if (path === null) return this.pathError;
     if (path.isBroadcast && !this.options.broadcast) return NetErr.NotPermitted;
+    if (!this.includeHeader && this.isTooLong(path, length)) {
+      this.reportTooBig(path.dst, this.mtuOf(path) - path.optionBytes);
+      return NetErr.MessageTooLong;
+    }
     const stack = this.stack;
     const pkt = stack.allocPacket();
     pkt.bytes.set(src.subarray(offset, offset + length), pkt.start);
@@ -116,15 +141,24 @@ export class RawEndpoint extends DatagramBase {
     if (this.includeHeader) result = this.#sendOwnHeader(path, pkt, length);
     else {
       pkt.l4 = pkt.start;
-      if (this.family === 6 && this.protocol === PROTO_ICMPV6 && length >= ICMP_HEADER) {
-        finishIcmp6(pkt.bytes, pkt.l4, length, path.src, path.dst);
-      }
+      if (sumAt >= 0) this.#putChecksum(path, pkt, sumAt, length);
       const df = this.dontFragment(path, length + path.headerBytes);
+      this.limitFragments(this.fragmentBytes);
       result = stack.sendPacket(path, pkt, df);
+      this.limitFragments(0);
     }
     if (result === NetErr.MessageTooLong) this.reportTooBig(path.dst, path.mtu - path.optionBytes);
     stack.runPending();
     return result < 0 ? result : length;
+  }
+
+  /** rawv6_push_pending_frames: over all of it and a pseudo-header of this protocol, wherever the packet ends. */
+  #putChecksum(path: Path, pkt: PacketBuffer, at: number, length: number): void {
+    const field = pkt.l4 + at;
+    setU16(pkt.bytes, field, 0);
+    const pseudo = pseudoSum(path.src, path.finalDst, this.protocol, length);
+    const sum = finish(sum16(pkt.bytes, pkt.l4, length, pseudo, pkt.slabAt));
+    setU16(pkt.bytes, field, sum === 0 ? 0xffff : sum);
   }
 
   #sendOwnHeader(path: Path, pkt: PacketBuffer, length: number): NetError | 0 {
@@ -159,7 +193,18 @@ export class RawEndpoint extends DatagramBase {
     return 0;
   }
 
+  /** Once; and taken away once (ip_ra_control, ip6_ra_control). */
+  setRouterAlert(value: number): NetError | 0 {
+    return this.stack.raw.alerts.set(this, value);
+  }
+
+  /** A packet on its way to others that asks for it: whole, from its IP header on. */
+  onAlert(pkt: PacketBuffer): void {
+    this.enqueue(pkt, pkt.l3, pkt.end, 0);
+  }
+
   protected unregister(): void {
+    this.stack.raw.alerts.set(this, -1);
     this.stack.raw.remove(this);
   }
 }

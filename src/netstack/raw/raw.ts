@@ -6,10 +6,12 @@ import type { PacketBuffer } from "../stack/packet-buffer.ts";
 import type { Stack } from "../stack/stack.ts";
 import type { IcmpError } from "../stack/transport.ts";
 import { RawEndpoint } from "./raw-endpoint.ts";
+import { RouterAlerts } from "./router-alerts.ts";
 
 export class RawProtocol {
   readonly #stack: Stack;
   readonly #byProtocol: (RawEndpoint[] | null)[] = new Array(256).fill(null);
+  readonly alerts = new RouterAlerts();
   #count = 0;
 
   constructor(stack: Stack) {

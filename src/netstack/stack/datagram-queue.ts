@@ -1,7 +1,7 @@
 // The receive queue of a datagram endpoint: one byte ring for payloads, one ring of numbers for what goes
 // with each, both grown by doubling up to the receive buffer's limit. Putting and taking allocate nothing.
 
-import type { DatagramInfo, ReceivedOptions } from "../endpoints.ts";
+import type { DatagramExtra, DatagramInfo } from "../endpoints.ts";
 import type { IpAddr } from "../ip-addr.ts";
 
 /** Of its numbers the 12th is the size of the merged datagrams, 0 when it is one; the 14th how many more may follow. */
@@ -34,7 +34,7 @@ export class DatagramQueue {
   #meta = new Int32Array(0);
   #times = new Float64Array(0);
   /** By slot, from the first datagram with IP options on. */
-  #options: (ReceivedOptions | null)[] | null = null;
+  #extras: (DatagramExtra | null)[] | null = null;
   /** Where the oldest byte stands in the ring of bytes, and how many are in use. */
   #head = 0;
   #used = 0;
@@ -107,11 +107,11 @@ export class DatagramQueue {
   }
 
   /** Of the datagram just put. */
-  putOptions(options: ReceivedOptions): void {
-    this.#options ??= [];
+  putExtra(extra: DatagramExtra): void {
+    this.#extras ??= [];
     const last = (this.#first + this.#count - 1) % this.#times.length;
-    this.#options[last] = options;
-    this.#charged += OVERHEAD_BYTES;
+    this.#extras[last] = extra;
+    this.#charged += extraBytes(extra);
   }
 
   /**
@@ -210,11 +210,12 @@ export class DatagramQueue {
     out.localAddr.w3 = m[at + 8];
     out.nicId = m[at + 9];
     out.ttl = m[at + 10];
-    out.tos = m[at + 11];
+    out.tos = m[at + 11] & 0xff;
+    out.flowLabel = m[at + 11] >>> 8;
     out.length = m[at + 13];
     out.segmentBytes = m[at + SEGMENT];
     out.timeNs = this.#times[slot];
-    out.ipOptions = this.#options === null ? null : (this.#options[slot] ?? null);
+    out.extra = this.#extras === null ? null : (this.#extras[slot] ?? null);
   }
 
   clear(): void {
@@ -222,14 +223,15 @@ export class DatagramQueue {
     this.#data = new Uint8Array(0);
     this.#meta = new Int32Array(0);
     this.#times = new Float64Array(0);
-    this.#options = null;
+    this.#extras = null;
     this.#head = this.#used = this.#first = this.#count = this.#charged = 0;
   }
 
   #drop(size: number): void {
-    if (this.#options?.[this.#first]) {
-      this.#options[this.#first] = null;
-      this.#charged -= OVERHEAD_BYTES;
+    const extra = this.#extras?.[this.#first] ?? null;
+    if (this.#extras !== null && extra !== null) {
+      this.#extras[this.#first] = null;
+      this.#charged -= extraBytes(extra);
     }
     this.#first = (this.#first + 1) % this.#times.length;
     this.#count--;
@@ -301,10 +303,10 @@ export class DatagramQueue {
       meta.set(this.#meta.subarray(from * META, from * META + META), i * META);
       times[i] = this.#times[from];
     }
-    const options = this.#options;
-    if (options !== null) {
-      this.#options = Array.from(times, (_, i) => options[(this.#first + i) % old] ?? null);
-      this.#options.fill(null, this.#count);
+    const extras = this.#extras;
+    if (extras !== null) {
+      this.#extras = Array.from(times, (_, i) => extras[(this.#first + i) % old] ?? null);
+      this.#extras.fill(null, this.#count);
     }
     this.#meta = meta;
     this.#times = times;
@@ -315,3 +317,6 @@ export class DatagramQueue {
 /** Whether four numbers are this address. */
 const isAt = (m: Int32Array, at: number, addr: IpAddr): boolean =>
   m[at] === addr.w0 && m[at + 1] === addr.w1 && m[at + 2] === addr.w2 && m[at + 3] === addr.w3;
+
+const extraBytes = ({ extensions }: DatagramExtra): number =>
+  OVERHEAD_BYTES + (extensions === null ? 0 : extensions.bytes.length);

@@ -2,6 +2,7 @@
 // quote, local failures, the times at which packets left, and buffers that a zero-copy send gives back. It
 // knows no errno and no layout; whoever reads translates. Entries are rare, so each is an object.
 
+import type { DatagramExtra } from "../endpoints.ts";
 import type { IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
 import { ICMP_KIND_PACKET_TOO_BIG, type IcmpError } from "./transport.ts";
@@ -36,6 +37,7 @@ export interface ErrorEntry {
   readonly nicId: number;
   readonly ttl: number;
   readonly tos: number;
+  readonly extra: DatagramExtra | null;
   /** Real time. */
   readonly timeNs: number;
   /** The packet, or as much of it as is known. */
@@ -92,6 +94,7 @@ export class ErrorQueue {
     port: number,
     payload: number,
     realtimeNs: number,
+    extra: DatagramExtra | null = null,
   ): boolean {
     const info = e.kind === ICMP_KIND_PACKET_TOO_BIG ? e.mtu : e.pointer;
     return this.push({
@@ -108,6 +111,7 @@ export class ErrorQueue {
       nicId: e.nicId,
       ttl: e.ttl,
       tos: e.tos,
+      extra,
       timeNs: realtimeNs,
       bytes: e.bytes.slice(Math.min(payload, e.end), e.end),
     });
@@ -189,6 +193,7 @@ const plain = (origin: number, timeNs: number): ErrorEntry => ({
   nicId: 0,
   ttl: 0,
   tos: 0,
+  extra: null,
   timeNs,
   bytes: NOTHING,
 });

@@ -71,7 +71,8 @@ export function flowKey(
   key.srcPort = srcPort;
   key.dstPort = dstPort;
   key.uid = uid;
-  key.tos = tos & ~ECN_MASK;
+  // Above the class of what goes stands its flow label.
+  key.tos = tos & 0xff & ~ECN_MASK;
   key.isQuote = false;
   key.innerSrc = key.innerDst = null;
   return key;

@@ -22,6 +22,7 @@ import {
   IPV4_MORE_FRAGMENTS,
   ipv4DontFragment,
   ipv4FragOffset,
+  ipv4IsFragment,
   ipv4MoreFragments,
   resizeIpv4,
 } from "../wire/ipv4.ts";
@@ -47,6 +48,9 @@ export function forwardIpv4(
   nextHop: IpAddr | null = null,
 ): void {
   const { counters, forwarding } = stack;
+  const hasOptions = pkt.l4 - pkt.l3 > IPV4_HEADER;
+  const { marks } = stack.ipv4.options;
+  if (hasOptions && marks.hasRouterAlert && isAlertTaken(stack, pkt)) return;
   // A frame to all that has somebody's address in it: answered by nobody (RFC 1122 3.3.6).
   if (pkt.linkBroadcast || isLinkLocal(pkt.src.w3) || isLinkLocal(pkt.dst.w3)) {
     counters.ipInAddrErrors++;
@@ -64,8 +68,6 @@ export function forwardIpv4(
     stack.icmp.sendError(pkt, ICMP_TIME_EXCEEDED, EXCEEDED_TTL, 0);
     return;
   }
-  const hasOptions = pkt.l4 - pkt.l3 > IPV4_HEADER;
-  const { marks } = stack.ipv4.options;
   if (hasOptions && marks.isStrict && !path.nextHop.equals(path.dst)) {
     stack.icmp.sendError(pkt, ICMP_UNREACHABLE, UNREACHABLE_SOURCE_ROUTE, 0);
     return;
@@ -92,6 +94,10 @@ export function forwardIpv4(
   if (forwarding.ipBytes(onward) > mtu) sendFragments(stack, path, onward, mtu);
   else path.nic.output(path, onward);
 }
+
+/** ip_call_ra_chain, of whole packets: who has asked for those of this protocol gets it instead. */
+const isAlertTaken = (stack: Stack, pkt: PacketBuffer): boolean =>
+  !ipv4IsFragment(pkt.bytes, pkt.l3) && stack.raw.alerts.deliver(pkt, pkt.protocol);
 
 /** ip_error. */
 function refuse(stack: Stack, pkt: PacketBuffer, error: number): void {

@@ -1,5 +1,5 @@
 // One IPv6 packet onward (RFC 8200 3, RFC 4443; Linux's ip6_forward). Its hop-by-hop options are left unread, as RFC
-// 8200 4 lets a router; nothing is fragmented on the way.
+// 8200 4 lets a router, but for a router alert that somebody here waits for; nothing is fragmented on the way.
 
 import { NetErr } from "../net-error.ts";
 import {
@@ -12,6 +12,7 @@ import {
   UNREACHABLE6_NO_ROUTE,
   UNREACHABLE6_SCOPE,
 } from "../wire/icmpv6.ts";
+import { routerAlertOf } from "./ipv6-extensions.ts";
 import { isLinkLocal } from "./multicast-groups.ts";
 import type { Nic } from "./nic.ts";
 import type { PacketBuffer } from "./packet-buffer.ts";
@@ -22,6 +23,7 @@ const HOP_LIMIT = 7;
 
 export function forwardIpv6(stack: Stack, nic: Nic, pkt: PacketBuffer): void {
   const { counters, forwarding } = stack;
+  if (stack.raw.alerts.count > 0 && isAlertTaken(stack, pkt)) return;
   // RFC 4291 2.5.6: link-local addresses mean something on their link only.
   if (pkt.linkBroadcast || pkt.src.isUnspecified || isLinkLocal(pkt.dst)) {
     counters.ip6InAddrErrors++;
@@ -59,6 +61,12 @@ export function forwardIpv6(stack: Stack, nic: Nic, pkt: PacketBuffer): void {
   onward.bytes[onward.l3 + HOP_LIMIT]--;
   counters.ip6OutOctets += onward.length;
   path.nic.output(path, onward);
+}
+
+/** ip6_call_ra_chain: who has asked for alerts of this value gets it instead. */
+function isAlertTaken(stack: Stack, pkt: PacketBuffer): boolean {
+  const value = routerAlertOf(pkt.bytes, pkt.l3, pkt.end);
+  return value >= 0 && stack.raw.alerts.deliver(pkt, value);
 }
 
 function refuse(stack: Stack, pkt: PacketBuffer, error: number): void {

@@ -44,6 +44,8 @@ export class Datagram {
   data = new Uint8Array(0);
   header = new Uint8Array(IPV4_HEADER_MAX);
   headerBytes = 0;
+  /** The longest fragment, from its IP header on. */
+  longestBytes = 0;
   linkBroadcast = false;
   poisoned = false;
   charged = 0;
@@ -122,6 +124,7 @@ export abstract class Reassembler {
     }
     if (!this.#insert(d, start, start + length, more)) return null;
     if (!this.#store(d, b, dataAt, length)) return null;
+    if (pkt.end - pkt.l3 > d.longestBytes) d.longestBytes = pkt.end - pkt.l3;
     if (start === 0) {
       if (headerBytes > d.header.length) d.header = new Uint8Array(headerBytes);
       d.header.set(b.subarray(pkt.l3, pkt.l3 + headerBytes));
@@ -134,6 +137,9 @@ export abstract class Reassembler {
     this.#unlink(d);
     return d;
   }
+
+  /** Of the packet built last (frag_max_size). */
+  longestBytes = 0;
 
   // @rfc 8200 4.5f
   // @rfc 1122 3.2.1.4 3.3.2a
@@ -151,6 +157,7 @@ export abstract class Reassembler {
     pkt.end = pkt.start + d.headerBytes + d.total;
     pkt.nicId = d.nicId;
     pkt.linkBroadcast = d.linkBroadcast;
+    this.longestBytes = d.longestBytes;
     return pkt;
   }
 

@@ -129,7 +129,7 @@ export class Ipv4Options implements OptionHost {
 
   /** Into the header at pkt.l3, which has room for them: of the first fragment, or of a later one. */
   put(path: Path, pkt: PacketBuffer, isFirst: boolean): void {
-    const options = path.ipOptions as IpOptions;
+    const options = path.headerOptions as IpOptions;
     const b = pkt.bytes;
     const o = pkt.l3;
     b[o] += options.length >> 2;

@@ -22,6 +22,7 @@ import {
   PROTO_IGMP,
   writeIpv4,
 } from "../wire/ipv4.ts";
+import type { IpOptions } from "../wire/ipv4-options.ts";
 import { completeChecksum } from "./checksum-partial.ts";
 import { forwardIpv4 } from "./forward-ipv4.ts";
 import { Ipv4Options, OPTIONS_DROP, OPTIONS_ONWARD, OPTIONS_TAKE } from "./ipv4-options.ts";
@@ -39,6 +40,8 @@ const GOOD_PAIRS = 64;
 export class Ipv4 {
   readonly #stack: Stack;
   readonly options: Ipv4Options;
+  /** Of the packet being delivered, its longest fragment; 0: it came whole. */
+  reassembledBytes = 0;
   readonly #idHash: KeyedHash;
   readonly #ids = new Uint16Array(ID_BUCKETS);
   readonly #idTimesMs = new Uint32Array(ID_BUCKETS);
@@ -95,7 +98,9 @@ export class Ipv4 {
     whole.ttl = pkt.ttl;
     whole.tos = pkt.tos;
     whole.timeNs = pkt.timeNs;
+    this.reassembledBytes = this.#stack.fragments.longestBytes;
     this.deliver(whole);
+    this.reassembledBytes = 0;
     this.#stack.freePacket(whole);
   }
 
@@ -335,4 +340,4 @@ export class Ipv4 {
 
 /** A strict source route whose first hop is not on the link (__ip_queue_xmit). */
 const isOffRoute = (path: Path): boolean =>
-  path.ipOptions?.isStrict === true && !path.nextHop.equals(path.dst);
+  (path.headerOptions as IpOptions).isStrict && !path.nextHop.equals(path.dst);

@@ -155,6 +155,23 @@ export class ExtensionWalk {
   }
 }
 
+/** What a router alert in the hop-by-hop options says (RFC 2711 2.1); -1: there is none. */
+export function routerAlertOf(b: Uint8Array, o: number, end: number): number {
+  const from = o + 40;
+  if (b[o + 6] !== NEXT_HOP_BY_HOP || from + 8 > end) return -1;
+  const last = Math.min(from + ((b[from + 1] + 1) << 3), end);
+  for (let i = from + 2; i + 2 <= last; ) {
+    if (b[i] === OPTION_PAD1) {
+      i++;
+      continue;
+    }
+    const isAlert = b[i] === OPTION_ROUTER_ALERT && b[i + 1] === 2;
+    if (isAlert && i + 4 <= last) return (b[i + 2] << 8) | b[i + 3];
+    i += 2 + b[i + 1];
+  }
+  return -1;
+}
+
 function isZero(b: Uint8Array, from: number, to: number): boolean {
   for (let i = from; i < to; i++) if (b[i] !== 0) return false;
   return true;

@@ -15,26 +15,34 @@ import {
   ipv6Next,
   ipv6Payload,
   ipv6Tos,
+  NEXT_DESTINATION,
   NEXT_FRAGMENT,
   writeFragmentHeader,
   writeIpv6,
 } from "../wire/ipv6.ts";
+import type { ExtensionHeaders } from "../wire/ipv6-extensions.ts";
 import { completeChecksum } from "./checksum-partial.ts";
 import { ExtensionWalk, WALK_DROP, WALK_FRAGMENT, WALK_PROBLEM } from "./ipv6-extensions.ts";
 import { isLinkLocal, multicastScope } from "./multicast-groups.ts";
 import type { Nic } from "./nic.ts";
-import { GSO_NONE, type PacketBuffer, wirePackets } from "./packet-buffer.ts";
+import { GSO_NONE, HEADROOM, type PacketBuffer, wirePackets } from "./packet-buffer.ts";
 import { copyRange } from "./packet-pool.ts";
 import type { Path } from "./path.ts";
 import type { Stack } from "./stack.ts";
 
 const PAYLOAD_MAX = 65_535;
+/** In front of extension headers: IPv6's, a fragment's, Ethernet's and what a link puts before it. */
+const HEADERS_BEFORE = 96;
 
 export class Ipv6 {
   readonly #stack: Stack;
   readonly #walk = new ExtensionWalk();
   /** The packet being delivered came in fragments: Neighbour Discovery must not (RFC 6980). */
   fromFragments = false;
+  /** Its longest fragment; 0: it came whole. */
+  reassembledBytes = 0;
+  /** Of the packet being sent, how long its fragments may be; 0: as the path allows. */
+  fragmentBytesMax = 0;
 
   constructor(stack: Stack) {
     this.#stack = stack;
@@ -125,8 +133,10 @@ export class Ipv6 {
     this.fromFragments = true;
     walk.isFragmented = true;
     const verdict = walk.resume(whole.bytes, whole.l3, whole.end);
+    this.reassembledBytes = this.#stack.fragments6.longestBytes;
     // A fragment in a fragment is nobody's honest packet.
     this.#walkOn(whole, verdict);
+    this.reassembledBytes = 0;
     this.#stack.freePacket(whole);
   }
 
@@ -205,7 +215,7 @@ export class Ipv6 {
   send(path: Path, pkt: PacketBuffer, dontFragment: boolean): NetError | 0 {
     const stack = this.#stack;
     const counters = stack.counters;
-    const length = pkt.length;
+    const length = path.optionBytes + pkt.length;
     counters.ip6OutRequests++;
     if (length > PAYLOAD_MAX) {
       counters.dropTooBig++;
@@ -222,7 +232,8 @@ export class Ipv6 {
       this.#sendFragments(path, pkt);
       return 0;
     }
-    this.#finish(path, pkt, pkt.protocol);
+    if (path.optionBytes > 0) this.#finishExtended(path, pkt);
+    else this.#finish(path, pkt, pkt.protocol);
     return 0;
   }
 
@@ -235,24 +246,50 @@ export class Ipv6 {
   }
 
   #finish(path: Path, pkt: PacketBuffer, next: number): void {
-    const payload = pkt.length;
+    this.#write(path, pkt, next, pkt.length);
+    this.#stack.output(path, pkt);
+  }
+
+  #write(path: Path, pkt: PacketBuffer, next: number, payload: number): void {
     pkt.start -= IPV6_HEADER;
     pkt.l3 = pkt.start;
     pkt.src.set(path.src);
     pkt.dst.set(path.dst);
     writeIpv6(pkt.bytes, pkt.start, payload, pkt.tos, next, pkt.ttl, path.src, path.dst);
     this.#stack.counters.ip6OutOctets += IPV6_HEADER + payload;
+  }
+
+  // @rfc 8200 4.1
+  /** With extension headers between the two. */
+  #finishExtended(path: Path, pkt: PacketBuffer): void {
+    const extensions = path.headerOptions as ExtensionHeaders;
+    makeRoom(pkt, extensions.length);
+    pkt.start -= extensions.length;
+    this.#write(path, pkt, pkt.protocol, pkt.length);
+    extensions.write(pkt.bytes, pkt.l3, pkt.protocol, path.finalDst);
     this.#stack.output(path, pkt);
   }
 
   #sendFragments(path: Path, pkt: PacketBuffer): void {
     const stack = this.#stack;
-    const pieceMax = (path.mtu - IPV6_HEADER - FRAGMENT_HEADER) & ~7;
+    const extensions = path.headerOptions as ExtensionHeaders | null;
+    const common = extensions === null ? 0 : extensions.unfragmentableBytes;
+    const limit = this.fragmentBytesMax;
+    const mtu = limit > 0 && limit < path.mtu ? limit : path.mtu;
+    const pieceMax = (mtu - IPV6_HEADER - common - FRAGMENT_HEADER) & ~7;
+    completeChecksum(pkt);
+    let next = pkt.protocol;
+    // The last of them is the destination's alone: it is cut up with what follows (RFC 8200 4.5).
+    if (extensions !== null && extensions.destinationBytes > 0) {
+      makeRoom(pkt, extensions.destinationBytes);
+      pkt.start -= extensions.destinationBytes;
+      extensions.writeDestination(pkt.bytes, pkt.start, next);
+      next = NEXT_DESTINATION;
+    }
     const total = pkt.length;
     const linear = pkt.end - pkt.start;
     // RFC 7739: unpredictable; 32 random bits do not come twice within a minute by honest traffic.
     const id = stack.rng.u32();
-    completeChecksum(pkt);
     for (let at = 0; at < total; at += pieceMax) {
       const n = Math.min(pieceMax, total - at);
       const piece = stack.allocPacket();
@@ -260,13 +297,31 @@ export class Ipv6 {
       piece.ttl = pkt.ttl;
       piece.tos = pkt.tos;
       copyRange(piece, pkt, linear, at, n);
+      if (common > 0) makeRoom(piece, common);
       piece.start -= FRAGMENT_HEADER;
       piece.l4 = piece.start + FRAGMENT_HEADER;
-      writeFragmentHeader(piece.bytes, piece.start, pkt.protocol, at, at + n < total, id);
+      writeFragmentHeader(piece.bytes, piece.start, next, at, at + n < total, id);
       stack.counters.ip6FragCreates++;
-      this.#finish(path, piece, NEXT_FRAGMENT);
+      if (extensions === null || common === 0) this.#finish(path, piece, NEXT_FRAGMENT);
+      else {
+        piece.start -= common;
+        this.#write(path, piece, NEXT_FRAGMENT, piece.length);
+        extensions.writeUnfragmentable(piece.bytes, piece.l3, NEXT_FRAGMENT, path.finalDst);
+        stack.output(path, piece);
+      }
     }
     stack.counters.ip6FragOKs++;
     stack.freePacket(pkt);
   }
+}
+
+/** Extension headers may be longer than a packet's headroom: what is there moves up then. */
+function makeRoom(pkt: PacketBuffer, bytes: number): void {
+  if (pkt.start >= bytes + HEADERS_BEFORE) return;
+  const by = HEADROOM + bytes - pkt.start;
+  pkt.bytes.copyWithin(pkt.start + by, pkt.start, pkt.end);
+  pkt.start += by;
+  pkt.end += by;
+  pkt.l4 += by;
+  pkt.payload += by;
 }

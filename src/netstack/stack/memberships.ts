@@ -38,6 +38,11 @@ export class Memberships {
   }
 
   leave(group: IpAddr, nicId: number): NetError | 0 {
+    // ip_mc_leave_group looks for an interface first, ipv6_sock_mc_drop at the group.
+    if (group.isV4 && nicId === 0 && this.#stack.interfaces.groupNic(group, 0) === null) {
+      return NetErr.NoDevice;
+    }
+    if (!group.isV4 && !group.isMulticast) return NetErr.InvalidArgument;
     const at = this.#all.findIndex(
       (m) => m.group.equals(group) && (nicId === 0 || m.nicId === nicId),
     );

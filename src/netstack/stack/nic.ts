@@ -179,10 +179,10 @@ export class Nic implements LinkSink, NeighborResolver {
     for (const a of this.addresses) if (a.broadcast !== 0 && a.broadcast === addr.w3) return true;
     return false;
   }
-  /** The address to send from towards `addr`: one of the same prefix first. */
-  sourceFor(addr: IpAddr): IpAddr | null {
+  /** The address to send from towards `addr`: one of the same prefix first. prefersTemporary: null: as the NIC does. */
+  sourceFor(addr: IpAddr, prefersTemporary: boolean | null = null): IpAddr | null {
     if (!addr.isV4) {
-      const preferTemporary = this.ipv6?.temporaryAddresses ?? false;
+      const preferTemporary = prefersTemporary ?? this.ipv6?.temporaryAddresses ?? false;
       const nowNs = this.stack.clock.monotonicNs();
       return selectSource(this.addresses, addr, { nowNs, preferTemporary });
     }

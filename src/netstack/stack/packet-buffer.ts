@@ -50,6 +50,7 @@ export class PacketBuffer {
   /** IP protocol number of what starts at l4. */
   protocol = 0;
   ttl = 64;
+  /** Outbound over IPv6: above its 8 bits the flow label. */
   tos = 0;
   /** Interface it arrived on or leaves by. */
   nicId = 0;

@@ -2,15 +2,15 @@
 // needs at hand: NIC, next hop, neighbour entry, MTU. Endpoints keep theirs; the stack caches the rest.
 
 import { type Family, IpAddr } from "../ip-addr.ts";
-import type { IpOptions } from "../wire/ipv4-options.ts";
 import type { NeighborEntry } from "./neighbor-entry.ts";
 import type { Nic } from "./nic.ts";
 import type { PathMtuCache } from "./path-mtu.ts";
 import type { RouteTables } from "./routes.ts";
-import type { Route } from "./transport.ts";
+import type { HeaderOptions, Route } from "./transport.ts";
 
-/** The largest IP packet there is (jumbograms aside). */
-const IP_MAX = 65_535;
+/** The largest packets there are (jumbograms aside): IPv6's length does not count its header. */
+const IPV4_MAX = 65_535;
+const IPV6_MAX = 65_575;
 
 export class Path implements Route {
   readonly nic: Nic;
@@ -28,10 +28,10 @@ export class Path implements Route {
   /** Where its route was found, for reports. */
   readonly table: number;
   neighbor: NeighborEntry | null = null;
-  /** IPv4 options of every packet on it, and their bytes: see withOptions. */
-  ipOptions: IpOptions | null = null;
+  /** IPv4 options or extension headers of every packet on it, and their bytes: see withOptions. */
+  headerOptions: HeaderOptions | null = null;
   optionBytes = 0;
-  /** Of the IP header, options included. */
+  /** Of the IP header, options and extension headers included. */
   headerBytes: number;
   /** Where the packets end, which is what checksums cover: dst, unless a source route leads on from there. */
   finalDst: IpAddr;
@@ -85,8 +85,22 @@ export class Path implements Route {
    * The same way for packets with these options; with a source route it leads to the first hop, and the packets on to
    * `dst`.
    */
-  withOptions(options: IpOptions | null, dst: IpAddr): Path {
-    const path = new Path(this.nic, this.src, this.dst, this.nextHop, this.#routes, this.#pmtu, {
+  withOptions(options: HeaderOptions, dst: IpAddr): Path {
+    const path = this.#copy(this.src);
+    path.headerOptions = options;
+    path.optionBytes = options.length;
+    path.headerBytes += options.length;
+    if (options.hasSourceRoute) path.finalDst = dst.clone();
+    return path;
+  }
+
+  /** The same way from another address. */
+  withSource(src: IpAddr): Path {
+    return this.#copy(src);
+  }
+
+  #copy(src: IpAddr): Path {
+    const path = new Path(this.nic, src, this.dst, this.nextHop, this.#routes, this.#pmtu, {
       loopback: this.isLoopback,
       broadcast: this.isBroadcast,
       mark: this.mark,
@@ -95,11 +109,6 @@ export class Path implements Route {
       advmss: this.advmss,
     });
     path.#generation = this.#generation;
-    if (options === null || options.length === 0) return path;
-    path.ipOptions = options;
-    path.optionBytes = options.length;
-    path.headerBytes += options.length;
-    if (options.hasSourceRoute) path.finalDst = dst.clone();
     return path;
   }
 
@@ -115,7 +124,7 @@ export class Path implements Route {
     return this.nic.checksumOffload;
   }
   get gsoBytesMax(): number {
-    // Who cuts a packet up does not know where a source route ends.
+    // Who cuts a packet up does not know where a source route ends, nor of extension headers.
     return this.optionBytes > 0 ? 0 : this.nic.gsoBytesMax;
   }
   get isValid(): boolean {
@@ -134,7 +143,8 @@ export class Path implements Route {
 
   /** Of the route and its interface, whatever ICMP said: what a router goes by (ip_forward_use_pmtu 0). */
   get linkMtu(): number {
-    const mtu = Math.min(this.family === 4 ? this.nic.mtu : this.nic.mtu6, IP_MAX);
+    const { nic } = this;
+    const mtu = this.family === 4 ? Math.min(nic.mtu, IPV4_MAX) : Math.min(nic.mtu6, IPV6_MAX);
     return this.#routeMtu > 0 ? Math.min(mtu, this.#routeMtu) : mtu;
   }
 

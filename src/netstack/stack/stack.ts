@@ -21,7 +21,8 @@ import { TcpProtocol } from "../tcp/tcp.ts";
 import { UdpProtocol } from "../udp/udp.ts";
 import { EXCEEDED_REASSEMBLY, ICMP_TIME_EXCEEDED } from "../wire/icmp.ts";
 import { EXCEEDED6_REASSEMBLY, ICMP6_TIME_EXCEEDED } from "../wire/icmpv6.ts";
-import type { IpOptions } from "../wire/ipv4-options.ts";
+import { IpOptions } from "../wire/ipv4-options.ts";
+import type { ExtensionHeaders } from "../wire/ipv6-extensions.ts";
 import { Counters } from "./counters.ts";
 import { SpareMemory } from "./datagram-queue.ts";
 import { Departures } from "./departures.ts";
@@ -44,7 +45,7 @@ import { PathMtuCache } from "./path-mtu.ts";
 import { EphemeralPorts } from "./ports.ts";
 import { RouteTables } from "./routes.ts";
 import type { StackObserver } from "./stack-observer.ts";
-import type { NetworkLayer, Route, TransportProtocol } from "./transport.ts";
+import type { HeaderOptions, NetworkLayer, Route, TransportProtocol } from "./transport.ts";
 
 export interface StackConfig {
   clock: Clock;
@@ -203,7 +204,7 @@ export class Stack implements NetworkLayer {
   }
 
   findOptionRoute(
-    options: IpOptions | null,
+    options: HeaderOptions | null,
     src: IpAddr | null,
     dst: IpAddr,
     nicId = 0,
@@ -211,25 +212,29 @@ export class Stack implements NetworkLayer {
     key: FlowKey | null = null,
   ): Path | NetError {
     if (options === null || options.length === 0) return this.findRoute(src, dst, nicId, mark, key);
-    const to = options.hasSourceRoute ? new IpAddr().setV4(options.firstHop) : dst;
+    const to = options.hasSourceRoute ? firstHopOf(options) : dst;
     const path = this.findRoute(src, to, nicId, mark, key);
     return typeof path === "number" ? path : path.withOptions(options, dst);
   }
 
   /**
-   * From where pkt went to where it came from; IPv4 options are echoed. uid: whose endpoint answers. isError: what goes
-   * is an ICMP error about it.
+   * From where pkt went to where it came from; IPv4 options are echoed, extension headers are who answers' own. uid:
+   * whose endpoint answers. isError: what goes is an ICMP error about it.
    */
   findReplyRoute(
     pkt: PacketBuffer,
     nicId = 0,
     mark = 0,
     uid = 0,
+    extensions: ExtensionHeaders | null = null,
     from: IpAddr | null = pkt.dst,
     isError = false,
   ): Path | NetError {
     const key = this.routes.asksFlow ? replyKey(pkt, uid, isError) : null;
-    if (!hasIpOptions(pkt)) return this.findRoute(from, pkt.src, nicId, mark, key);
+    if (!hasIpOptions(pkt)) {
+      const own = pkt.src.isV4 ? null : extensions;
+      return this.findOptionRoute(own, from, pkt.src, nicId, mark, key);
+    }
     const echo = this.ipv4.options.echo(pkt);
     if (echo === null) return NetErr.InvalidArgument;
     return this.findOptionRoute(echo, from, pkt.src, nicId, mark, key);
@@ -336,3 +341,6 @@ export class Stack implements NetworkLayer {
     this.interfaces.close();
   }
 }
+
+const firstHopOf = (options: HeaderOptions): IpAddr =>
+  options instanceof IpOptions ? new IpAddr().setV4(options.firstHop) : options.firstHop;

@@ -3,8 +3,12 @@
 import type { Family, IpAddr } from "../ip-addr.ts";
 import type { NetError } from "../net-error.ts";
 import type { IpOptions } from "../wire/ipv4-options.ts";
+import type { ExtensionHeaders } from "../wire/ipv6-extensions.ts";
 import type { FlowKey } from "./flow-key.ts";
 import type { PacketBuffer } from "./packet-buffer.ts";
+
+/** What stands between the fixed header and the transport's: options of IPv4, extension headers of IPv6. */
+export type HeaderOptions = IpOptions | ExtensionHeaders;
 
 /** A path chosen for a destination: which NIC, which source address, which next hop. Cached by endpoints. */
 export interface Route {
@@ -23,8 +27,8 @@ export interface Route {
   readonly isValid: boolean;
   /** Advertised MSS cap and initial windows from the route table; 0 = unset. */
   readonly advmss: number;
-  /** IPv4 options that every packet on it bears, and their bytes. */
-  readonly ipOptions: IpOptions | null;
+  /** What every packet on it bears behind its fixed header, and how many bytes. */
+  readonly headerOptions: HeaderOptions | null;
   readonly optionBytes: number;
 }
 
@@ -44,6 +48,8 @@ export interface IcmpError {
   nicId: number;
   ttl: number;
   tos: number;
+  /** That packet, during the call; null: we are the ones who say so. */
+  carrier: PacketBuffer | null;
   /** Quoted packet: addresses, protocol, and at least 8 bytes of its transport header at l4. */
   src: IpAddr;
   dst: IpAddr;
@@ -103,11 +109,11 @@ export interface NetworkLayer {
     key?: FlowKey | null,
   ): Route | NetError;
   /**
-   * The way of packets with IPv4 options: of a source route to its first hop, and on to dst. null or empty: as
-   * findRoute.
+   * The way of packets with IPv4 options or extension headers: of a source route to its first hop, and on to dst. null
+   * or empty: as findRoute.
    */
   findOptionRoute(
-    options: IpOptions | null,
+    options: HeaderOptions | null,
     src: IpAddr | null,
     dst: IpAddr,
     nicId?: number,
@@ -115,10 +121,16 @@ export interface NetworkLayer {
     key?: FlowKey | null,
   ): Route | NetError;
   /**
-   * The way back of who sent pkt, with the options that an answer bears; a NetError when there is none. uid: whose
-   * endpoint answers.
+   * The way back of who sent pkt, with the options that an answer bears, or the extension headers of who answers; a
+   * NetError when there is none. uid: whose endpoint answers.
    */
-  findReplyRoute(pkt: PacketBuffer, nicId?: number, mark?: number, uid?: number): Route | NetError;
+  findReplyRoute(
+    pkt: PacketBuffer,
+    nicId?: number,
+    mark?: number,
+    uid?: number,
+    extensions?: ExtensionHeaders | null,
+  ): Route | NetError;
   /** Whether addr is assigned to one of our NICs (and may be bound). */
   isLocalAddress(addr: IpAddr): boolean;
   /** An empty packet with full headroom. Given back by sendPacket, or by freePacket. */

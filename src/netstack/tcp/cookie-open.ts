@@ -38,7 +38,8 @@ export function sendCookie(ctx: TcpContext, seg: Segment, listener: Listener): v
   const pkt = seg.pkt as PacketBuffer;
   const { options } = listener;
   const { settings } = ctx;
-  const route = ctx.network.findReplyRoute(pkt, options.boundNicId, options.mark, options.uid);
+  const { boundNicId, mark, uid } = options;
+  const route = ctx.network.findReplyRoute(pkt, boundNicId, mark, uid, listener.extensions);
   if (typeof route === "number") return;
   const o = seg.options;
   const ports = (seg.dstPort << 16) | seg.srcPort;
@@ -138,7 +139,7 @@ function open(
 ): void {
   const pkt = seg.pkt as PacketBuffer;
   const { boundNicId, mark, uid } = listener.options;
-  const route = ctx.network.findReplyRoute(pkt, boundNicId, mark, uid);
+  const route = ctx.network.findReplyRoute(pkt, boundNicId, mark, uid, listener.extensions);
   if (typeof route === "number") return;
   const options = childOptions(listener.options, seg, true);
   if (options === null) return;

@@ -10,6 +10,7 @@ import type { OnReadiness } from "../readiness.ts";
 import { type ErrorEntry, ErrorQueue, errorAfterTake } from "../stack/error-queue.ts";
 import type { PortOwner } from "../stack/ports.ts";
 import type { IpOptions } from "../wire/ipv4-options.ts";
+import type { ExtensionHeaders } from "../wire/ipv6-extensions.ts";
 import type { TcpContext } from "./context.ts";
 import type { Listener } from "./listener.ts";
 import { mssInHalfWindow } from "./mss.ts";
@@ -22,6 +23,12 @@ import type { TimeWait } from "./time-wait.ts";
 const ANY_V4 = IpAddr.v4(0, 0, 0, 0);
 const ANY_V6 = new IpAddr();
 const addressAny = (family: Family): IpAddr => (family === IPV4 ? ANY_V4 : ANY_V6);
+
+/** What packets to a peer of IPv4, or of IPv6, bear behind their header. */
+interface HeadersToCome {
+  ip: IpOptions | null;
+  extensions: ExtensionHeaders | null;
+}
 
 export abstract class EndpointBase implements TcbOwner {
   // What every read and every segment touches, side by side.
@@ -57,8 +64,8 @@ export abstract class EndpointBase implements TcbOwner {
   /** Payload of a full segment of the last connection (mss_cache, which tcp_disconnect leaves). */
   protected mssBefore = MSS_DEFAULT_V4;
   protected errorQueue: ErrorQueue | null = null;
-  /** Of a connection to come; one that is there has them in its route. */
-  protected ipOptionsToCome: IpOptions | null = null;
+  /** Of connections to come; one that is there has them in its route. null: none. */
+  protected headersToCome: HeadersToCome | null = null;
 
   constructor(
     ctx: TcpContext,

@@ -72,7 +72,9 @@ export abstract class OpenEndpoint extends DataEndpoint {
     }
     const from = this.isAddrBound ? this.localAddr : null;
     const { boundNicId, mark, uid, tos } = this.options;
-    const options = remote.isV4 ? this.ipOptionsToCome : null;
+    const toCome = this.headersToCome;
+    const own = remote.isV4 ? toCome?.ip : toCome?.extensions;
+    const options = own ?? null;
     const key = flowKey(PROTO_TCP, this.localPort, port, uid, tos);
     let route =
       options === null

@@ -3,10 +3,11 @@
 
 import { seqDiff } from "../../base/seqnum.ts";
 import type { AoChoice, AoKeyName, AoNext, AoSettings } from "../endpoints.ts";
-import type { IpAddr } from "../ip-addr.ts";
+import { IPV4, IPV6, type IpAddr } from "../ip-addr.ts";
 import type { NetError } from "../net-error.ts";
 import type { TcpInfo } from "../tcp-info.ts";
 import type { IpOptions } from "../wire/ipv4-options.ts";
+import type { ExtensionHeaders } from "../wire/ipv6-extensions.ts";
 import { addAoKey, removeAoKey, setAo } from "./ao-calls.ts";
 import type { AoInfo, AoKeySpec } from "./ao-keys.ts";
 import type { BbrInfo } from "./congestion/bbr.ts";
@@ -15,7 +16,7 @@ import { emptyInfo, fillInfo } from "./info.ts";
 import { mssInHalfWindow } from "./mss.ts";
 import {
   applyOptions,
-  changeIpOptions,
+  changeHeaderOptions,
   setMd5Key,
   setQuickAck,
   setTiming,
@@ -29,13 +30,25 @@ import type { TimingKey } from "./timing.ts";
 export abstract class OptionEndpoint extends PortEndpoint {
   get ipOptions(): IpOptions | null {
     const route = this.tcb?.route ?? null;
-    return route === null ? this.ipOptionsToCome : route.ipOptions;
+    if (route === null || route.family !== IPV4) return this.headersToCome?.ip ?? null;
+    return route.headerOptions as IpOptions | null;
   }
 
   // @rfc 9293 MUST-51 MUST-52
   setIpOptions(options: IpOptions | null): NetError | 0 {
-    this.ipOptionsToCome = options;
-    return this.tcb === null ? 0 : changeIpOptions(this.tcb, options);
+    this.headersToCome = { ip: options, extensions: this.headersToCome?.extensions ?? null };
+    return this.tcb === null ? 0 : changeHeaderOptions(this.tcb, options, IPV4);
+  }
+
+  get extensions(): ExtensionHeaders | null {
+    const route = this.tcb?.route ?? null;
+    if (route === null || route.family === IPV4) return this.headersToCome?.extensions ?? null;
+    return route.headerOptions as ExtensionHeaders | null;
+  }
+
+  setExtensions(extensions: ExtensionHeaders | null): NetError | 0 {
+    this.headersToCome = { ip: this.headersToCome?.ip ?? null, extensions };
+    return this.tcb === null ? 0 : changeHeaderOptions(this.tcb, extensions, IPV6);
   }
 
   get savedSyn(): Uint8Array | null {

@@ -186,7 +186,9 @@ export function onListen(ctx: TcpContext, seg: Segment, issFloor: number | null)
   if (!hasRoom(ctx, listener, pkt.src)) return;
   const options = childOptions(listener === null ? ctx.forwardOptions : listener.options, seg);
   if (options === null) return;
-  const route = ctx.network.findReplyRoute(pkt, options.boundNicId, options.mark, options.uid);
+  const { boundNicId, mark, uid } = options;
+  const extensions = listener === null ? null : listener.extensions;
+  const route = ctx.network.findReplyRoute(pkt, boundNicId, mark, uid, extensions);
   if (typeof route === "number") return;
   const tcb = newPassiveTcb(ctx, options, route, seg);
   install(tcb, issFloor);

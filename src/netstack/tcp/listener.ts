@@ -7,6 +7,7 @@ import type { TcpEndpoint, TcpEndpointOptions } from "../endpoints.ts";
 import type { IpAddr } from "../ip-addr.ts";
 import { Ready } from "../readiness.ts";
 import type { PacketBuffer } from "../stack/packet-buffer.ts";
+import type { ExtensionHeaders } from "../wire/ipv6-extensions.ts";
 import type { Segment } from "./segment.ts";
 import type { Tcb } from "./tcb.ts";
 import { closeTcb } from "./transitions.ts";
@@ -16,6 +17,8 @@ export interface ListeningEndpoint {
   readonly localAddr: IpAddr;
   readonly localPort: number;
   readonly options: TcpEndpointOptions;
+  /** Its connections bear them, too (tcp_v6_syn_recv_sock). */
+  readonly extensions: ExtensionHeaders | null;
   onTcbEvents(mask: number): void;
 }
 
@@ -38,6 +41,9 @@ export class Listener {
 
   get options(): TcpEndpointOptions {
     return this.endpoint.options;
+  }
+  get extensions(): ExtensionHeaders | null {
+    return this.endpoint.extensions;
   }
   get queueLength(): number {
     return this.#queue.length - this.#head;

@@ -32,7 +32,7 @@ export function currentRoute(tcb: Tcb): Route | null {
   const route = tcb.route;
   if (route?.isValid) return route;
   const found = tcb.ctx.network.findOptionRoute(
-    route === null ? null : route.ipOptions,
+    route === null ? null : route.headerOptions,
     tcb.local,
     tcb.remote,
     tcb.options.boundNicId,
@@ -163,6 +163,8 @@ function autosizeSegs(tcb: Tcb, mss: number, gsoMax: number): number {
 export function burstBytesMax(tcb: Tcb, mss: number): number {
   const route = tcb.route;
   if (route === null || authBytes(tcb) > 0) return mss;
+  // Extension headers: nobody cuts up what bears them.
+  if (route.optionBytes > 0 && route.family !== IPV4) return mss;
   let gso = route.gsoBytesMax;
   if (gso <= mss) {
     if (tcb.ctx.settings.softwareGso === 0) return mss;

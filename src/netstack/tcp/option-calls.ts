@@ -2,9 +2,9 @@
 // endpoint does with its Tcb when its options were set. Which values are allowed is the caller's business.
 
 import type { TcpEndpointOptions } from "../endpoints.ts";
-import type { IpAddr } from "../ip-addr.ts";
+import type { Family, IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
-import type { IpOptions } from "../wire/ipv4-options.ts";
+import type { HeaderOptions } from "../stack/transport.ts";
 import { excludesMd5 } from "./ao-calls.ts";
 import { AuthKeys } from "./auth-keys.ts";
 import { makeCongestionControl } from "./congestion/congestion.ts";
@@ -123,12 +123,17 @@ export function setMd5Key(
 }
 
 /**
- * IP_OPTIONS of a connection that is there: its segments carry them from now on, and are shorter by them. Linux sets
- * a source route whose first hop it cannot reach, and then nothing goes out; here the old options stay.
+ * Options of IPv4, or extension headers of IPv6, of a connection that is there: its segments carry them from now on,
+ * and are shorter by them. Linux sets a source route whose first hop it cannot reach, and then nothing goes out; here
+ * the old ones stay.
  */
-export function changeIpOptions(tcb: Tcb, options: IpOptions | null): NetError | 0 {
+export function changeHeaderOptions(
+  tcb: Tcb,
+  options: HeaderOptions | null,
+  family: Family,
+): NetError | 0 {
   const { route } = tcb;
-  if (route === null || tcb.state === CLOSED || !tcb.remote.isV4) return 0;
+  if (route === null || tcb.state === CLOSED || route.family !== family) return 0;
   const { boundNicId, mark } = tcb.options;
   const { network } = tcb.ctx;
   const found = network.findOptionRoute(

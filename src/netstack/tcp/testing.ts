@@ -12,9 +12,8 @@ import { TimerQueue } from "../../base/timers.ts";
 import { IPV4, IpAddr } from "../ip-addr.ts";
 import type { NetError } from "../net-error.ts";
 import { PacketBuffer } from "../stack/packet-buffer.ts";
-import type { NetworkLayer, Route } from "../stack/transport.ts";
+import type { HeaderOptions, NetworkLayer, Route } from "../stack/transport.ts";
 import { pseudoSum, sum16 } from "../wire/checksum.ts";
-import type { IpOptions } from "../wire/ipv4-options.ts";
 import {
   ACK,
   AE,
@@ -79,7 +78,7 @@ export class FakeRoute implements Route {
   gsoBytesMax = 0;
   isValid = true;
   advmss = 0;
-  ipOptions: IpOptions | null = null;
+  headerOptions: HeaderOptions | null = null;
   optionBytes = 0;
 }
 
@@ -104,10 +103,14 @@ export class FakeNetwork implements NetworkLayer {
     Object.defineProperty(route, "dst", { value: dst.clone() });
     return route;
   }
-  findOptionRoute(options: IpOptions | null, src: IpAddr | null, dst: IpAddr): Route | NetError {
+  findOptionRoute(
+    options: HeaderOptions | null,
+    src: IpAddr | null,
+    dst: IpAddr,
+  ): Route | NetError {
     const route = this.findRoute(src, dst);
     if (typeof route === "number" || options === null) return route;
-    return Object.assign(route, { ipOptions: options, optionBytes: options.length });
+    return Object.assign(route, { headerOptions: options, optionBytes: options.length });
   }
   findReplyRoute(pkt: PacketBuffer): Route | NetError {
     return this.findRoute(pkt.dst, pkt.src);

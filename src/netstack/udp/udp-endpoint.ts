@@ -140,9 +140,8 @@ export class UdpEndpoint extends DatagramBase implements PortProbe {
     const toPort = addr === null ? this.remotePort : port;
     if (toPort <= 0 || toPort > 0xffff) return NetErr.InvalidArgument;
     const to = addr ?? this.remoteAddr;
-    // IPv6's payload length does not count its header.
-    const optionBytes = this.ipOptions === null ? 0 : this.ipOptions.length;
-    const counted = (to.isV4 ? IPV4_HEADER + optionBytes : 0) + UDP_HEADER + length;
+    // IPv6's payload length does not count its header, but those behind it.
+    const counted = (to.isV4 ? IPV4_HEADER : 0) + this.optionBytesTo(to) + UDP_HEADER + length;
     if (counted > IP_MAX) {
       this.reportTooBig(to, IP_MAX);
       return NetErr.MessageTooLong;
@@ -150,6 +149,10 @@ export class UdpEndpoint extends DatagramBase implements PortProbe {
     const path = this.pathTo(to, toPort);
     if (path === null) return this.pathError;
     if (path.isBroadcast && !this.options.broadcast) return NetErr.NotPermitted;
+    if (this.isTooLong(path, UDP_HEADER + length)) {
+      this.reportTooBig(path.dst, this.mtuOf(path) - path.optionBytes);
+      return NetErr.MessageTooLong;
+    }
     const stack = this.stack;
     const pkt = stack.allocPacket();
     pkt.ttl = path.isMulticast ? this.options.multicastTtl : this.options.ttl;
@@ -157,7 +160,9 @@ export class UdpEndpoint extends DatagramBase implements PortProbe {
     pkt.multicastLoop = this.options.multicastLoop;
     const df = this.dontFragment(path, path.headerBytes + UDP_HEADER + length);
     if (this.options.timestamps !== 0) this.stamp(pkt);
+    this.limitFragments(this.fragmentBytes);
     const result = stack.udp.transmit(path, pkt, this.localPort, toPort, src, offset, length, df);
+    this.limitFragments(0);
     if (result === NetErr.MessageTooLong) this.reportTooBig(path.dst, path.mtu - path.optionBytes);
     stack.runPending();
     return result < 0 ? result : length;

@@ -51,13 +51,14 @@ export class OptionMarks {
   needsStampAddress = false;
   needsTime = false;
   hasCipso = false;
+  hasRouterAlert = false;
   /** Of a packet: bytes were changed, its checksum is not right any more. */
   isChanged = false;
 
   reset(): void {
     this.sourceRoute = this.recordRoute = this.timestamp = -1;
     this.isStrict = this.needsAddress = this.needsStampAddress = this.needsTime = false;
-    this.hasCipso = this.isChanged = false;
+    this.hasCipso = this.hasRouterAlert = this.isChanged = false;
     this.firstHop = 0;
   }
 }
@@ -108,7 +109,9 @@ function compileOne(
     case TIMESTAMP:
       return compileTimestamp(b, at, start, m, by);
     case ROUTER_ALERT:
-      return b[at + 1] < 4 ? 1 : -1;
+      if (b[at + 1] < 4) return 1;
+      if (b[at + 2] === 0 && b[at + 3] === 0) m.hasRouterAlert = true;
+      return -1;
     case CIPSO: {
       if ((!by.isPacket && !by.isPrivileged) || m.hasCipso) return 0;
       m.hasCipso = true;

@@ -31,6 +31,8 @@ export function checkIpv6(b: Uint8Array, o: number, length: number): boolean {
 }
 
 export const ipv6Tos = (b: Uint8Array, o: number): number => ((b[o] & 15) << 4) | (b[o + 1] >>> 4);
+export const ipv6FlowLabel = (b: Uint8Array, o: number): number =>
+  ((b[o + 1] & 15) << 16) | u16(b, o + 2);
 export const ipv6Payload = (b: Uint8Array, o: number): number => u16(b, o + PAYLOAD);
 export const ipv6Next = (b: Uint8Array, o: number): number => b[o + IPV6_NEXT];
 export const ipv6HopLimit = (b: Uint8Array, o: number): number => b[o + HOP_LIMIT];
@@ -38,6 +40,7 @@ export function setIpv6Payload(b: Uint8Array, o: number, length: number): void {
   setU16(b, o + PAYLOAD, length);
 }
 
+/** tos: the class, and above its 8 bits the flow label. */
 export function writeIpv6(
   b: Uint8Array,
   o: number,
@@ -48,7 +51,7 @@ export function writeIpv6(
   src: IpAddr,
   dst: IpAddr,
 ): void {
-  setU32(b, o, 0x6000_0000 | (tos << 20));
+  setU32(b, o, 0x6000_0000 | ((tos & 0xff) << 20) | (tos >>> 8));
   setU16(b, o + PAYLOAD, payloadLength);
   b[o + IPV6_NEXT] = next;
   b[o + HOP_LIMIT] = hopLimit;

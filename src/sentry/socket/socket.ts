@@ -23,7 +23,8 @@ export interface FilterTarget {
 
 export abstract class Socket extends FileDescription {
   readonly table: SocketTable;
-  readonly family: number;
+  /** Another one after IPV6_ADDRFORM. */
+  family: number;
   readonly type: number;
   readonly protocol: number;
   readonly ino: number;

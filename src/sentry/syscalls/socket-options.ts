@@ -1,7 +1,7 @@
 // setsockopt(2) and getsockopt(2): moving the value; what it means is the socket's business.
 
 import { EFAULT, EINVAL } from "../../abi/errno.ts";
-import { IP_MSFILTER, MCAST_MSFILTER } from "../../abi/in.ts";
+import { IP_MSFILTER, IPV6_FLOWLABEL_MGR, MCAST_MSFILTER } from "../../abi/in.ts";
 import { SOL_IP, SOL_IPV6, SOL_PACKET, SOL_SOCKET, SOL_TCP } from "../../abi/socket.ts";
 import { SYS_getsockopt, SYS_setsockopt } from "../../abi/syscall-numbers.ts";
 import { TCP_SAVED_SYN } from "../../abi/tcp.ts";
@@ -30,7 +30,11 @@ function setsockopt(t: Task, a: SyscallArgs): number {
   const used = Math.min(length, VALUE_BYTES);
   if (used > 0 && t.mm.copyIn(a.addr(3), value, 0, used) !== used) return -EFAULT;
   if (level === SOL_SOCKET) return setSocketOption(t, s, name, value, used);
-  return s.setProtocolOption(t, level, name, value, used);
+  const result = s.setProtocolOption(t, level, name, value, used);
+  // The one option whose setting has an answer: the label that was chosen.
+  const isAnswered = level === SOL_IPV6 && name === IPV6_FLOWLABEL_MGR && result === 0;
+  if (isAnswered && t.mm.copyOut(a.addr(3), value, 0, used) !== used) return -EFAULT;
+  return result;
 }
 
 function getsockopt(t: Task, a: SyscallArgs): number {
@@ -66,6 +70,7 @@ function getsockopt(t: Task, a: SyscallArgs): number {
 function askedBytes(level: number, name: number): number {
   if (level === SOL_PACKET) return 4;
   if (level === SOL_TCP && (name === TCP_AO_INFO || name === TCP_AO_GET_KEYS)) return VALUE_BYTES;
+  if (level === SOL_IPV6 && name === IPV6_FLOWLABEL_MGR) return 32;
   const isIp = level === SOL_IP || level === SOL_IPV6;
   return isIp && (name === IP_MSFILTER || name === MCAST_MSFILTER) ? 144 : 0;
 }

@@ -42,7 +42,8 @@ export function receiveError(s: InetSocket, io: Io, message: ReceiveMessage): nu
     formatInetAddress(message.address, s.family, entry.addr, entry.port, entry.nicId);
   }
   if (entry.offender !== null && entry.localAddr !== null) {
-    putArrivalControl(s, entry.localAddr, entry.nicId, entry.ttl, entry.tos, message.control);
+    const { localAddr, nicId, ttl, tos, extra } = entry;
+    putArrivalControl(s, localAddr, nicId, ttl, tos, 0, extra, message.control);
   }
   putExtendedError(s, entry, message);
   return n;

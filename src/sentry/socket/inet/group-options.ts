@@ -154,7 +154,7 @@ function changeMembership(s: InetSocket, join: boolean, value: Uint8Array, lengt
 
 /** Of `group`. */
 function changeGroup(s: InetSocket, join: boolean, index: number): number {
-  if (!group.isMulticast) return -EINVAL;
+  if (join && !group.isMulticast) return -EINVAL;
   if (index !== 0 && s.network.interfaceByIndex(index) === undefined) return -ENODEV;
   const memberships = membershipsOf(s);
   return resultOf(join ? memberships.join(group, index) : memberships.leave(group, index));

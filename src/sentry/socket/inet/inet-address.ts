@@ -9,12 +9,15 @@ import {
   SOCKADDR_IN6_BYTES,
   SOCKADDR_IN6_RFC2133_BYTES,
 } from "../../../abi/socket.ts";
-import { setU16, setU16Le, setU32Le, u16, u32Le } from "../../../base/bytes.ts";
+import { setU16, setU16Le, setU32Le, u16, u32, u32Le } from "../../../base/bytes.ts";
 import { IPV4, IPV6, type IpAddr } from "../../../netstack/index.ts";
 import type { SocketAddress } from "../socket-address.ts";
 
+/** Class and label (IPV6_FLOWINFO_MASK). */
+const FLOW_INFO = 0x0fff_ffff;
+
 /** What parse found besides the address. One per module: read at once. */
-export const parsed = { port: 0, scopeId: 0 };
+export const parsed = { port: 0, scopeId: 0, flowInfo: 0 };
 
 /**
  * Reads an address for a socket of `family` into `out` and `parsed`: 0, -EINVAL when too short,
@@ -33,10 +36,12 @@ export function parseInetAddress(
   if (address.family !== (isV4 ? AF_INET : AF_INET6)) return -EAFNOSUPPORT;
   parsed.port = u16(bytes, 2);
   parsed.scopeId = 0;
+  parsed.flowInfo = 0;
   if (isV4) {
     out.read(bytes, 4, IPV4);
   } else {
     out.read(bytes, 8, IPV6);
+    parsed.flowInfo = u32(bytes, 4) & FLOW_INFO;
     if (address.length >= SOCKADDR_IN6_BYTES) parsed.scopeId = u32Le(bytes, 24);
   }
   return 0;

@@ -1,49 +1,53 @@
-// Control messages of datagram sockets: what recvmsg tells about a datagram, and what sendmsg may ask for
-// one (ip(7), ipv6(7), udp(7), socket(7)).
+// Control messages of datagram sockets: what recvmsg tells about a datagram (ip(7), ipv6(7), udp(7), socket(7)). What
+// sendmsg may ask for one: send-choices.ts.
 
-import { EINVAL, ENODEV, EPERM } from "../../../abi/errno.ts";
 import { SOF_TIMESTAMPING_RX_SOFTWARE, SOF_TIMESTAMPING_SOFTWARE } from "../../../abi/errqueue.ts";
 import {
   IP_ORIGDSTADDR,
   IP_PKTINFO,
-  IP_RETOPTS,
+  IP_RECVFRAGSIZE,
   IP_TOS,
   IP_TTL,
-  IPV6_DONTFRAG,
+  IPV6_2292HOPLIMIT,
+  IPV6_2292PKTINFO,
+  IPV6_FLOWINFO,
   IPV6_HOPLIMIT,
   IPV6_ORIGDSTADDR,
+  IPV6_PATHMTU,
   IPV6_PKTINFO,
+  IPV6_RECVFRAGSIZE,
   IPV6_TCLASS,
   UDP_GRO,
-  UDP_SEGMENT,
 } from "../../../abi/in.ts";
 import {
   AF_INET,
   AF_INET6,
-  SCM_CREDENTIALS,
-  SCM_RIGHTS,
-  SO_MARK,
-  SO_PRIORITY,
   SO_TIMESTAMP,
   SO_TIMESTAMP_NEW,
-  SO_TIMESTAMPING,
-  SO_TIMESTAMPING_NEW,
   SOL_IP,
   SOL_IPV6,
   SOL_SOCKET,
   SOL_UDP,
 } from "../../../abi/socket.ts";
-import { i32Le, setU32Le, setU64Le, u16Le } from "../../../base/bytes.ts";
+import { setU32, setU32Le, setU64Le } from "../../../base/bytes.ts";
 import { SECOND, US } from "../../../base/clock.ts";
-import { type DatagramInfo, IPV4, IPV6, IpAddr, type IpOptions } from "../../../netstack/index.ts";
-import type { Task } from "../../kernel/task.ts";
-import type { ControlReader, ControlWriter } from "../control.ts";
+import {
+  type DatagramExtra,
+  type DatagramInfo,
+  IPV4,
+  IPV6,
+  type IpAddr,
+  type PathMtuNotice,
+} from "../../../netstack/index.ts";
+import type { ControlWriter } from "../control.ts";
+import type { ReceiveMessage } from "../message.ts";
 import type { Socket } from "../socket.ts";
 import { SocketAddress } from "../socket-address.ts";
-import { mayMark } from "../socket-options.ts";
-import { putHeaderOptions, readHeaderOptions } from "./header-options.ts";
+import { putExtensionHeaders, putOldExtensionHeaders } from "./extension-options.ts";
+import { putHeaderOptions } from "./header-options.ts";
 import { formatInetAddress } from "./inet-address.ts";
 import type { InetSocket } from "./inet-socket.ts";
+import { MTU_INFO_BYTES, MTU_INFO_MTU } from "./ipv6-options-read.ts";
 
 const scratch = new Uint8Array(48);
 
@@ -54,9 +58,10 @@ export function putDatagramControl(
   control: ControlWriter,
 ): void {
   putTimestamps(s, info.timeNs, (s.timestamping & SOF_TIMESTAMPING_RX_SOFTWARE) !== 0, control);
-  putArrivalControl(s, info.localAddr, info.nicId, info.ttl, info.tos, control);
-  if (info.ipOptions) putHeaderOptions(s, info.ipOptions, control);
+  const { localAddr, nicId, ttl, tos, flowLabel, extra } = info;
+  putArrivalControl(s, localAddr, nicId, ttl, tos, flowLabel, extra, control);
   putOriginalDestination(s, info, control);
+  if (extra !== null && extra.fragmentBytes > 0) putFragmentSize(s, localAddr, extra, control);
   if (info.segmentBytes > 0) control.putInt(SOL_UDP, UDP_GRO, info.segmentBytes);
 }
 
@@ -74,25 +79,33 @@ function putOriginalDestination(s: InetSocket, info: DatagramInfo, control: Cont
 }
 const original = new SocketAddress();
 
-/** What the IP header of the packet that arrived says (ip_cmsg_recv). */
+function putFragmentSize(
+  s: InetSocket,
+  localAddr: IpAddr,
+  { fragmentBytes }: DatagramExtra,
+  control: ControlWriter,
+): void {
+  if (localAddr.isV4) {
+    if (s.ip.receiveFragSize) control.putInt(SOL_IP, IP_RECVFRAGSIZE, fragmentBytes);
+  } else if (s.ip.receiveFragSize6) control.putInt(SOL_IPV6, IPV6_RECVFRAGSIZE, fragmentBytes);
+}
+
+/** What the IP header of the packet that arrived says (ip_cmsg_recv, ip6_datagram_recv_ctl). */
 export function putArrivalControl(
   s: InetSocket,
   localAddr: IpAddr,
   nicId: number,
   ttl: number,
   tos: number,
+  flowLabel: number,
+  extra: DatagramExtra | null,
   control: ControlWriter,
 ): void {
   const ip = s.ip;
   const isV4 = localAddr.isV4;
   if (s.family === AF_INET6) {
-    if (ip.receivePktInfo6) {
-      localAddr.write(scratch, 0, IPV6);
-      setU32Le(scratch, 16, nicId);
-      control.put(SOL_IPV6, IPV6_PKTINFO, scratch, 0, 20);
-    }
-    if (ip.receiveHopLimit && !isV4) control.putInt(SOL_IPV6, IPV6_HOPLIMIT, ttl);
-    if (ip.receiveTclass && !isV4) control.putInt(SOL_IPV6, IPV6_TCLASS, tos);
+    if (ip.receivePktInfo6) putPacketInfo(IPV6_PKTINFO, localAddr, nicId, control);
+    if (!isV4) putHeader6(s, localAddr, nicId, ttl, tos, flowLabel, extra, control);
   }
   if (isV4) {
     if (ip.receivePktInfo) {
@@ -106,7 +119,56 @@ export function putArrivalControl(
       scratch[0] = tos;
       control.put(SOL_IP, IP_TOS, scratch, 0, 1);
     }
+    if (extra !== null && extra.ipOptions !== null) putHeaderOptions(s, extra.ipOptions, control);
   }
+}
+
+/** ip6_datagram_recv_specific_ctl. */
+function putHeader6(
+  s: InetSocket,
+  localAddr: IpAddr,
+  nicId: number,
+  ttl: number,
+  tos: number,
+  flowLabel: number,
+  extra: DatagramExtra | null,
+  control: ControlWriter,
+): void {
+  const ip = s.ip;
+  if (ip.receiveHopLimit) control.putInt(SOL_IPV6, IPV6_HOPLIMIT, ttl);
+  if (ip.receiveTclass) control.putInt(SOL_IPV6, IPV6_TCLASS, tos);
+  // Class and label; none when both are 0.
+  const flowInfo = (tos << 20) | flowLabel;
+  if (ip.receiveFlowInfo && flowInfo !== 0) {
+    setU32(scratch, 0, flowInfo);
+    control.put(SOL_IPV6, IPV6_FLOWINFO, scratch, 0, 4);
+  }
+  const extensions = extra === null ? null : extra.extensions;
+  if (extensions !== null) putExtensionHeaders(ip, extensions, control);
+  if (ip.receiveOldPktInfo) putPacketInfo(IPV6_2292PKTINFO, localAddr, nicId, control);
+  if (ip.receiveOldHopLimit) control.putInt(SOL_IPV6, IPV6_2292HOPLIMIT, ttl);
+  if (extensions !== null) putOldExtensionHeaders(ip, extensions, control);
+}
+
+function putPacketInfo(
+  type: number,
+  localAddr: IpAddr,
+  nicId: number,
+  control: ControlWriter,
+): void {
+  localAddr.write(scratch, 0, IPV6);
+  setU32Le(scratch, 16, nicId);
+  control.put(SOL_IPV6, type, scratch, 0, 20);
+}
+
+/** IPV6_RECVPATHMTU: a message of its own, without data (ipv6_recv_rxpmtu). */
+export function receivePathMtu(notice: PathMtuNotice, message: ReceiveMessage): number {
+  formatInetAddress(message.address, AF_INET6, notice.addr, 0, 0);
+  scratch.fill(0, 0, MTU_INFO_BYTES);
+  scratch.set(message.address.bytes.subarray(0, message.address.length));
+  setU32Le(scratch, MTU_INFO_MTU, notice.mtu);
+  message.control.put(SOL_IPV6, IPV6_PATHMTU, scratch, 0, MTU_INFO_BYTES);
+  return 0;
 }
 
 /** SO_TIMESTAMP(NS) and SO_TIMESTAMPING: all that the socket asked for. isSoftware: of this packet. */
@@ -135,127 +197,5 @@ export function putTimestamp(option: number, timeNs: number, control: ControlWri
   } else {
     setU64Le(scratch, 8, nanos);
     control.put(SOL_SOCKET, option, scratch, 0, 16);
-  }
-}
-
-/** What one sendmsg asks for beside the socket's own settings. -1 and 0: nothing asked. */
-export class SendChoices {
-  ttl = -1;
-  tos = -1;
-  nicId = 0;
-  segmentBytes = 0;
-  dontFragment = -1;
-  hasSource = false;
-  hasMark = false;
-  mark = 0;
-  hasIpOptions = false;
-  ipOptions: IpOptions | null = null;
-  readonly source = new IpAddr();
-
-  reset(): void {
-    this.ttl = -1;
-    this.tos = -1;
-    this.nicId = 0;
-    this.segmentBytes = 0;
-    this.dontFragment = -1;
-    this.hasSource = false;
-    this.hasMark = false;
-    this.hasIpOptions = false;
-  }
-
-  /** Reads sendmsg's control messages: 0, or -EINVAL for what is malformed or unknown. */
-  read(t: Task, s: InetSocket, control: ControlReader): number {
-    control.rewind();
-    for (;;) {
-      const more = control.next();
-      if (more <= 0) return more;
-      const result = this.#take(t, s, control);
-      if (result !== 0) return result;
-    }
-  }
-
-  #take(t: Task, s: InetSocket, c: ControlReader): number {
-    const b = c.bytes;
-    const at = c.dataOffset;
-    const length = c.dataLength;
-    if (c.level === SOL_IP) {
-      if (c.type === IP_PKTINFO) {
-        if (length !== 12) return -EINVAL;
-        this.nicId = i32Le(b, at);
-        this.source.read(b, at + 4, IPV4);
-        this.hasSource = !this.source.isUnspecified;
-        return this.#checkNic(s);
-      }
-      if (c.type === IP_RETOPTS) {
-        const options = readHeaderOptions(t, s, b, at, length);
-        if (typeof options === "number") return options;
-        this.hasIpOptions = true;
-        this.ipOptions = options;
-        return 0;
-      }
-      // IP_TOS comes as a byte or an int, IP_TTL as an int.
-      if (length !== 4 && length !== 1) return -EINVAL;
-      const value = length === 4 ? i32Le(b, at) : b[at];
-      if (value < 0 || value > 255) return -EINVAL;
-      if (c.type === IP_TOS) this.tos = value;
-      else if (c.type === IP_TTL && length === 4 && value > 0) this.ttl = value;
-      else return -EINVAL;
-      return 0;
-    }
-    if (c.level === SOL_IPV6 && s.family === AF_INET6) {
-      if (c.type === IPV6_PKTINFO) {
-        if (length < 20) return -EINVAL;
-        this.source.read(b, at, IPV6);
-        this.nicId = i32Le(b, at + 16);
-        this.hasSource = !this.source.isUnspecified;
-        // ip6_datagram_send_ctl: a source must be ours, unless free binding was asked for.
-        if (this.hasSource && !s.endpoint.options.freeBind && !s.network.isLocal(this.source)) {
-          return -EINVAL;
-        }
-        return this.#checkNic(s);
-      }
-      if (length !== 4) return -EINVAL;
-      const value = i32Le(b, at);
-      if (value < -1 || value > 255) return -EINVAL;
-      if (c.type === IPV6_HOPLIMIT) this.ttl = value;
-      else if (c.type === IPV6_TCLASS) this.tos = value;
-      else if (c.type === IPV6_DONTFRAG) this.dontFragment = value === 0 ? 0 : 1;
-      else return -EINVAL;
-      return 0;
-    }
-    if (c.level === SOL_UDP && c.type === UDP_SEGMENT && length === 2) {
-      this.segmentBytes = u16Le(b, at);
-      return 0;
-    }
-    // Levels of others are ignored by Linux's ip_cmsg_send; SOL_SOCKET's are read by __sock_cmsg_send.
-    if (c.level === SOL_UDP && c.type === UDP_SEGMENT) return -EINVAL;
-    return c.level === SOL_SOCKET ? this.#takeSocketLevel(t, c) : 0;
-  }
-
-  /** What of SOL_SOCKET may ride on a send (__sock_cmsg_send). Timestamp flags and priorities have no effect here. */
-  #takeSocketLevel(t: Task, c: ControlReader): number {
-    switch (c.type) {
-      case SO_MARK:
-        if (!mayMark(t)) return -EPERM;
-        if (c.dataLength !== 4) return -EINVAL;
-        this.hasMark = true;
-        this.mark = i32Le(c.bytes, c.dataOffset);
-        return 0;
-      case SO_TIMESTAMPING:
-      case SO_TIMESTAMPING_NEW:
-      case SO_PRIORITY:
-        return c.dataLength === 4 ? 0 : -EINVAL;
-      case SCM_RIGHTS:
-      case SCM_CREDENTIALS:
-        // Of unix sockets: ignored.
-        return 0;
-      default:
-        return -EINVAL;
-    }
-  }
-
-  #checkNic(s: InetSocket): number {
-    if (this.nicId === 0) return 0;
-    return s.network.interfaceByIndex(this.nicId) === undefined ? -ENODEV : 0;
   }
 }

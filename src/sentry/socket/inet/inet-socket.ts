@@ -31,6 +31,7 @@ import {
   SO_REUSEADDR,
   SO_REUSEPORT,
   SO_TIMESTAMPING,
+  SOCK_RAW,
   SOL_IP,
   SOL_IPV6,
   SOL_SOCKET,
@@ -42,9 +43,13 @@ import { errnoOf, resultOf } from "../errno-of.ts";
 import { type FilterTarget, Socket } from "../socket.ts";
 import type { SocketAddress } from "../socket-address.ts";
 import type { SocketTable } from "../socket-table.ts";
+import { releaseFlowLabels } from "./flow-labels.ts";
 import { formatInetAddress, isLinkLocalV6, parsed, parseInetAddress } from "./inet-address.ts";
-import { getIpOption, IpState, setIpOption } from "./ip-options.ts";
-import { getIpv6Option, setIpv6Option } from "./ipv6-options.ts";
+import { setIpOption } from "./ip-options.ts";
+import { getIpOption } from "./ip-options-read.ts";
+import { IpState } from "./ip-state.ts";
+import { setIpv6Option } from "./ipv6-options.ts";
+import { getIpv6Option } from "./ipv6-options-read.ts";
 import type { NetworkView } from "./network-view.ts";
 import { pollMaskOf } from "./poll-mask.ts";
 
@@ -70,6 +75,8 @@ export abstract class InetSocket extends Socket {
   ) {
     super(table, family, type, protocol, flags);
     this.network = network;
+    // inet6_create: of IPv4's groups a socket of IPv6 hears only its own.
+    if (family === AF_INET6) this.ip.multicastAll = false;
   }
 
   /** The endpoint's announcements wake whoever waits here. */
@@ -158,6 +165,14 @@ export abstract class InetSocket extends Socket {
   }
   abstract readonly isConnected: boolean;
 
+  /** IPV6_ADDRFORM: of the protocols that have it; and a connection that is there to have it. */
+  get mayBecomeIpv4(): boolean {
+    return this.hasPorts;
+  }
+  get isEstablished(): boolean {
+    return this.isConnected;
+  }
+
   /** IP_HDRINCL, for raw sockets. */
   setIncludeHeader(_on: boolean): number {
     return -ENOPROTOOPT;
@@ -206,10 +221,8 @@ export abstract class InetSocket extends Socket {
     length: number,
   ): number {
     if (level === SOL_SOCKET) return this.#setSocketLevel(name, value, length);
-    if (level === SOL_IP) {
-      // The IP level of an AF_INET6 socket governs what it sends over IPv4.
-      return setIpOption(t, this, name, value, length);
-    }
+    // The IP level of an AF_INET6 socket governs what it sends over IPv4; of a raw one that is nothing.
+    if (level === SOL_IP && this.#hasIpv4) return setIpOption(t, this, name, value, length);
     if (level === SOL_IPV6 && this.family === AF_INET6) {
       return setIpv6Option(t, this, name, value, length);
     }
@@ -224,11 +237,12 @@ export abstract class InetSocket extends Socket {
     maxLength: number,
   ): number {
     if (level === SOL_SOCKET) return this.#getDevice(name, out, maxLength);
-    if (level === SOL_IP) return getIpOption(t, this, name, out, maxLength);
-    if (level === SOL_IPV6 && this.family === AF_INET6) {
-      return getIpv6Option(t, this, name, out, maxLength);
-    }
-    return -ENOPROTOOPT;
+    if (level === SOL_IP && this.#hasIpv4) return getIpOption(t, this, name, out, maxLength);
+    if (this.family !== AF_INET6) return -EOPNOTSUPP;
+    return level === SOL_IPV6 ? getIpv6Option(t, this, name, out, maxLength) : -ENOPROTOOPT;
+  }
+  get #hasIpv4(): boolean {
+    return this.family === AF_INET || this.type !== SOCK_RAW;
   }
 
   /** Bytes were peeked at, or taken: the next peek begins so much further on, or back (sk_peek_offset_fwd, _bwd). */
@@ -294,6 +308,7 @@ export abstract class InetSocket extends Socket {
     this.endpoint.onReadiness = null;
     this.endpoint.close();
     this.streamGroups?.close();
+    if (this.ip.flowLabels !== null) releaseFlowLabels(this);
     super.release();
   }
 }

@@ -1,77 +1,64 @@
-// setsockopt and getsockopt at level SOL_IP (ip(7)). What is kept here steers control messages; what
-// steers packets is set on the endpoint. An option without effect in netcell is refused (ENOPROTOOPT).
+// setsockopt at level SOL_IP (ip(7), Linux's do_ip_setsockopt): what is kept here steers control messages, what steers
+// packets is set on the endpoint. Reading them: ip-options-read.ts.
 
 import { CAP_NET_ADMIN } from "../../../abi/capability.ts";
-import { EADDRNOTAVAIL, EINVAL, ENOPROTOOPT, ENOTCONN, EPERM } from "../../../abi/errno.ts";
+import {
+  EADDRNOTAVAIL,
+  EINVAL,
+  EMSGSIZE,
+  ENOPROTOOPT,
+  EOPNOTSUPP,
+  EPERM,
+} from "../../../abi/errno.ts";
 import {
   IP_BIND_ADDRESS_NO_PORT,
   IP_FREEBIND,
   IP_HDRINCL,
+  IP_IPSEC_POLICY,
   IP_LOCAL_PORT_RANGE,
   IP_MINTTL,
-  IP_MSFILTER,
-  IP_MTU,
   IP_MTU_DISCOVER,
   IP_MULTICAST_ALL,
   IP_MULTICAST_IF,
   IP_MULTICAST_LOOP,
   IP_MULTICAST_TTL,
+  IP_NODEFRAG,
   IP_OPTIONS,
-  IP_PKTINFO,
-  IP_PROTOCOL,
   IP_RECVERR,
   IP_RECVERR_RFC4884,
   IP_RECVFRAGSIZE,
-  IP_RECVOPTS,
-  IP_RECVORIGDSTADDR,
-  IP_RECVTOS,
-  IP_RECVTTL,
-  IP_RETOPTS,
+  IP_ROUTER_ALERT,
   IP_TOS,
   IP_TRANSPARENT,
   IP_TTL,
   IP_UNICAST_IF,
-  MCAST_MSFILTER,
+  IP_XFRM_POLICY,
 } from "../../../abi/in.ts";
-import { SOCK_DGRAM, SOCK_RAW, SOCK_STREAM } from "../../../abi/socket.ts";
-import { i32Le, setU32, setU32Le, u32 } from "../../../base/bytes.ts";
-import { type DatagramEndpoint, IPV4 } from "../../../netstack/index.ts";
+import { AF_INET, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM } from "../../../abi/socket.ts";
+import { i32Le, u32 } from "../../../base/bytes.ts";
+import type { DatagramEndpoint } from "../../../netstack/index.ts";
 import type { Task } from "../../kernel/task.ts";
-import {
-  getGroupFilter,
-  getIpFilter,
-  interfaceOfAddress,
-  isGroupOption,
-  setGroupOption,
-} from "./group-options.ts";
-import { getHeaderOptions, setHeaderOptions } from "./header-options.ts";
+import { resultOf } from "../errno-of.ts";
+import { mayMark } from "../socket-options.ts";
+import { interfaceOfAddress, isGroupOption, setGroupOption } from "./group-options.ts";
+import { setHeaderOptions } from "./header-options.ts";
 import type { InetSocket } from "./inet-socket.ts";
+import { IP_FLAGS } from "./ip-state.ts";
 
-/** What the IP levels keep per socket. */
-export class IpState {
-  receivePktInfo = false;
-  receiveTtl = false;
-  receiveTos = false;
-  /** IP_RECVOPTS: as they came; IP_RETOPTS: as an answer would carry them. */
-  receiveOptions = false;
-  returnOptions = false;
-  receivePktInfo6 = false;
-  receiveHopLimit = false;
-  receiveTclass = false;
-  receiveOrigDstAddr = false;
-  receiveOrigDstAddr6 = false;
-  /** IP_RECVERR_RFC4884 and IP_RECVFRAGSIZE: kept; nothing is to tell of either. */
-  receiveErrorRfc4884 = false;
-  receiveFragSize = false;
-  includeHeader = false;
-  bindAddressNoPort = false;
-  multicastAll = true;
-  /** Interface for multicast sends; 0: by route. */
-  multicastIndex = 0;
-  multicastSource = 0;
-  /** IP_UNICAST_IF, IPV6_UNICAST_IF. */
-  unicastIndex = 0;
-}
+/** struct xfrm_userpolicy_info. */
+const POLICY_BYTES = 168;
+const PAGE_BYTES = 4096;
+
+/** Those that Linux refuses to take without a value (do_ip_setsockopt's `optlen < 1`). */
+const NOT_EMPTY = new Set([
+  IP_TTL,
+  IP_MINTTL,
+  IP_FREEBIND,
+  IP_TRANSPARENT,
+  IP_MULTICAST_TTL,
+  IP_MULTICAST_LOOP,
+  IP_MULTICAST_ALL,
+]);
 
 export function setIpOption(
   t: Task,
@@ -86,12 +73,51 @@ export function setIpOption(
       return setMulticastInterface(s, value, length);
     case IP_OPTIONS:
       return setHeaderOptions(t, s, value, length);
+    case IP_IPSEC_POLICY:
+    case IP_XFRM_POLICY:
+      return setPolicy(t, name === IP_XFRM_POLICY && s.family === AF_INET, length);
   }
-  if (length < 1) return -EINVAL;
-  return setInteger(t, s, name, length >= 4 ? i32Le(value, 0) : value[0]);
+  // As old programs give it, one byte will do; and none is 0 (ip_setsockopt).
+  const number = length >= 4 ? i32Le(value, 0) : length >= 1 ? value[0] : 0;
+  if (name === IP_UNICAST_IF || name === IP_LOCAL_PORT_RANGE) {
+    if (length !== 4) return -EINVAL;
+    return name === IP_UNICAST_IF ? setUnicastInterface(s, number) : setPortRange(s, number);
+  }
+  if (length < 1 && NOT_EMPTY.has(name)) return -EINVAL;
+  return IP_FLAGS.has(name) ? setFlag(t, s, name, number) : setInteger(s, name, number);
 }
 
-function setInteger(t: Task, s: InetSocket, name: number, value: number): number {
+function setFlag(t: Task, s: InetSocket, name: number, value: number): number {
+  switch (name) {
+    case IP_RECVERR_RFC4884:
+      if (value !== 0 && value !== 1) return -EINVAL;
+      break;
+    case IP_RECVFRAGSIZE:
+      if (s.type !== SOCK_RAW && s.type !== SOCK_DGRAM) return -EINVAL;
+      break;
+    case IP_NODEFRAG:
+      if (s.type !== SOCK_RAW) return -ENOPROTOOPT;
+      break;
+    case IP_TRANSPARENT:
+      if (value !== 0 && !mayMark(t)) return -EPERM;
+      break;
+  }
+  const flag = IP_FLAGS.get(name);
+  if (flag === undefined) return -ENOPROTOOPT;
+  s.ip[flag] = value !== 0;
+  if (name === IP_FREEBIND || name === IP_TRANSPARENT) bindingChanged(s);
+  if (name === IP_BIND_ADDRESS_NO_PORT) s.endpoint.options.bindNoPort = value !== 0;
+  return 0;
+}
+
+/** Either lets an address be bound that is not ours; the latter lets it be sent from, too (inet_sk_flowi_flags). */
+export function bindingChanged(s: InetSocket): void {
+  const { freeBind, transparent } = s.ip;
+  s.endpoint.options.freeBind = freeBind || transparent;
+  if (s.type !== SOCK_STREAM) (s.endpoint as DatagramEndpoint).isTransparent = transparent;
+}
+
+function setInteger(s: InetSocket, name: number, value: number): number {
   const options = s.endpoint.options;
   const on = value !== 0;
   switch (name) {
@@ -101,7 +127,7 @@ function setInteger(t: Task, s: InetSocket, name: number, value: number): number
       return 0;
     case IP_TOS:
       // The two ECN bits of a stream are the stack's own.
-      options.tos = s.type === SOCK_STREAM ? (value & 0xfc) | (options.tos & 3) : value & 0xff;
+      options.tos = s.type === SOCK_STREAM ? keepEcn(options.tos, value) : value & 0xff;
       return 0;
     case IP_MTU_DISCOVER:
       if (value < 0 || value > 5) return -EINVAL;
@@ -110,32 +136,6 @@ function setInteger(t: Task, s: InetSocket, name: number, value: number): number
     case IP_RECVERR:
       options.receiveErrors = on;
       return 0;
-    case IP_PKTINFO:
-      s.ip.receivePktInfo = on;
-      return 0;
-    case IP_RECVTTL:
-      s.ip.receiveTtl = on;
-      return 0;
-    case IP_RECVTOS:
-      s.ip.receiveTos = on;
-      return 0;
-    case IP_RECVOPTS:
-      s.ip.receiveOptions = on;
-      return 0;
-    case IP_RETOPTS:
-      s.ip.returnOptions = on;
-      return 0;
-    case IP_RECVORIGDSTADDR:
-      s.ip.receiveOrigDstAddr = on;
-      return 0;
-    case IP_RECVERR_RFC4884:
-      if (value !== 0 && value !== 1) return -EINVAL;
-      s.ip.receiveErrorRfc4884 = on;
-      return 0;
-    case IP_RECVFRAGSIZE:
-      if (s.type !== SOCK_RAW && s.type !== SOCK_DGRAM) return -EINVAL;
-      s.ip.receiveFragSize = on;
-      return 0;
     case IP_MINTTL:
       if (value < 0 || value > 255) return -EINVAL;
       options.minTtl = value;
@@ -143,10 +143,8 @@ function setInteger(t: Task, s: InetSocket, name: number, value: number): number
     case IP_HDRINCL:
       if (s.type !== SOCK_RAW) return -ENOPROTOOPT;
       return s.setIncludeHeader(on);
-    case IP_BIND_ADDRESS_NO_PORT:
-      s.ip.bindAddressNoPort = on;
-      options.bindNoPort = on;
-      return 0;
+    case IP_ROUTER_ALERT:
+      return setRouterAlert(s, on);
     case IP_MULTICAST_TTL:
       if (s.type === SOCK_STREAM) return -EINVAL;
       if (value !== -1 && (value < 0 || value > 255)) return -EINVAL;
@@ -157,21 +155,35 @@ function setInteger(t: Task, s: InetSocket, name: number, value: number): number
     case IP_MULTICAST_ALL:
       if (value !== 0 && value !== 1) return -EINVAL;
       s.ip.multicastAll = on;
-      options.multicastAll = on;
+      if (s.family === AF_INET) options.multicastAll = on;
+      else if (s.type !== SOCK_STREAM) (s.endpoint as DatagramEndpoint).mappedMulticastAll = on;
       return 0;
-    case IP_FREEBIND:
-      options.freeBind = on;
-      return 0;
-    case IP_UNICAST_IF:
-      return setUnicastInterface(s, value);
-    case IP_LOCAL_PORT_RANGE:
-      return setPortRange(s, value);
-    case IP_TRANSPARENT:
-      if (on && !t.creds.hasCapability(CAP_NET_ADMIN)) return -EPERM;
-      return on ? -ENOPROTOOPT : 0;
     default:
       return -ENOPROTOOPT;
   }
+}
+
+/** Above the class stands a connection's flow label. */
+export const keepEcn = (tos: number, value: number): number => (tos & ~0xfc) | (value & 0xfc);
+
+/** ip_ra_control: packets that ask routers to look at them, of this socket's protocol, come here instead of going on. */
+function setRouterAlert(s: InetSocket, on: boolean): number {
+  const endpoint = s.endpoint as DatagramEndpoint;
+  if (s.type !== SOCK_RAW || endpoint.setRouterAlert === undefined) return -EINVAL;
+  const result = resultOf(endpoint.setRouterAlert(on ? s.protocol : -1));
+  if (result === 0) s.ip.routerAlert = on;
+  return result;
+}
+
+/**
+ * xfrm_user_policy, and compile_policy's checks: one of the two numbers is for each family. There is no IPsec to give a
+ * policy to: one that is well formed finds what a kernel without it answers.
+ */
+export function setPolicy(t: Task, isOfFamily: boolean, length: number): number {
+  if (!t.creds.hasCapability(CAP_NET_ADMIN)) return -EPERM;
+  if (length < 1 || length > PAGE_BYTES) return -EMSGSIZE;
+  if (!isOfFamily) return -EOPNOTSUPP;
+  return length < POLICY_BYTES ? -EINVAL : -ENOPROTOOPT;
 }
 
 /** An index in network order. */
@@ -214,86 +226,4 @@ function setMulticastInterface(s: InetSocket, value: Uint8Array, length: number)
   s.ip.multicastIndex = nic;
   s.ip.multicastSource = word;
   return 0;
-}
-
-export function getIpOption(
-  _t: Task,
-  s: InetSocket,
-  name: number,
-  out: Uint8Array,
-  maxLength: number,
-): number {
-  if (name === IP_MULTICAST_IF) {
-    setU32(out, 0, s.ip.multicastSource);
-    return 4;
-  }
-  if (name === IP_MSFILTER) return getIpFilter(s, out, maxLength);
-  if (name === MCAST_MSFILTER) return getGroupFilter(s, IPV4, out, maxLength);
-  if (name === IP_OPTIONS) return getHeaderOptions(s, out);
-  const value = getInteger(s, name);
-  // An index in network order may look negative.
-  if (value < 0 && name !== IP_UNICAST_IF) return value;
-  setU32Le(out, 0, value);
-  // A short buffer gets the value as one byte, as old programs expect.
-  return maxLength < 4 && maxLength > 0 && value <= 255 ? 1 : 4;
-}
-
-function getInteger(s: InetSocket, name: number): number {
-  const options = s.endpoint.options;
-  switch (name) {
-    case IP_TTL:
-      return options.ttl;
-    case IP_TOS:
-      return options.tos;
-    case IP_MTU_DISCOVER:
-      return options.mtuDiscover;
-    case IP_MTU: {
-      if (!s.isConnected) return -ENOTCONN;
-      const mtu = s.network.mtuTo(s.endpoint.remoteAddr);
-      return mtu === 0 ? -ENOTCONN : mtu;
-    }
-    case IP_RECVERR:
-      return Number(options.receiveErrors);
-    case IP_PKTINFO:
-      return Number(s.ip.receivePktInfo);
-    case IP_RECVTTL:
-      return Number(s.ip.receiveTtl);
-    case IP_RECVTOS:
-      return Number(s.ip.receiveTos);
-    case IP_RECVOPTS:
-      return Number(s.ip.receiveOptions);
-    case IP_RETOPTS:
-      return Number(s.ip.returnOptions);
-    case IP_RECVORIGDSTADDR:
-      return Number(s.ip.receiveOrigDstAddr);
-    case IP_RECVERR_RFC4884:
-      return Number(s.ip.receiveErrorRfc4884);
-    case IP_RECVFRAGSIZE:
-      return Number(s.ip.receiveFragSize);
-    case IP_MINTTL:
-      return options.minTtl;
-    case IP_HDRINCL:
-      return Number(s.ip.includeHeader);
-    case IP_BIND_ADDRESS_NO_PORT:
-      return Number(s.ip.bindAddressNoPort);
-    case IP_MULTICAST_TTL:
-      return options.multicastTtl;
-    case IP_MULTICAST_LOOP:
-      return Number(s.multicastLoop);
-    case IP_MULTICAST_ALL:
-      return Number(s.ip.multicastAll);
-    case IP_FREEBIND:
-      return Number(options.freeBind);
-    case IP_TRANSPARENT:
-      return 0;
-    case IP_UNICAST_IF:
-      return swap(s.ip.unicastIndex);
-    case IP_LOCAL_PORT_RANGE:
-      return options.portRange;
-    case IP_PROTOCOL:
-      // Linux shows inet_num's protocol only of raw sockets.
-      return s.type === SOCK_RAW ? s.protocol : 0;
-    default:
-      return -ENOPROTOOPT;
-  }
 }

@@ -10,6 +10,7 @@ import type {
   NetError,
   RuleTable,
 } from "../../../netstack/index.ts";
+import type { FlowLabels } from "./flow-labels.ts";
 
 export interface AddressView {
   readonly addr: IpAddr;
@@ -148,6 +149,8 @@ export interface NetworkView {
   /** igmp_max_msf, mld_max_msf. */
   sourcesMax(family: Family): number;
   newMemberships(): Memberships;
+  /** IPV6_FLOWLABEL_MGR. */
+  readonly flowLabels: FlowLabels;
   /** IPv4 options for what a user sends; null: not like this, or not by this user. */
   compileIpOptions(
     src: Uint8Array,

@@ -14,6 +14,7 @@ import {
   type Stack,
   TABLE_LOCAL,
 } from "../../../netstack/index.ts";
+import { FlowLabels } from "./flow-labels.ts";
 import type {
   InterfaceView,
   NeighborView,
@@ -35,8 +36,11 @@ import {
 export class StackView implements NetworkView, NetworkChanges {
   readonly #stack: Stack;
 
+  readonly flowLabels: FlowLabels;
+
   constructor(stack: Stack) {
     this.#stack = stack;
+    this.flowLabels = new FlowLabels(stack.clock, stack.rng);
   }
 
   interfaces(): readonly InterfaceView[] {

@@ -43,7 +43,14 @@ import {
   SOL_TCP,
   SOMAXCONN,
 } from "../../../abi/socket.ts";
-import { TCP_CLOSE, TCP_CM_INQ, TCP_LISTEN, TCP_SYN_RECV, TCP_SYN_SENT } from "../../../abi/tcp.ts";
+import {
+  TCP_CLOSE,
+  TCP_CM_INQ,
+  TCP_ESTABLISHED,
+  TCP_LISTEN,
+  TCP_SYN_RECV,
+  TCP_SYN_SENT,
+} from "../../../abi/tcp.ts";
 import { SECOND } from "../../../base/clock.ts";
 import {
   NetErr,
@@ -61,6 +68,7 @@ import type { Socket } from "../socket.ts";
 import type { SocketAddress } from "../socket-address.ts";
 import { receiveError } from "./error-queue-io.ts";
 import { FastOpen } from "./fast-open.ts";
+import { flowFor } from "./flow-labels.ts";
 import { parsed } from "./inet-address.ts";
 import { interfaceIoctl } from "./inet-ioctl.ts";
 import { InetSocket, scratchAddr } from "./inet-socket.ts";
@@ -94,6 +102,9 @@ export class StreamSocket extends InetSocket {
     const state = this.endpoint.state;
     return state !== TCP_CLOSE && state !== TCP_LISTEN && state !== TCP_SYN_SENT;
   }
+  override get isEstablished(): boolean {
+    return this.endpoint.state === TCP_ESTABLISHED;
+  }
   override get isListening(): boolean {
     return this.endpoint.state === TCP_LISTEN;
   }
@@ -121,11 +132,28 @@ export class StreamSocket extends InetSocket {
     const refused = this.parseDestination(address, false);
     if (refused !== 0) return refused;
     if (this.fastOpen.defers(scratchAddr, parsed.port)) return 0;
+    const flow = this.#labelFlow();
+    if (flow < 0) return flow;
     const result = this.endpoint.connect(scratchAddr, parsed.port);
     if (result !== 0 && result !== NetErr.InProgress) return resultOf(result);
     this.#state = CONNECTING;
     // Also when the answer is there already, as over loopback: Linux hears it only after this call.
     return -EINPROGRESS;
+  }
+
+  /** The class and flow label of a connection to scratchAddr: 0 or -errno (tcp_v6_connect). */
+  #labelFlow(): number {
+    const { ip } = this;
+    ip.peerFlowInfo = ip.sendsFlowInfo ? parsed.flowInfo : 0;
+    const flow = scratchAddr.isV4 ? 0 : flowFor(this, scratchAddr, parsed.port, ip.peerFlowInfo);
+    if (flow < 0) return flow;
+    this.#setFlow(flow);
+    return 0;
+  }
+  /** The class stays that of the socket. */
+  #setFlow(flow: number): void {
+    const { options } = this.endpoint;
+    options.tos = (options.tos & 0xff) | (flow & ~0xff);
   }
 
   #connectOutcome(): number {
@@ -164,6 +192,9 @@ export class StreamSocket extends InetSocket {
     const socket = new StreamSocket(this.#stack, this.family, this.protocol, flags, child);
     socket.#state = CONNECTED;
     socket.#inherit(this);
+    if (!child.remoteAddr.isV4) {
+      socket.#setFlow(flowFor(socket, child.remoteAddr, child.remotePort, 0));
+    }
     return socket;
   }
 
