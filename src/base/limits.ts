@@ -31,6 +31,8 @@ export interface Limits {
   /** Half-open TCP connections over all listeners; above it SYNs are dropped or answered by cookies. */
   halfOpenConnections: number;
   timeWaitConnections: number;
+  /** Keys that TCP connections are signed with (TCP_MD5SIG, TCP_AO_ADD_KEY), over all sockets. ENOMEM. */
+  signingKeys: number;
   /** Send and receive buffer bytes of one socket (net.core.[rw]mem_max, tcp_[rw]mem[2]). */
   socketBufferBytesMax: number;
   /** Buffer bytes of all sockets together. */
@@ -63,6 +65,7 @@ export const DEFAULT_LIMITS: Readonly<Limits> = {
   connections: 16_384,
   halfOpenConnections: 4_096,
   timeWaitConnections: 16_384,
+  signingKeys: 65_536,
   socketBufferBytesMax: 6 * MiB,
   socketMemoryBytes: 512 * MiB,
   reassemblyBytes: 4 * MiB,

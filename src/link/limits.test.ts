@@ -28,6 +28,7 @@ const LIMITS: Limits = {
   connections: 4,
   halfOpenConnections: 16,
   timeWaitConnections: 4,
+  signingKeys: 64,
   socketMemoryBytes: 512 * 1024,
   reassemblyBytes: 64 * 1024,
   routes: 16,
@@ -199,6 +200,20 @@ describe("an honest connection lives on while somebody", () => {
     expect(late.readiness() & Ready.Write).not.toBe(0);
   });
 
+  it("sets all signing keys there may be", () => {
+    const key = Uint8Array.of(1);
+    const hoard = tcp(a);
+    const set = (n: number): number => hoard.setMd5Key(IpAddr.v4(10, 1, 0, n), 32, key);
+    const results = Array.from({ length: 100 }, (_, n) => set(n));
+    expect(results.indexOf(NetErr.NoBuffers)).toBe(LIMITS.signingKeys);
+    livesOn();
+    expect(hoard.setMd5Key(IpAddr.v4(10, 1, 0, 0), 32, null)).toBe(0);
+    expect([set(0), set(101)]).toEqual([0, NetErr.NoBuffers]);
+    hoard.close();
+    expect(a.tcp.context.signingKeyCount).toBe(0);
+    expect(tcp(a).setMd5Key(B, 32, key)).toBe(0);
+  });
+
   it("never closes its half of what we have closed", () => {
     for (let i = 0; i < 6; i++) {
       dial();
@@ -352,6 +367,7 @@ describe("every limit of a stack", () => {
     connections: /holds all connections/,
     halfOpenConnections: /floods the listener/,
     timeWaitConnections: /TIME-WAITs there may be/,
+    signingKeys: /signing keys/,
     socketBufferBytesMax: /all that one socket may hold/,
     socketMemoryBytes: /datagrams that nobody reads/,
     reassemblyBytes: /pieces of datagrams/,

@@ -156,6 +156,7 @@ export class Laws {
     over("connections", context.connectionCount, limits.connections + 1);
     over("half-open connections", context.halfOpenCount, limits.halfOpenConnections);
     over("connections in TIME_WAIT", context.timeWaits.count, limits.timeWaitConnections);
+    over("signing keys", context.signingKeyCount, limits.signingKeys);
     over("bytes in rings", context.rings.usedBytes, 1.25 * limits.socketMemoryBytes);
     over("bytes in datagram queues", stack.socketMemoryBytes, limits.socketMemoryBytes);
     over("fragment bytes", stack.fragments.bytesHeld, limits.reassemblyBytes);

@@ -7,7 +7,7 @@ import type { IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
 import { AO_KEYS_MAX, AoInfo, AoKey, type AoKeySpec } from "./ao-keys.ts";
 import { aesKey } from "./ao-mac.ts";
-import { AuthKeys } from "./auth-keys.ts";
+import { AuthKeys, hasRoomForKeys, OF_ENDPOINT } from "./auth-keys.ts";
 import type { TcpContext } from "./context.ts";
 import { syncMss } from "./mss.ts";
 import { CLOSED, LISTEN } from "./state.ts";
@@ -43,13 +43,14 @@ export function addAoKey(
   const key = makeKey(ctx, spec);
   if (typeof key === "number") return key;
   const ao = before ?? new AoInfo();
-  if (ao.keys.length >= AO_KEYS_MAX) return NetErr.NoBuffers;
+  if (ao.keys.length >= AO_KEYS_MAX || !hasRoomForKeys(ctx, 1)) return NetErr.NoBuffers;
   ao.keys.unshift(key);
   if (choose.isCurrent) ao.current = key;
   if (choose.isRnext) ao.rnext = key;
   const keys = known ?? new AuthKeys();
   keys.ao = ao;
   options.authKeys = keys;
+  keys.hold(ctx, OF_ENDPOINT);
   resize(tcb);
   return 0;
 }
@@ -67,7 +68,12 @@ function makeKey(ctx: TcpContext, spec: AoKeySpec): AoKey | NetError {
   return key.macBytes > algorithm.macBytes ? NetErr.InvalidArgument : key;
 }
 
-export function removeAoKey(e: AoOwner, name: AoKeyName, next: AoNext): NetError | 0 {
+export function removeAoKey(
+  ctx: TcpContext,
+  e: AoOwner,
+  name: AoKeyName,
+  next: AoNext,
+): NetError | 0 {
   const { options, state, tcb } = e;
   const ao = options.authKeys?.ao ?? null;
   if (ao === null && !isUnopened(state)) return NetErr.IsConnected;
@@ -85,6 +91,7 @@ export function removeAoKey(e: AoOwner, name: AoKeyName, next: AoNext): NetError
   const isUsed = ao.current === key || ao.rnext === key;
   ao.keys.splice(ao.keys.indexOf(key), 1);
   if (isUsed) ao.keys.unshift(key);
+  options.authKeys?.recount(ctx);
   resize(tcb);
   return isUsed ? NetErr.Busy : 0;
 }
@@ -96,7 +103,7 @@ const isNamed = (key: AoKey, name: AoKeyName): boolean =>
   key.isOfDevice === name.isOfDevice &&
   key.net.equals(name.addr);
 
-export function setAo(e: AoOwner, settings: AoSettings): NetError | 0 {
+export function setAo(ctx: TcpContext, e: AoOwner, settings: AoSettings): NetError | 0 {
   const { options, state, tcb } = e;
   const known = options.authKeys;
   const before = known === null ? null : known.ao;
@@ -117,6 +124,7 @@ export function setAo(e: AoOwner, settings: AoSettings): NetError | 0 {
   const keys = known ?? new AuthKeys();
   keys.ao = ao;
   options.authKeys = keys;
+  keys.hold(ctx, OF_ENDPOINT);
   resize(tcb);
   return 0;
 }

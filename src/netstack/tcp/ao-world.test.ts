@@ -205,6 +205,12 @@ describe("while keys change", () => {
           }
           expect(stats.TCPAOGood).toBeGreaterThan(0);
         }
+        client.close();
+        if (rng.below(2) === 0) pair.run(50);
+        child.close();
+        pair.run(300_000);
+        // The listener's are left.
+        expect([pair.a, pair.b].map((tcp) => tcp.context.signingKeyCount)).toEqual([0, 3]);
       }),
       { numRuns: Number(globalThis.process?.env.NETCELL_RUNS ?? 40) },
     );

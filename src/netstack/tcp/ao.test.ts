@@ -463,6 +463,31 @@ describe("calls", () => {
     expect(results.indexOf(NetErr.NoBuffers)).toBe(150);
   });
 
+  it("are counted over all endpoints and connections: a child for which there is no room is not made", () => {
+    const pair = new Pair({ macs, limits: { signingKeys: 5 } });
+    const listener = listenAt(pair, withKeys({}, { sendId: 2, receiveId: 2 }));
+    expect(pair.b.context.signingKeyCount).toBe(2);
+    const client = connectFrom(pair, withKeys());
+    pair.run(500);
+    expect([client.state, pair.b.context.signingKeyCount]).toEqual([1, 4]);
+    const late = connectFrom(pair, withKeys());
+    pair.run(500);
+    expect([late.state, pair.b.stats.ListenDrops]).toEqual([2, 1]);
+    const child = listener.accept() as Endpoint;
+    expect(child.addAoKey(spec({ sendId: 3, receiveId: 3 }), NO_CHOICE)).toBe(0);
+    expect(child.addAoKey(spec({ sendId: 4, receiveId: 4 }), NO_CHOICE)).toBe(NetErr.NoBuffers);
+    child.abort();
+    expect(pair.b.context.signingKeyCount).toBe(5);
+    child.close();
+    expect(pair.b.context.signingKeyCount).toBe(2);
+    pair.run(3_000);
+    // There is room again.
+    expect([late.state, pair.b.context.signingKeyCount]).toEqual([1, 4]);
+    for (const e of [listener, client, late]) e.close();
+    pair.run(1);
+    expect([pair.a, pair.b].map((tcp) => tcp.context.signingKeyCount)).toEqual([1, 0]);
+  });
+
   it("a peer has keys of one kind", () => {
     const [, e] = closed();
     withKeys()(e);

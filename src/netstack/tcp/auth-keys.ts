@@ -7,19 +7,51 @@ import { NetErr, type NetError } from "../net-error.ts";
 import type { PacketBuffer } from "../stack/packet-buffer.ts";
 import { isAo, MD5_SIGNATURE_BYTES } from "../wire/tcp-auth.ts";
 import type { AoInfo } from "./ao-keys.ts";
+import type { TcpContext } from "./context.ts";
 import { Md5Keys } from "./md5-signature.ts";
 import type { Segment } from "./segment.ts";
 import type { Tcb } from "./tcb.ts";
 
+/** Who has a set of keys: an endpoint, its connection, which may outlive it, and what is left of that. */
+export const OF_ENDPOINT = 1;
+export const OF_CONNECTION = 2;
+export const OF_TIME_WAIT = 4;
+
 export class AuthKeys {
   md5: Md5Keys | null;
   ao: AoInfo | null;
+  #holders = 0;
+  #counted = 0;
 
   constructor(md5: Md5Keys | null = null, ao: AoInfo | null = null) {
     this.md5 = md5;
     this.ao = ao;
   }
+
+  get count(): number {
+    return (this.md5?.count ?? 0) + (this.ao?.keys.length ?? 0);
+  }
+
+  hold(ctx: TcpContext, who: number): void {
+    this.#holders |= who;
+    this.recount(ctx);
+  }
+
+  letGo(ctx: TcpContext, who: number): void {
+    this.#holders &= ~who;
+    this.recount(ctx);
+  }
+
+  /** Keys have come or gone. */
+  recount(ctx: TcpContext): void {
+    const count = this.#holders === 0 ? 0 : this.count;
+    ctx.signingKeyCount += count - this.#counted;
+    this.#counted = count;
+  }
 }
+
+export const hasRoomForKeys = (ctx: TcpContext, count: number): boolean =>
+  ctx.signingKeyCount + count <= ctx.limits.signingKeys;
 
 /** Bytes that the option takes of each segment of this connection; 0: they are not signed. */
 export function authBytes(tcb: Tcb): number {
@@ -37,7 +69,13 @@ export const isMd5Signed = (tcb: Tcb): boolean =>
  * tcp_connect: which of its keys are for this peer. KeyRejected: two kinds are, or there are keys of TCP-AO and none
  * for it.
  */
-export function chooseForPeer(keys: AuthKeys, peer: IpAddr): NetError | 0 {
+export function chooseForPeer(ctx: TcpContext, keys: AuthKeys, peer: IpAddr): NetError | 0 {
+  const error = choose(keys, peer);
+  keys.recount(ctx);
+  return error;
+}
+
+function choose(keys: AuthKeys, peer: IpAddr): NetError | 0 {
   const { ao } = keys;
   const needsMd5 = (keys.md5?.find(peer) ?? null) !== null;
   const hasAo = ao !== null && ao.find(peer, -1, -1) !== null;
@@ -59,10 +97,18 @@ export function chooseForPeer(keys: AuthKeys, peer: IpAddr): NetError | 0 {
  * isCookie: another will do (tcp_ao_syncookie).
  */
 export function childKeys(
+  ctx: TcpContext,
   keys: AuthKeys,
   seg: Segment,
   isCookie: boolean,
 ): AuthKeys | null | undefined {
+  const made = copyForPeer(keys, seg, isCookie);
+  if (!made || hasRoomForKeys(ctx, made.count)) return made;
+  ctx.stats.ListenDrops++;
+  return undefined;
+}
+
+function copyForPeer(keys: AuthKeys, seg: Segment, isCookie: boolean): AuthKeys | null | undefined {
   const { bytes, src } = seg.pkt as PacketBuffer;
   const at = seg.options.authAt;
   if (keys.ao !== null && at > 0 && isAo(bytes, at)) {

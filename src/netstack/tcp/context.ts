@@ -9,6 +9,7 @@ import type { TimerQueue } from "../../base/timers.ts";
 import type { TcpEndpoint } from "../endpoints.ts";
 import type { MemoryAccount } from "../stack/error-queue.ts";
 import type { NetworkLayer } from "../stack/transport.ts";
+import { OF_TIME_WAIT } from "./auth-keys.ts";
 import { Demux } from "./demux.ts";
 import { FastOpenCache } from "./fastopen-cookie.ts";
 import type { ForwardHandler } from "./forwarder.ts";
@@ -89,6 +90,8 @@ export class TcpContext {
   halfOpenCount = 0;
   /** Closed by their user, not yet by both ends. */
   orphanCount = 0;
+  /** Keys of signed connections and of endpoints to come: limits.signingKeys. */
+  signingKeyCount = 0;
 
   constructor(
     network: NetworkLayer,
@@ -110,7 +113,11 @@ export class TcpContext {
     const hash = new TupleHash(resources.rng);
     this.demux = new Demux(hash);
     this.ports = new TcpPorts(resources.rng);
-    this.timeWaits = new TimeWaitTable(hash, resources.timers, (tw) => this.ports.remove(tw));
+    this.timeWaits = new TimeWaitTable(hash, resources.timers, (tw) => {
+      this.ports.remove(tw);
+      tw.authKeys?.letGo(this, OF_TIME_WAIT);
+      tw.authKeys = null;
+    });
     this.wrapChild = wrapChild;
     this.onTimer = onTimer;
   }

@@ -141,7 +141,7 @@ function open(
   const { boundNicId, mark, uid } = listener.options;
   const route = ctx.network.findReplyRoute(pkt, boundNicId, mark, uid, listener.extensions);
   if (typeof route === "number") return;
-  const options = childOptions(listener.options, seg, true);
+  const options = childOptions(ctx, listener.options, seg, true);
   if (options === null) return;
   const tcb = newPassiveTcb(ctx, options, route, seg);
   install(tcb, cookie);

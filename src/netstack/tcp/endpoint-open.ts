@@ -86,7 +86,8 @@ export abstract class OpenEndpoint extends DataEndpoint {
     this.remoteAddr = keptAddr(remote, route.dst);
     this.remotePort = port;
     const { authKeys } = this.options;
-    const error = (authKeys === null ? 0 : chooseForPeer(authKeys, remote)) || this.ensurePort();
+    const error =
+      (authKeys === null ? 0 : chooseForPeer(ctx, authKeys, remote)) || this.ensurePort();
     if (error !== 0) return error;
     if (ctx.network.asksFlow) {
       // ip_route_newports: the port that was just chosen has its say.

@@ -86,7 +86,7 @@ export abstract class OptionEndpoint extends PortEndpoint {
   }
 
   setMd5Key(peer: IpAddr, prefixBits: number, key: Uint8Array | null): NetError | 0 {
-    return setMd5Key(this.tcb, this.options, peer, prefixBits, key);
+    return setMd5Key(this.ctx, this.tcb, this.options, peer, prefixBits, key);
   }
 
   addAoKey(spec: AoKeySpec, choose: AoChoice): NetError | 0 {
@@ -94,7 +94,7 @@ export abstract class OptionEndpoint extends PortEndpoint {
   }
 
   removeAoKey(name: AoKeyName, next: AoNext): NetError | 0 {
-    return removeAoKey(this, name, next);
+    return removeAoKey(this.ctx, this, name, next);
   }
 
   get ao(): AoInfo | null {
@@ -102,7 +102,7 @@ export abstract class OptionEndpoint extends PortEndpoint {
   }
 
   setAo(settings: AoSettings): NetError | 0 {
-    return setAo(this, settings);
+    return setAo(this.ctx, this, settings);
   }
 
   get keepIdleNs(): number {

@@ -12,6 +12,7 @@ import type { TcpEndpoint } from "../endpoints.ts";
 import { IPV4, IPV6 } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
 import { Ready } from "../readiness.ts";
+import { OF_CONNECTION, OF_ENDPOINT } from "./auth-keys.ts";
 import { closeUser, closeWrite } from "./calls.ts";
 import { OpenEndpoint } from "./endpoint-open.ts";
 import type { Listener } from "./listener.ts";
@@ -27,6 +28,7 @@ export class Endpoint extends OpenEndpoint implements TcpEndpoint {
     const family = tcb.local.isV4 ? IPV4 : IPV6;
     const child = new Endpoint(tcb.ctx, family, { ...tcb.options }, tcb.local, tcb.remote);
     tcb.options = child.options;
+    child.options.authKeys?.hold(tcb.ctx, OF_ENDPOINT);
     expandSendBuffer(tcb);
     child.adopt(tcb);
     child.localPort = tcb.localPort;
@@ -71,6 +73,10 @@ export class Endpoint extends OpenEndpoint implements TcpEndpoint {
       finish(tcb);
     }
     if (this.localPort !== 0) this.ctx.ports.endpoints.remove(this, this.localPort);
+    const { authKeys } = this.options;
+    if (authKeys === null) return;
+    if (tcb?.isHashed) authKeys.hold(this.ctx, OF_CONNECTION);
+    authKeys.letGo(this.ctx, OF_ENDPOINT);
   }
 
   /** As if it had never been connected, but for the port that bind() named (tcp_disconnect). */

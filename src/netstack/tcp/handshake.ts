@@ -12,7 +12,7 @@ import { AUTH_NONE } from "../wire/tcp-auth.ts";
 import { ackSyn, updateWindow } from "./ack.ts";
 import { enterQuickAck, sendAck } from "./ack-policy.ts";
 import { isAuthentic } from "./auth-inbound.ts";
-import { authBytes, childKeys, isMd5Signed, startAuth } from "./auth-keys.ts";
+import { authBytes, childKeys, isMd5Signed, OF_CONNECTION, startAuth } from "./auth-keys.ts";
 import { makeCongestionControl } from "./congestion/congestion.ts";
 import { RENO } from "./congestion/reno.ts";
 import type { TcpContext } from "./context.ts";
@@ -99,6 +99,7 @@ export function install(tcb: Tcb, issFloor: number | null): void {
   tcb.tsOk = mayAsk && settings.timestamps !== 0;
   tcb.wscaleOk = mayAsk && settings.windowScaling !== 0;
   if (!tcb.wscaleOk) rcv.wscale = 0;
+  tcb.options.authKeys?.hold(ctx, OF_CONNECTION);
   ctx.demux.add(tcb);
   ctx.ports.add(tcb);
 }
@@ -184,7 +185,8 @@ export function onListen(ctx: TcpContext, seg: Segment, issFloor: number | null)
     return;
   }
   if (!hasRoom(ctx, listener, pkt.src)) return;
-  const options = childOptions(listener === null ? ctx.forwardOptions : listener.options, seg);
+  const given = listener === null ? ctx.forwardOptions : listener.options;
+  const options = childOptions(ctx, given, seg);
   if (options === null) return;
   const { boundNicId, mark, uid } = options;
   const extensions = listener === null ? null : listener.extensions;
@@ -224,12 +226,13 @@ export function onListen(ctx: TcpContext, seg: Segment, issFloor: number | null)
  * own. null: it cannot be answered as the peer wishes.
  */
 export function childOptions(
+  ctx: TcpContext,
   options: TcpEndpointOptions,
   seg: Segment,
   isCookie = false,
 ): TcpEndpointOptions | null {
   if (options.authKeys === null) return options;
-  const authKeys = childKeys(options.authKeys, seg, isCookie);
+  const authKeys = childKeys(ctx, options.authKeys, seg, isCookie);
   return authKeys === undefined ? null : { ...options, authKeys };
 }
 

@@ -6,6 +6,7 @@ import type { PacketBuffer } from "../stack/packet-buffer.ts";
 import { pseudoSum } from "../wire/checksum.ts";
 import { ACK, encodeTcp, FIN, RST, SYN, TCP_HEADER_BYTES, TCP_PROTOCOL } from "../wire/tcp.ts";
 import { writeTimestamps } from "../wire/tcp-options.ts";
+import { OF_TIME_WAIT } from "./auth-keys.ts";
 import type { TcpContext } from "./context.ts";
 import { isSynFinDropped, onListen } from "./handshake.ts";
 import { replyReset } from "./reset.ts";
@@ -48,6 +49,7 @@ export function keepTimeWait(tcb: Tcb, finWait2Ns = 0): boolean {
   tw.ttl = tcb.options.ttl;
   tw.nicId = tcb.options.boundNicId;
   tw.authKeys = tcb.options.authKeys;
+  tw.authKeys?.hold(ctx, OF_TIME_WAIT);
   tw.sharing = sharingOf(tcb.options);
   if (tw.isFinWait2) ctx.timeWaits.add(tw, ctx.nowNs, finWait2Ns);
   else ctx.timeWaits.add(tw, ctx.nowNs);

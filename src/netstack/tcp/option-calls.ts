@@ -6,8 +6,9 @@ import type { Family, IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
 import type { HeaderOptions } from "../stack/transport.ts";
 import { excludesMd5 } from "./ao-calls.ts";
-import { AuthKeys } from "./auth-keys.ts";
+import { AuthKeys, hasRoomForKeys, OF_ENDPOINT } from "./auth-keys.ts";
 import { makeCongestionControl } from "./congestion/congestion.ts";
+import type { TcpContext } from "./context.ts";
 import { Md5Keys } from "./md5-signature.ts";
 import { flowOf, syncMss } from "./mss.ts";
 import { finish } from "./on-segment.ts";
@@ -98,6 +99,7 @@ export function setTiming(
 
 /** TCP_MD5SIG. key null: takes it away. */
 export function setMd5Key(
+  ctx: TcpContext,
   tcb: Tcb | null,
   options: TcpEndpointOptions,
   peer: IpAddr,
@@ -109,14 +111,18 @@ export function setMd5Key(
   if (key === null) {
     if (!known?.md5?.remove(peer, prefixBits)) return NetErr.NotFound;
     if (known.md5.count === 0) known.md5 = null;
+    known.recount(ctx);
     if (known.md5 === null && known.ao === null) options.authKeys = null;
   } else if (excludesMd5(options, peer)) {
     return NetErr.KeyRejected;
+  } else if (!hasRoomForKeys(ctx, 1)) {
+    return NetErr.NoBuffers;
   } else {
     const keys = known ?? new AuthKeys();
     keys.md5 ??= new Md5Keys();
     options.authKeys = keys;
     result = keys.md5.set(peer, prefixBits, key);
+    keys.hold(ctx, OF_ENDPOINT);
   }
   if (tcb?.route && tcb.state !== CLOSED) syncMss(tcb);
   return result;

@@ -6,6 +6,7 @@ import { seqLt } from "../../base/seqnum.ts";
 import { NetErr, type NetError } from "../net-error.ts";
 import { Ready } from "../readiness.ts";
 import { sendAck } from "./ack-policy.ts";
+import { OF_CONNECTION } from "./auth-keys.ts";
 import { isEarlyChild } from "./fastopen.ts";
 import { keepMetrics, useMetrics } from "./metrics.ts";
 import { beginProbing } from "./mtu-probe.ts";
@@ -127,8 +128,9 @@ export function closeTcb(tcb: Tcb, error: NetError | 0): void {
   if (error !== 0) tcb.events |= Ready.Error;
 }
 
-/** Timers, memory and the listener are let go of. */
+/** Timers, memory, keys and the listener are let go of. */
 function release(tcb: Tcb): void {
+  tcb.options.authKeys?.letGo(tcb.ctx, OF_CONNECTION);
   tcb.rtxNs = tcb.ackNs = tcb.keepNs = tcb.lifeNs = tcb.paceNs = NEVER;
   tcb.isAckNow = tcb.isAckPending = false;
   reschedule(tcb);
