@@ -114,7 +114,8 @@ export interface TcpEndpointOptions extends CommonOptions {
   /** -1: linger off; otherwise SO_LINGER's time (0: abort on close). */
   lingerNs: number;
   linger2Ns: number;
-  deferAcceptNs: number;
+  /** TCP_DEFER_ACCEPT, in timeouts of the SYN-ACK; 0: off. Set by setDeferAccept. */
+  deferAcceptTimeouts: number;
   synCount: number;
   /** 0: none. */
   maxSegBytes: number;
@@ -246,6 +247,11 @@ export interface TcpEndpoint extends Endpoint {
   readonly keepIntervalNs: number;
   readonly keepCount: number;
   readonly synCount: number;
+  /** TCP_DEFER_ACCEPT: rounded up to whole timeouts of a SYN-ACK, the first a second and each twice as long. */
+  setDeferAccept(seconds: number): void;
+  readonly deferAcceptSec: number;
+  /** TCP_TIMESTAMP: what a segment sent now would bear. */
+  readonly timestampValue: number;
   /** TCP_LINGER2: -1: an orphan does not wait for the peer's FIN at all. */
   readonly linger2Ns: number;
   /** TCP_MAXSEG as it reads: payload of a full segment; without a connection the user's wish, or what was last. */

@@ -143,7 +143,13 @@ const TCP: Readonly<Record<number, Setting>> = {
       return ns < 0 ? -1 : ns / SECOND;
     },
   },
-  9: count("deferAcceptNs", SECOND),
+  9: {
+    set: (s, value) => {
+      s.tcp?.setDeferAccept(value);
+      return 0;
+    },
+    get: (s) => s.tcp?.deferAcceptSec ?? 0,
+  },
   10: {
     set: (s, value) => resultOf(s.tcp?.setWindowClamp(value) ?? 0),
     get: (s) => s.tcp?.windowClamp ?? 0,

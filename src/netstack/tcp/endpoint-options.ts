@@ -22,7 +22,15 @@ import {
   setTiming,
   setWindowClamp,
 } from "./option-calls.ts";
-import { keepCount, keepIdleNs, keepIntervalNs, linger2Ns, synCount } from "./options.ts";
+import {
+  keepCount,
+  keepIdleNs,
+  keepIntervalNs,
+  linger2Ns,
+  secondsOf,
+  synCount,
+  timeoutsOf,
+} from "./options.ts";
 import { sendMemory } from "./send-memory.ts";
 import { CLOSED, LISTEN } from "./state.ts";
 import type { TimingKey } from "./timing.ts";
@@ -123,6 +131,19 @@ export abstract class OptionEndpoint extends PortEndpoint {
 
   get linger2Ns(): number {
     return linger2Ns(this.options, this.ctx.settings);
+  }
+
+  setDeferAccept(seconds: number): void {
+    this.options.deferAcceptTimeouts = timeoutsOf(seconds);
+  }
+
+  get deferAcceptSec(): number {
+    return secondsOf(this.options.deferAcceptTimeouts);
+  }
+
+  get timestampValue(): number {
+    this.ctx.enter();
+    return (this.ctx.nowMs + (this.tcb?.tsOffset ?? 0)) | 0;
   }
 
   setTiming(key: TimingKey, us: number): NetError | 0 {

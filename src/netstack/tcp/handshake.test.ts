@@ -243,7 +243,7 @@ describe("passive open", () => {
 
   it("waits for data with TCP_DEFER_ACCEPT", () => {
     const h = listening();
-    h.ep.options.deferAcceptNs = 5e9;
+    h.ep.setDeferAccept(5);
     h.inject({ flags: "S", seq: 0, mss: 1460 });
     h.inject({ flags: ".", seq: 1, ack: 1 });
     expect(h.ep.accept()).toBeNull();

@@ -379,7 +379,9 @@ export function onSynSent(tcb: Tcb, seg: Segment): void {
   if (tcb.state === CLOSED || mustResend) return;
   const hasMore = tcb.fastOpen === null || tcb.fastOpen.hasMore;
   const isDelayed =
-    (tcb.owner?.isWriterWaiting && hasMore) || tcb.isPingPong || tcb.options.deferAcceptNs > 0;
+    (tcb.owner?.isWriterWaiting && hasMore) ||
+    tcb.isPingPong ||
+    tcb.options.deferAcceptTimeouts > 0;
   if (isDelayed && !tcb.isAckNow) {
     // Data will carry the ACK in a moment; those that follow are quick.
     enterQuickAck(tcb);

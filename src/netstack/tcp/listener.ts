@@ -76,12 +76,13 @@ export class Listener {
     return true;
   }
 
-  /** TCP_DEFER_ACCEPT: the bare ACK is not taken; data, or the end of patience, completes the handshake. */
+  /**
+   * TCP_DEFER_ACCEPT: the bare ACK is not taken (tcp_check_req); data, or the answer to the SYN-ACK that is repeated at
+   * the end of patience, completes the handshake.
+   */
   defers(tcb: Tcb, seg: Segment): boolean {
-    const deferNs = this.options.deferAcceptNs;
-    if (deferNs <= 0 || seg.length > 0) return false;
-    if (tcb.troubleNs === 0) tcb.troubleNs = tcb.ctx.nowNs;
-    if (tcb.ctx.nowNs - tcb.troubleNs >= deferNs) return false;
+    if (tcb.retransmits >= this.options.deferAcceptTimeouts || seg.end !== tcb.rcv.nxt)
+      return false;
     tcb.isDeferred = true;
     return true;
   }

@@ -55,7 +55,7 @@ export function defaultOptions(settings: TcpSettings): TcpEndpointOptions {
     noOptions: false,
     lingerNs: -1,
     linger2Ns: 0,
-    deferAcceptNs: 0,
+    deferAcceptTimeouts: 0,
     synCount: 0,
     maxSegBytes: 0,
     thinLinearTimeouts: false,
@@ -82,3 +82,24 @@ export const linger2Ns = (options: TcpEndpointOptions, settings: TcpSettings): n
   options.linger2Ns || settings.finTimeoutNs;
 export const keepCount = (options: TcpEndpointOptions, settings: TcpSettings): number =>
   options.keepCount || settings.keepaliveProbes;
+
+const SYN_ACK_TIMEOUT_MAX_SEC = 120;
+const TIMEOUTS_MAX = 255;
+
+/** The timeouts of a SYN-ACK that so many seconds take (secs_to_retrans). */
+export function timeoutsOf(seconds: number): number {
+  let timeouts = 0;
+  for (let sum = 0; sum < seconds && timeouts < TIMEOUTS_MAX; timeouts++) {
+    sum += timeoutSec(timeouts);
+  }
+  return timeouts;
+}
+
+/** How long these take (retrans_to_secs). */
+export function secondsOf(timeouts: number): number {
+  let sum = 0;
+  for (let i = 0; i < timeouts; i++) sum += timeoutSec(i);
+  return sum;
+}
+
+const timeoutSec = (i: number): number => Math.min(2 ** i, SYN_ACK_TIMEOUT_MAX_SEC);

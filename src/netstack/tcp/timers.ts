@@ -185,7 +185,7 @@ function onSynTimeout(tcb: Tcb): void {
   const userNs = tcb.options.userTimeoutNs;
   if (tcb.troubleNs === 0) tcb.troubleNs = Math.max(1, tcb.ctx.nowNs - tcb.rtt.rtoUs * 1_000);
   const isUserTimeout = !isPassive && userNs > 0 && tcb.ctx.nowNs - tcb.troubleNs >= userNs;
-  if (tcb.retransmits >= max || isUserTimeout) {
+  if ((tcb.retransmits >= max && !isAcceptDeferred(tcb)) || isUserTimeout) {
     giveUp(tcb);
     return;
   }
@@ -195,6 +195,10 @@ function onSynTimeout(tcb: Tcb): void {
   // Linux repeats the first SYNs at a steady pace (tcp_syn_linear_timeouts).
   if (isPassive || tcb.retransmits > tcb.ctx.settings.synLinearTimeouts) tcb.backoff++;
   tcb.ctx.stats.TCPTimeouts++;
+  if (isAcceptDeferred(tcb)) {
+    armRetransmit(tcb);
+    return;
+  }
   tcb.ctx.stats.TCPSynRetrans++;
   tcb.ctx.stats.RetransSegs++;
   tcb.totalRetrans++;
@@ -208,6 +212,10 @@ function onSynTimeout(tcb: Tcb): void {
   armRetransmit(tcb);
   transmitSyn(tcb);
 }
+
+/** TCP_DEFER_ACCEPT: the SYN-ACK has its ACK, and goes again only with the last timeout (syn_ack_recalc). */
+const isAcceptDeferred = (tcb: Tcb): boolean =>
+  tcb.isDeferred && tcb.retransmits < tcb.options.deferAcceptTimeouts;
 
 function giveUp(tcb: Tcb): void {
   tcb.ctx.stats.TCPAbortOnTimeout++;

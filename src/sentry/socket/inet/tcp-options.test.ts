@@ -1,7 +1,7 @@
 // Options of TCP whose values are structs, as a program sees them: lengths, places of fields, errors.
 
 import { describe, expect, it } from "vitest";
-import { EAGAIN, EINPROGRESS, EINVAL, ENOENT } from "../../../abi/errno.ts";
+import { EAGAIN, EINPROGRESS, EINVAL, ENOENT, EPERM } from "../../../abi/errno.ts";
 import {
   AF_INET,
   SO_LINGER,
@@ -9,6 +9,7 @@ import {
   SO_RCVBUF,
   SO_SNDBUF,
   SOL_SOCKET,
+  SOMAXCONN,
 } from "../../../abi/socket.ts";
 import {
   SYS_accept4,
@@ -25,7 +26,9 @@ import {
 import {
   TCP_CC_INFO,
   TCP_CONGESTION,
+  TCP_DEFER_ACCEPT,
   TCP_DELACK_MAX_US,
+  TCP_FASTOPEN,
   TCP_INFO,
   TCP_LINGER2,
   TCP_MAXSEG,
@@ -37,6 +40,7 @@ import {
   TCP_RTO_MAX_MS,
   TCP_RTO_MIN_US,
   TCP_SYNCNT,
+  TCP_TIMESTAMP,
   TCP_TX_DELAY,
 } from "../../../abi/tcp.ts";
 import { setU16Le, setU32Le, u32Le } from "../../../base/bytes.ts";
@@ -267,6 +271,33 @@ describe("TCP_TX_DELAY", () => {
     expect(s.setInt(client, SOL_TCP, TCP_TX_DELAY, 30_000)).toBe(0);
     expect(s.words(client, SOL_TCP, TCP_TX_DELAY, 4)).toEqual([30_000]);
     expect(rttUs()).toBe(before + 30_000);
+  });
+});
+
+describe("options that do not read as they were set", () => {
+  it.each([
+    [TCP_DEFER_ACCEPT, 5, 7],
+    [TCP_DEFER_ACCEPT, 128, 247],
+    [TCP_DEFER_ACCEPT, 0x7fff_ffff, 29_887],
+    [TCP_DEFER_ACCEPT, -1, 0],
+    [TCP_FASTOPEN, 5_000, SOMAXCONN],
+  ])("%i: %i is %i", (name, set, read) => {
+    const s = new Sockets();
+    const fd = s.open();
+    expect(s.setInt(fd, SOL_TCP, name, set)).toBe(0);
+    expect(s.words(fd, SOL_TCP, name, 4)).toEqual([read]);
+  });
+});
+
+describe("TCP_TIMESTAMP", () => {
+  it("is the clock of the connection's timestamps, in milliseconds", () => {
+    const s = new Sockets();
+    const [client] = s.pair();
+    const [before] = s.words(client, SOL_TCP, TCP_TIMESTAMP, 4);
+    s.k.clock.advanceNs(SECOND);
+    const [after] = s.words(client, SOL_TCP, TCP_TIMESTAMP, 4);
+    expect((after - before) | 0).toBe(1_000);
+    expect(s.setInt(client, SOL_TCP, TCP_TIMESTAMP, 1)).toBe(-EPERM);
   });
 });
 

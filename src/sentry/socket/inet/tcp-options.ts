@@ -1,7 +1,7 @@
 // setsockopt and getsockopt at level SOL_TCP (tcp(7)).
 
 import { EINVAL, ENOENT, ENOMEM, ENOPROTOOPT, EOPNOTSUPP, EPERM } from "../../../abi/errno.ts";
-import { AF_INET } from "../../../abi/socket.ts";
+import { AF_INET, SOMAXCONN } from "../../../abi/socket.ts";
 import {
   TCP_CC_INFO,
   TCP_CLOSE,
@@ -221,7 +221,7 @@ function setInteger(s: StreamSocket, name: number, value: number): number {
       o.linger2Ns = value < 0 ? -1 : Math.min(value, 2 * 60) * SECOND;
       return 0;
     case TCP_DEFER_ACCEPT:
-      o.deferAcceptNs = Math.max(0, value) * SECOND;
+      s.endpoint.setDeferAccept(value);
       return 0;
     case TCP_WINDOW_CLAMP:
       return resultOf(s.endpoint.setWindowClamp(value < 0 ? 1 : value));
@@ -234,7 +234,7 @@ function setInteger(s: StreamSocket, name: number, value: number): number {
       return 0;
     case TCP_FASTOPEN:
       if (value < 0 || !isUnopened(s)) return -EINVAL;
-      o.fastOpenQueue = value;
+      o.fastOpenQueue = Math.min(value, SOMAXCONN);
       return 0;
     case TCP_FASTOPEN_CONNECT:
       if ((value !== 0 && value !== 1) || s.endpoint.state !== TCP_CLOSE) return -EINVAL;
@@ -256,6 +256,7 @@ function setInteger(s: StreamSocket, name: number, value: number): number {
     case TCP_TIMESTAMP:
       return -EPERM;
     case TCP_QUEUE_SEQ:
+      return s.endpoint.state === TCP_CLOSE ? -EINVAL : -EPERM;
     case TCP_REPAIR_OPTIONS:
       return -EINVAL;
     default:
@@ -366,7 +367,7 @@ function getInteger(s: StreamSocket, name: number): number | undefined {
     case TCP_LINGER2:
       return s.endpoint.linger2Ns < 0 ? -1 : s.endpoint.linger2Ns / SECOND;
     case TCP_DEFER_ACCEPT:
-      return Math.ceil(o.deferAcceptNs / SECOND);
+      return s.endpoint.deferAcceptSec;
     case TCP_WINDOW_CLAMP:
       return s.endpoint.windowClamp;
     case TCP_NOTSENT_LOWAT:
@@ -381,6 +382,8 @@ function getInteger(s: StreamSocket, name: number): number | undefined {
       return Number(o.fastOpenNoCookie);
     case TCP_SAVE_SYN:
       return o.saveSyn;
+    case TCP_TIMESTAMP:
+      return s.endpoint.timestampValue;
     case TCP_REPAIR:
     case TCP_IS_MPTCP:
       return 0;
