@@ -19,7 +19,7 @@ import { describeWith } from "./support/needs.ts";
 
 const PROJECT = fileURLToPath(new URL("..", import.meta.url));
 /** What meets the host: its processes, descriptors, files and sockets. */
-const HOST_SUITES = ["run", "bundle", "programs", "gateway", "gateway6", "confinement"];
+const HOST_SUITES = ["run", "bundle", "switch", "programs", "gateway", "gateway6", "confinement"];
 /** An ordinary user may also read less, and is told other things. */
 const USER_SUITES = [...HOST_SUITES, "real-programs", "bad-input"];
 const NOBODY = 65_534;

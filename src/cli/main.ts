@@ -14,6 +14,7 @@ import { isSilent, noteOutput, tell } from "./output.ts";
 import { type ReplayFlags, refuseReplayWords } from "./replay-flags.ts";
 import { run } from "./run.ts";
 import type { RunFlags } from "./run-options.ts";
+import type { SwitchFlags } from "./switch.ts";
 
 const count = (_: string, previous: number): number => previous + 1;
 
@@ -33,6 +34,7 @@ function program(early: StartedProcesses | null): Command {
     .configureOutput({ writeErr: () => {} })
     .exitOverride();
   addRun(netcell, early);
+  addSwitch(netcell);
   addSandboxes(netcell);
   addDrill(netcell);
   addReplay(netcell);
@@ -52,8 +54,8 @@ function addRun(netcell: Command, early: StartedProcesses | null): void {
     .option("--hostname <name>")
     .option("-i, --interactive", "standard input (always connected; accepted for docker's sake)")
     .option("-t, --tty", "a terminal (on by itself when standard input is one)")
-    .option("--net <kind>", "gateway, none, or tap[=NAME]")
-    .option("--ip <cidr>", "address; with tap also dhcp, the default there")
+    .option("--net <kind>", "gateway, none, tap[=NAME], or switch=SOCKET (netcell switch)")
+    .option("--ip <cidr>", "address; with tap and switch also dhcp, the default of tap")
     .option("--router <addr>")
     .option("--ip6 <cidr>", "IPv6 address, or auto")
     .option("--router6 <addr>", "default: as routers advertise")
@@ -76,6 +78,18 @@ function addRun(netcell: Command, early: StartedProcesses | null): void {
     .option("--log <file>", "diagnostics: system calls that are missing, with --strace all")
     .action(async (name: string | undefined, args: string[], flags: RunFlags) => {
       process.exitCode = await run(name === undefined ? [] : [name, ...args], flags, early);
+    });
+}
+
+function addSwitch(netcell: Command): void {
+  netcell
+    .command("switch")
+    .description("be the Ethernet between sandboxes that run with --net switch=SOCKET")
+    .argument("<socket>", "where they join: a unix socket, made here")
+    .option("--mtu <n>", "of the Ethernet (default: 1500)")
+    .action(async (path: string, flags: SwitchFlags) => {
+      const { runSwitch } = await import("./switch.ts");
+      process.exitCode = await runSwitch(path, flags);
     });
 }
 

@@ -1,15 +1,18 @@
 // AF_UNIX sockets with descriptors on board (unix(7), SCM_RIGHTS; cmsg(3)). Used by the gofer's client and
 // server, and by the monitor's control socket. Whole messages on SEQPACKET, byte runs on STREAM.
 
-import { EMSGSIZE, EPROTO } from "../abi/errno.ts";
+import { EMSGSIZE, ENAMETOOLONG, EPROTO } from "../abi/errno.ts";
 import {
   SYS_close,
+  SYS_connect,
   SYS_getsockopt,
+  SYS_recvfrom,
   SYS_recvmsg,
   SYS_sendmsg,
   SYS_sendto,
   SYS_setsockopt,
   SYS_shutdown,
+  SYS_socket,
   SYS_socketpair,
 } from "../abi/syscall-numbers.ts";
 import { addressOf, io, sys } from "./raw-syscall.ts";
@@ -48,6 +51,35 @@ export function socketpair(type: number, out: Int32Array): number {
     0,
     0,
   );
+}
+
+const SOCKADDR_UN_BYTES = 110;
+const SUN_PATH_BYTES = 108;
+
+/** A non-blocking stream socket connected to the one at `path`, or -errno. */
+export function connectUnix(path: string): number {
+  const text = new TextEncoder().encode(path);
+  if (text.length === 0 || text.length >= SUN_PATH_BYTES) return -ENAMETOOLONG;
+  const address = new Uint8Array(SOCKADDR_UN_BYTES);
+  address[0] = AF_UNIX;
+  address.set(text, 2);
+  const fd = sys(SYS_socket, AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, 0, 0, 0);
+  if (fd < 0) return fd;
+  // Never "in progress": a unix socket is connected at once, or its queue is full (EAGAIN).
+  const r = sys(SYS_connect, fd, addressOf(address), SOCKADDR_UN_BYTES, 0, 0, 0);
+  if (r >= 0) return fd;
+  sys(SYS_close, fd, 0, 0, 0, 0, 0);
+  return r;
+}
+
+/** Bytes only, at once. Count (0: the peer has closed) or -errno. */
+export function receiveBytes(
+  fd: number,
+  bytes: Uint8Array,
+  offset: number,
+  length: number,
+): number {
+  return io(SYS_recvfrom, fd, bytes, offset, length, MSG_DONTWAIT);
 }
 
 /** One msghdr with its iovec and control buffer, at a fixed address. */

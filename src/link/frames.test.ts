@@ -10,6 +10,7 @@ import {
   GSO_TCPV4,
   IpAddr,
   type LinkEndpoint,
+  type LinkSink,
   PacketBuffer,
   pseudoSum,
   Segmenter,
@@ -224,6 +225,39 @@ describe("switch", () => {
     expect(send(b, a.mac)).toEqual(["a"]);
     expect(send(a, b.mac)).toEqual(["b"]);
     expect(send(c, new Uint8Array(6).fill(255))).toEqual(["a", "b"]);
+  });
+
+  it("forgets who is unplugged", () => {
+    const hub = new Switch(new ManualClock());
+    const sent: string[] = [];
+    const [a, b] = ["a", "b"].map((name) => {
+      let sink: LinkSink | null = null;
+      const link: LinkEndpoint = {
+        ...{ mtu: 1500, mac: new Uint8Array(6), checksumOffload: true, gsoBytesMax: 0 },
+        attach: (given) => {
+          sink = given;
+        },
+        send: () => sent.push(name) > 0,
+        close: () => {},
+      };
+      hub.plug(link);
+      const hear = (to: number, from: number): void => {
+        const pkt = new PacketBuffer();
+        pkt.bytes[pkt.start + 5] = to;
+        pkt.bytes[pkt.start + 11] = from;
+        pkt.end = pkt.start + 60;
+        sink?.deliver(pkt);
+      };
+      return { link, hear };
+    });
+    a.hear(9, 1);
+    b.hear(1, 2);
+    expect(sent).toEqual(["b", "a"]);
+    hub.unplug(a.link);
+    hub.unplug(a.link);
+    // Nobody is left who could have it.
+    b.hear(1, 2);
+    expect(sent).toEqual(["b", "a"]);
   });
 });
 

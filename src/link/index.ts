@@ -30,6 +30,14 @@ export type { CaptureInterface, CaptureNote } from "./capture/pcapng-section.ts"
 export { PcapngWriter } from "./capture/pcapng-writer.ts";
 export { FrameStream, STREAM_HEADER, writeStreamHeader } from "./frame-stream.ts";
 export {
+  HELLO_BYTES,
+  type Hello,
+  helloFrame,
+  readHello,
+  readHelloFrame,
+  writeHello,
+} from "./hello.ts";
+export {
   type Conditions,
   gsoBytesOf,
   PERFECT,

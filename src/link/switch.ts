@@ -62,6 +62,14 @@ export class Switch {
     this.#ports.push(new Port(this, link));
   }
 
+  /** The cable is gone: nothing is sent over it any more, and what was learned of it is forgotten. */
+  unplug(link: LinkEndpoint): void {
+    const at = this.#ports.findIndex((port) => port.link === link);
+    if (at < 0) return;
+    const [port] = this.#ports.splice(at, 1);
+    for (const [key, owner] of this.#table) if (owner === port) this.#table.delete(key);
+  }
+
   /** Each group hears itself only; ports in none of them are one more group. The links are plug()'s. */
   part(groups: readonly (readonly LinkEndpoint[])[]): void {
     for (const port of this.#ports) {

@@ -17,3 +17,4 @@ export type {
 } from "./options.ts";
 export { type ExitStatus, type Process, shellStatus } from "./process.ts";
 export { type RunResult, Sandbox } from "./sandbox.ts";
+export { type SwitchOptions, SwitchServer } from "./switch-server.ts";

@@ -53,7 +53,10 @@ export interface SandboxOptions {
   domainname?: string;
   /** Written into /proc/sys before the first program; one that is not taken ends the start. */
   sysctl?: Record<string, string>;
-  /** "gateway" (default): through the in-process router; "none"; "tap" or "tap=NAME": a TAP device. */
+  /**
+   * "gateway" (default): through the in-process router; "none"; "tap" or "tap=NAME": a TAP device; "switch=SOCKET":
+   * with other sandboxes on one switch (SwitchServer, netcell switch).
+   */
   net?: string;
   /** "10.0.2.15/24"; on a TAP device also "dhcp", which is the default there unless ip6 is given. */
   ip?: string;
@@ -186,7 +189,10 @@ const schema = v.strictObject({
   net: v.optional(
     v.pipe(
       v.string(),
-      v.regex(/^(gateway|none|tap(=[^/\s]{1,15})?)$/, "is gateway, none or tap[=NAME]"),
+      v.regex(
+        /^(gateway|none|tap(=[^/\s]{1,15})?|switch=.+)$/,
+        "is gateway, none, tap[=NAME] or switch=SOCKET",
+      ),
     ),
   ),
   ip: v.optional(v.string()),

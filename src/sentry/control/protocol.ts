@@ -60,7 +60,7 @@ export interface RootEntry {
 }
 
 export interface NetworkConfig {
-  kind: "gateway" | "tap" | "none";
+  kind: "gateway" | "tap" | "switch" | "none";
   /** "10.0.2.15/24". */
   address?: string;
   /** Address, routes, MTU and name servers come from a DHCP server. */
