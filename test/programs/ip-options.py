@@ -132,6 +132,17 @@ sink.settimeout(0.3)
 print("a loose route is not taken", s.sendto(b"x", to), attempt(heard))
 sink.settimeout(2)
 
+print("-- errors")
+e = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for opt in (IP_RECVOPTS, IP_RETOPTS, 11):
+    e.setsockopt(SOL_IP, opt, 1)
+for what in ("none", "record of three", "times and addresses", "router alert"):
+    e.setsockopt(SOL_IP, IP_OPTIONS, CASES[what])
+    e.sendto(b"x", (LO, 1))
+    _, control, _, _ = e.recvmsg(100, 400, socket.MSG_ERRQUEUE)
+    print(what, [(t, timeless(c).hex() if t != 11 else c[:8].hex()) for _, t, c in control])
+e.close()
+
 print("-- ping and raw sockets")
 ping = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
 ping.settimeout(2)

@@ -97,6 +97,20 @@ describe("a source route", () => {
     }
   });
 
+  it("is refused by an interface that has it off, whatever the others have", () => {
+    const all = road();
+    const [, near, far] = all.router.nics;
+    far.acceptsSourceRoutes = false;
+    expect(connect(all, optionsOf(all.left, ...loose("10.1.0.1")))[1]).toBeNull();
+    expect(all.router.counters.dropIpOptions).toBeGreaterThan(0);
+    expect(all.router.counters.ipForwDatagrams).toBeGreaterThan(0);
+    const one = road();
+    one.router.nics[1].acceptsSourceRoutes = false;
+    expect(connect(one, optionsOf(one.left, ...loose("10.1.0.1")))[1]).toBeNull();
+    expect(one.router.counters.ipForwDatagrams).toBe(0);
+    expect(near.acceptsSourceRoutes).toBe(true);
+  });
+
   it("that is strict and leads off the link is answered by the router", () => {
     const all = road();
     const udp = all.left.endpoints.udp(4) as DatagramEndpoint;

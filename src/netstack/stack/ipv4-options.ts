@@ -73,7 +73,7 @@ export class Ipv4Options implements OptionHost {
       icmp.sendError(pkt, ICMP_PARAMETER_PROBLEM, 0, bad << 24);
       return OPTIONS_DROP;
     }
-    const verdict = marks.sourceRoute < 0 ? OPTIONS_TAKE : this.#followRoute(pkt, isOurs);
+    const verdict = marks.sourceRoute < 0 ? OPTIONS_TAKE : this.#followRoute(nic, pkt, isOurs);
     if (verdict === OPTIONS_DROP) {
       counters.ipInHdrErrors++;
       counters.dropIpOptions++;
@@ -91,10 +91,12 @@ export class Ipv4Options implements OptionHost {
   }
 
   /** ip_options_rcv_srr: goes through our own addresses, and says where the first other one is. */
-  #followRoute(pkt: PacketBuffer, isOurs: boolean): number {
+  #followRoute(nic: Nic, pkt: PacketBuffer, isOurs: boolean): number {
     const stack = this.#stack;
     const { marks, nextHop } = this;
-    if (!stack.acceptsSourceRoutes || pkt.linkBroadcast) return OPTIONS_DROP;
+    // IN_DEV_ANDCONF.
+    const isAccepted = stack.acceptsSourceRoutes && nic.acceptsSourceRoutes;
+    if (!isAccepted || pkt.linkBroadcast) return OPTIONS_DROP;
     if (!isOurs) {
       if (!marks.isStrict) return OPTIONS_TAKE;
       stack.icmp.sendError(pkt, ICMP_PARAMETER_PROBLEM, 0, POINTS_AT_DESTINATION << 24);

@@ -100,6 +100,8 @@ export class Nic implements LinkSink, NeighborResolver {
   /** Packet endpoints that want frames for other stations too. */
   promiscuity = 0;
   isUp = true;
+  /** See Stack.acceptsSourceRoutes. */
+  acceptsSourceRoutes: boolean;
   readonly counters: NicCounters = {
     rxPackets: 0,
     rxBytes: 0,
@@ -127,6 +129,7 @@ export class Nic implements LinkSink, NeighborResolver {
     promiscuous: boolean,
   ) {
     this.stack = stack;
+    this.acceptsSourceRoutes = stack.acceptsSourceRoutesByDefault;
     this.id = id;
     this.name = name;
     this.link = link;

@@ -88,8 +88,12 @@ export class Stack implements NetworkLayer {
   acceptsRedirects = true;
   /** Of one endpoint: groups, and sources of each (igmp_max_memberships, igmp_max_msf, mld_max_msf). */
   readonly groups = { membershipsMax: 20, membershipsMax6: 256, sourcesMax: 10, sourcesMax6: 64 };
-  /** IPv4 packets with source routes are taken and passed on (accept_source_route); off, as everywhere (RFC 7126). */
+  /**
+   * IPv4 packets with source routes are taken and passed on (accept_source_route): where both the stack and the
+   * interface that they come by have it. Off, as everywhere (RFC 7126); interfaces to come have it.
+   */
   acceptsSourceRoutes = false;
+  acceptsSourceRoutesByDefault = true;
   /** Called when packets to ourselves wait and no run is under way: see runPending. */
   onPending: (() => void) | null = null;
   /** Told of changes to interfaces, addresses, routes, rules and neighbours. */

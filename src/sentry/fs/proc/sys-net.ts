@@ -32,7 +32,22 @@ function icmpValues(tree: SysctlFiles, kernel: Kernel): void {
       kernel.stack.acceptsSourceRoutes = n !== 0;
     },
   );
-  tree.value("net/ipv4/conf/default/accept_source_route", 1);
+  file(
+    "net/ipv4/conf/default/accept_source_route",
+    () => Number(kernel.stack.acceptsSourceRoutesByDefault),
+    (n) => {
+      kernel.stack.acceptsSourceRoutesByDefault = n !== 0;
+    },
+  );
+  for (const nic of kernel.stack.nics) {
+    file(
+      `net/ipv4/conf/${nic.name}/accept_source_route`,
+      () => Number(nic.acceptsSourceRoutes),
+      (n) => {
+        nic.acceptsSourceRoutes = n !== 0;
+      },
+    );
+  }
   for (const [path, key] of [
     ["net/ipv4/igmp_max_memberships", "membershipsMax"],
     ["net/ipv4/igmp_max_msf", "sourcesMax"],
