@@ -527,6 +527,30 @@ describe("calls", () => {
 });
 
 describe("the header has no more room than there is", () => {
+  it.each([true, false])("AccECN's counters take what a signature leaves, with SACK %s", (sack) => {
+    for (const setup of [
+      withKeys({ macBytes: 16 }),
+      (e: TcpEndpoint) => {
+        e.setMd5Key(LOCAL, 32, text("k"));
+        e.setMd5Key(REMOTE, 32, text("k"));
+      },
+    ]) {
+      const pair = new Pair({ macs });
+      for (const { settings } of [pair.a, pair.b]) {
+        settings.ecn = 3;
+        settings.sack = sack ? 1 : 0;
+      }
+      let largest = 0;
+      pair.onSegment = (_fromA, bytes) => {
+        largest = Math.max(largest, tcpHeaderBytes(bytes, 0));
+      };
+      const [client, child] = pair.connect(setup);
+      expect([client.tcb?.accEcn, child.tcb?.accEcn]).not.toContain(null);
+      transfer(pair, client, child, 20_000);
+      expect(largest).toBeLessThanOrEqual(60);
+    }
+  });
+
   it("a Fast Open cookie stays away beside a signature, and the connection is opened all the same", () => {
     const pair = new Pair({ macs });
     pair.a.settings.fastopen = pair.b.settings.fastopen = 3;

@@ -2,6 +2,7 @@
 // may have keys of both, for different peers; a connection has keys of one. Absent, it is null in the endpoint's
 // options, and nothing of all this is run.
 
+import type { TcpEndpointOptions } from "../endpoints.ts";
 import type { IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
 import type { PacketBuffer } from "../stack/packet-buffer.ts";
@@ -96,7 +97,7 @@ function choose(keys: AuthKeys, peer: IpAddr): NetError | 0 {
  * peer, of the kind that signed it. undefined: there is no key to answer with as the peer has asked (tcp_make_synack);
  * isCookie: another will do (tcp_ao_syncookie).
  */
-export function childKeys(
+function childKeys(
   ctx: TcpContext,
   keys: AuthKeys,
   seg: Segment,
@@ -120,6 +121,21 @@ function copyForPeer(keys: AuthKeys, seg: Segment, isCookie: boolean): AuthKeys 
   }
   const md5 = Md5Keys.ofPeer(keys.md5, src);
   return md5 === null ? null : new AuthKeys(md5);
+}
+
+/**
+ * What a connection made of this segment starts with: its listener's options, until it is accepted, but for keys of its
+ * own. null: it cannot be answered as the peer wishes.
+ */
+export function childOptions(
+  ctx: TcpContext,
+  options: TcpEndpointOptions,
+  seg: Segment,
+  isCookie = false,
+): TcpEndpointOptions | null {
+  if (options.authKeys === null) return options;
+  const authKeys = childKeys(ctx, options.authKeys, seg, isCookie);
+  return authKeys === undefined ? null : { ...options, authKeys };
 }
 
 /** The connection's numbers are known: all of them, or in SYN-SENT our own. */

@@ -13,8 +13,9 @@ import {
   writeTimestamps,
   writeWindowScale,
 } from "../wire/tcp-options.ts";
+import { childOptions } from "./auth-keys.ts";
 import type { TcpContext } from "./context.ts";
-import { acceptSyn, childOptions, install, newPassiveTcb } from "./handshake.ts";
+import { acceptSyn, install, newPassiveTcb } from "./handshake.ts";
 import type { Listener } from "./listener.ts";
 import { advertisedMss } from "./mss.ts";
 import { onSegment } from "./on-segment.ts";

@@ -12,7 +12,7 @@ import { AUTH_NONE } from "../wire/tcp-auth.ts";
 import { ackSyn, updateWindow } from "./ack.ts";
 import { enterQuickAck, sendAck } from "./ack-policy.ts";
 import { isAuthentic } from "./auth-inbound.ts";
-import { authBytes, childKeys, isMd5Signed, OF_CONNECTION, startAuth } from "./auth-keys.ts";
+import { authBytes, childOptions, isMd5Signed, OF_CONNECTION, startAuth } from "./auth-keys.ts";
 import { makeCongestionControl } from "./congestion/congestion.ts";
 import { RENO } from "./congestion/reno.ts";
 import type { TcpContext } from "./context.ts";
@@ -219,21 +219,6 @@ export function onListen(ctx: TcpContext, seg: Segment, issFloor: number | null)
   tcb.lifeNs = ctx.nowNs + FORWARD_DECISION_NS;
   schedule(tcb, tcb.lifeNs);
   ctx.forwarder?.(new PendingForward(tcb));
-}
-
-/**
- * What a connection made of this segment starts with: its listener's options, until it is accepted, but for keys of its
- * own. null: it cannot be answered as the peer wishes.
- */
-export function childOptions(
-  ctx: TcpContext,
-  options: TcpEndpointOptions,
-  seg: Segment,
-  isCookie = false,
-): TcpEndpointOptions | null {
-  if (options.authKeys === null) return options;
-  const authKeys = childKeys(ctx, options.authKeys, seg, isCookie);
-  return authKeys === undefined ? null : { ...options, authKeys };
 }
 
 export const isSynFinDropped = (ctx: TcpContext, seg: Segment): boolean =>
