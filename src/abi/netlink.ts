@@ -92,7 +92,22 @@ export const IFLA_PROMISCUITY = 30;
 export const IFLA_NUM_TX_QUEUES = 31;
 export const IFLA_NUM_RX_QUEUES = 32;
 export const IFLA_CARRIER = 33;
+export const IFLA_MIN_MTU = 50;
+export const IFLA_MAX_MTU = 51;
 export const IFLA_ALT_IFNAME = 53;
+
+// Inside IFLA_LINKINFO, and inside its data for a VLAN (if_link.h, if_vlan.h).
+export const IFLA_INFO_KIND = 1;
+export const IFLA_INFO_DATA = 2;
+export const IFLA_VLAN_ID = 1;
+export const IFLA_VLAN_FLAGS = 2;
+export const IFLA_VLAN_EGRESS_QOS = 3;
+export const IFLA_VLAN_INGRESS_QOS = 4;
+export const IFLA_VLAN_PROTOCOL = 5;
+export const VLAN_FLAG_REORDER_HDR = 1;
+export const VLAN_FLAG_LOOSE_BINDING = 4;
+/** Those, GVRP, MVRP and BRIDGE_BINDING. */
+export const VLAN_FLAGS_ALL = 0x1f;
 
 // Address attributes and flags.
 export const IFA_ADDRESS = 1;

@@ -34,6 +34,8 @@ export const TP_STATUS_KERNEL = 0;
 export const TP_STATUS_USER = 1;
 export const TP_STATUS_LOSING = 4;
 export const TP_STATUS_CSUMNOTREADY = 8;
+export const TP_STATUS_VLAN_VALID = 0x10;
+export const TP_STATUS_VLAN_TPID_VALID = 0x40;
 export const TP_STATUS_CSUM_VALID = 128;
 export const TP_STATUS_TS_SOFTWARE = 0x2000_0000;
 

@@ -40,7 +40,10 @@ export interface Limits {
   /** Bytes held for reassembly, per address family. */
   reassemblyBytes: number;
   neighborEntries: number;
+  /** Routes, counting each of several next hops, and (another as many, of each family) rules. ENOBUFS. */
   routes: number;
+  /** Network interfaces, VLANs among them. ENOBUFS. */
+  interfaces: number;
   /** Packets queued to one unresolved neighbour. */
   neighborQueuePackets: number;
   /** ICMP errors sent per second, over all destinations. */
@@ -71,6 +74,7 @@ export const DEFAULT_LIMITS: Readonly<Limits> = {
   reassemblyBytes: 4 * MiB,
   neighborEntries: 1_024,
   routes: 4_096,
+  interfaces: 256,
   neighborQueuePackets: 64,
   icmpErrorsPerSecond: 1_000,
   linkBitsPerSecond: 0,

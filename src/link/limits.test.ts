@@ -7,6 +7,7 @@ import { DEFAULT_LIMITS, type Limits } from "../base/limits.ts";
 import { SeededRng } from "../base/rng.ts";
 import {
   type DatagramEndpoint,
+  ETHERTYPE_8021Q,
   IpAddr,
   NetErr,
   Ready,
@@ -32,6 +33,7 @@ const LIMITS: Limits = {
   socketMemoryBytes: 512 * 1024,
   reassemblyBytes: 64 * 1024,
   routes: 16,
+  interfaces: 6,
   neighborEntries: 8,
   neighborQueuePackets: 4,
   icmpErrorsPerSecond: 10,
@@ -262,6 +264,20 @@ describe("an honest connection lives on while somebody", () => {
     livesOn();
   });
 
+  it("makes all VLAN interfaces there may be, and takes them away again", () => {
+    const parent = a.nicByName("eth0");
+    if (parent === null) throw new Error("no eth0");
+    const add = (vid: number) =>
+      a.interfaces.addVlan(parent, { name: `v${vid}`, vid, protocol: ETHERTYPE_8021Q });
+    const made = Array.from({ length: 20 }, (_, n) => add(n + 1));
+    expect(made.filter((nic) => nic === NetErr.NoBuffers)).toHaveLength(16);
+    expect(a.nics).toHaveLength(LIMITS.interfaces);
+    livesOn();
+    for (const nic of made) if (typeof nic !== "number") a.interfaces.remove(nic);
+    expect(a.nics).toHaveLength(2);
+    livesOn();
+  });
+
   it("sends pieces of datagrams that never become whole", () => {
     for (let n = 0; n < 1000; n++) {
       pair.a.inject(frame(n, UDP, new Uint8Array(1400), -1, 0x2000));
@@ -373,6 +389,7 @@ describe("every limit of a stack", () => {
     reassemblyBytes: /pieces of datagrams/,
     neighborEntries: /addresses that do not exist/,
     routes: /table of routes/,
+    interfaces: /all VLAN interfaces/,
     neighborQueuePackets: /neighbours that do not answer/,
     icmpErrorsPerSecond: /closed ports/,
     timers: /every timer there may be/,

@@ -88,7 +88,7 @@ describe("VLANs on one link", () => {
     w.pair.a.inject(Uint8Array.from([...head, 0x81]));
     expect(w.a.counters).toEqual({ unknownVlan: 2, shortFrame: 1 });
     w.pair.a.inject(Uint8Array.from([...head, 0x81, 0, 0, 10, 0x81, 0, 0, 11, 8, 0]));
-    expect(a.counters.dropUnknownEtherType).toBe(1);
+    expect(a.counters.dropUnknownVlan).toBe(1);
   });
 
   it("numbers beyond 4094, and one twice, are refused; a closed one can be connected again", () => {

@@ -1,19 +1,21 @@
 // 802.1Q VLANs on one link: a trunk, and a link endpoint for each VLAN that a stack is attached to. Untagged
-// frames, and those with the null VLAN (a priority only), belong to VLAN 0, as on Linux. No 802.1ad: a second
-// tag is another EtherType. No segmentation by the link: its header would have to be understood there.
-//
-//    0       6       12             14                 16     18
-//   | dst   | src   | 0x8100       | PCP DEI VID       | type | ...
+// frames, and those with the null VLAN (a priority only), belong to VLAN 0, as on Linux. No 802.1ad; a
+// second tag is for the stack. No segmentation by the link: its header would have to be understood there. VLAN interfaces
+// of a stack that has the untagged link as well: netstack/stack/vlan.ts.
 
-import { setU16, u16 } from "../base/bytes.ts";
-import type { LinkEndpoint, LinkSink, PacketBuffer } from "../netstack/index.ts";
+import { u16 } from "../base/bytes.ts";
+import {
+  ETHERTYPE_8021Q,
+  type LinkEndpoint,
+  type LinkSink,
+  type PacketBuffer,
+  putTag,
+  takeTag,
+  VID_MAX,
+} from "../netstack/index.ts";
 
-const ETHERTYPE_VLAN = 0x8100;
-const TAG_BYTES = 4;
-const MACS_BYTES = 12;
 const VID_MASK = 0xfff;
-/** 4095 is reserved. */
-const VID_MAX = 4094;
+const MACS_BYTES = 12;
 
 export class VlanTrunk implements LinkSink {
   readonly #link: LinkEndpoint;
@@ -37,17 +39,15 @@ export class VlanTrunk implements LinkSink {
   }
 
   deliver(pkt: PacketBuffer): void {
-    const b = pkt.bytes;
-    const o = pkt.start;
+    const at = pkt.start + MACS_BYTES;
     let vid = 0;
-    if (pkt.end - o >= MACS_BYTES + 2 && u16(b, o + MACS_BYTES) === ETHERTYPE_VLAN) {
-      if (pkt.end - o < MACS_BYTES + TAG_BYTES + 2) {
+    if (pkt.end >= at + 2 && u16(pkt.bytes, at) === ETHERTYPE_8021Q) {
+      const tag = takeTag(pkt);
+      if (tag === 0) {
         this.counters.shortFrame++;
         return;
       }
-      vid = u16(b, o + MACS_BYTES + 2) & VID_MASK;
-      b.copyWithin(o + TAG_BYTES, o, o + MACS_BYTES);
-      pkt.start = o + TAG_BYTES;
+      vid = tag & VID_MASK;
     }
     const port = this.#ports[vid] ?? null;
     if (port === null) this.counters.unknownVlan++;
@@ -85,12 +85,7 @@ class VlanLink implements LinkEndpoint {
 
   send(pkt: PacketBuffer): boolean {
     if (this.#vid === 0) return this.#link.send(pkt);
-    const b = pkt.bytes;
-    pkt.start -= TAG_BYTES;
-    const o = pkt.start;
-    b.copyWithin(o, o + TAG_BYTES, o + TAG_BYTES + MACS_BYTES);
-    setU16(b, o + MACS_BYTES, ETHERTYPE_VLAN);
-    setU16(b, o + MACS_BYTES + 2, this.#tag);
+    putTag(pkt, (ETHERTYPE_8021Q << 16) | this.#tag);
     return this.#link.send(pkt);
   }
 

@@ -41,7 +41,7 @@ export { Counters } from "./stack/counters.ts";
 export { type ErrorEntry, ErrorOrigin, TimestampKind } from "./stack/error-queue.ts";
 export { flowKey } from "./stack/flow-key.ts";
 export { FrameLayout, PROTO_TCP, PROTO_UDP } from "./stack/frame-layout.ts";
-export type { AddressConfig, AttachConfig } from "./stack/interfaces.ts";
+export type { AddressConfig, AttachConfig, VlanConfig } from "./stack/interfaces.ts";
 export type { Ipv6Config } from "./stack/ipv6-interface.ts";
 export type { LinkEndpoint, LinkSink } from "./stack/link-endpoint.ts";
 export { Memberships } from "./stack/memberships.ts";
@@ -78,6 +78,7 @@ export { Segmenter } from "./stack/segmenter.ts";
 export { Stack, type StackConfig } from "./stack/stack.ts";
 export type { StackObserver } from "./stack/stack-observer.ts";
 export type { Route } from "./stack/transport.ts";
+export { VlanLink } from "./stack/vlan.ts";
 export type { AoInfo, AoKey } from "./tcp/ao-keys.ts";
 export { CONGESTION_CONTROLS } from "./tcp/congestion/congestion.ts";
 export type { ForwardHandler, ForwardRequest } from "./tcp/forwarder.ts";
@@ -91,3 +92,11 @@ export { checksum, pseudoSum, sum16 } from "./wire/checksum.ts";
 export { IPV4_OPTIONS_MAX, IpOptions } from "./wire/ipv4-options.ts";
 export { NEXT_DESTINATION, NEXT_HOP_BY_HOP, NEXT_ROUTING } from "./wire/ipv6.ts";
 export { ExtensionHeaders, extensionBytes, isSegmentList } from "./wire/ipv6-extensions.ts";
+export {
+  ETHERTYPE_8021AD,
+  ETHERTYPE_8021Q,
+  isTagType,
+  putTag,
+  takeTag,
+  VID_MAX,
+} from "./wire/vlan.ts";

@@ -13,6 +13,7 @@ const frame = (bytes: Uint8Array): FilterPacket => ({
   type: 0,
   nicId: 2,
   hardwareType: 1,
+  vlan: 0,
 });
 const make = (...code: number[]): SocketFilter | number => SocketFilter.make(Int32Array.from(code));
 const run = (packet: FilterPacket, ...code: number[]): number =>

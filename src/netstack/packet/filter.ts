@@ -89,6 +89,8 @@ export interface FilterPacket {
   type: number;
   nicId: number;
   hardwareType: number;
+  /** The tag that was taken off (EtherType in the upper half); 0: none. */
+  vlan: number;
 }
 
 const CODES = new Set<number>();
@@ -211,6 +213,7 @@ const view: FilterPacket = {
   type: 0,
   nicId: 0,
   hardwareType: 0,
+  vlan: 0,
 };
 
 /** Of a packet on its way to an endpoint of IP, from `start` on: how much of it the endpoint gets. */
@@ -302,11 +305,14 @@ function ancillary(p: FilterPacket, what: number, a: number): number {
     case AD_QUEUE:
     case AD_RXHASH:
     case AD_CPU:
-    case AD_VLAN_TAG:
-    case AD_VLAN_PRESENT:
-    case AD_VLAN_TPID:
-      // No marks, queues, hashes or tags taken off come with our packets.
+      // No marks, queues and hashes come with our packets.
       return 0;
+    case AD_VLAN_TAG:
+      return p.vlan & 0xffff;
+    case AD_VLAN_PRESENT:
+      return p.vlan === 0 ? 0 : 1;
+    case AD_VLAN_TPID:
+      return p.vlan >>> 16;
     case AD_PAY_OFFSET:
       return p.network - p.start;
     default:

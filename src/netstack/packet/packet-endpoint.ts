@@ -30,6 +30,8 @@ export interface PacketInfo {
   networkOffset: number;
   checksumPartial: boolean;
   checksumValid: boolean;
+  /** The tag that was taken off (EtherType in the upper half, int32); 0: none. */
+  vlan: number;
   timeNs: number;
 }
 
@@ -44,6 +46,7 @@ export const newPacketInfo = (): PacketInfo => ({
   networkOffset: 0,
   checksumPartial: false,
   checksumValid: false,
+  vlan: 0,
   timeNs: 0,
 });
 
@@ -153,6 +156,7 @@ export class PacketEndpoint {
     info.networkOffset = f.network - f.start;
     info.checksumPartial = f.checksumPartial;
     info.checksumValid = f.checksumValid;
+    info.vlan = f.vlan;
     info.timeNs = this.#stack.clock.realtimeNs();
     return info;
   }
@@ -174,6 +178,7 @@ export class PacketEndpoint {
     packed.w3 = f.network - f.start;
     packedLocal.w0 = f.hardwareType;
     packedLocal.w1 = (f.checksumPartial ? FLAG_PARTIAL : 0) | (f.checksumValid ? FLAG_VALID : 0);
+    packedLocal.w2 = f.vlan;
     const before = this.#queue.chargedBytes;
     this.#queue.put(
       b,
@@ -213,6 +218,7 @@ export class PacketEndpoint {
     out.length = unpacked.length;
     out.checksumPartial = (packedLocal.w1 & FLAG_PARTIAL) !== 0;
     out.checksumValid = (packedLocal.w1 & FLAG_VALID) !== 0;
+    out.vlan = packedLocal.w2;
     out.timeNs = unpacked.timeNs;
     return n;
   }
@@ -248,6 +254,16 @@ export class PacketEndpoint {
     else nic.transmitFrame(pkt);
     stack.runPending();
     return length;
+  }
+
+  /** The interface is gone (packet_notifier): who is bound to it hears of it, and sees nothing any more. */
+  nicGone(nicId: number): void {
+    const at = this.#promiscuous.findIndex((nic) => nic.id === nicId);
+    if (at >= 0) this.#promiscuous.splice(at, 1);
+    if (this.boundNicId !== nicId) return;
+    this.boundNicId = -1;
+    this.#error = NetErr.NetworkDown;
+    this.onReadiness?.(Ready.Error);
   }
 
   addPromiscuous(nicId: number): NetError | 0 {

@@ -1,12 +1,21 @@
 // Packet endpoints of a stack (packet(7)): who sees the frames that come and go. Asked for every frame, so a
 // stack without any pays one comparison.
 
+import { setU16, u16 } from "../../base/bytes.ts";
 import { NetErr, type NetError } from "../net-error.ts";
 import type { Nic } from "../stack/nic.ts";
 import type { PacketBuffer } from "../stack/packet-buffer.ts";
 import { MAX_PACKET } from "../stack/packet-buffer.ts";
 import type { Stack } from "../stack/stack.ts";
-import { ETH_HEADER, ethType, isBroadcastMac, isGroupMac, macEquals } from "../wire/ethernet.ts";
+import {
+  ETH_HEADER,
+  ETH_TYPE,
+  ethType,
+  isBroadcastMac,
+  isGroupMac,
+  macEquals,
+} from "../wire/ethernet.ts";
+import { isTagType, VLAN_TAG_BYTES } from "../wire/vlan.ts";
 import type { FilterPacket } from "./filter.ts";
 import { ETHERTYPE_ALL, PacketEndpoint } from "./packet-endpoint.ts";
 
@@ -27,6 +36,29 @@ export interface TapFrame extends FilterPacket {
   checksumValid: boolean;
 }
 
+/**
+ * Endpoints see a frame without its tag and the tag beside it, as Linux shows it (skb_vlan_untag). 0: the frame is too
+ * short to have one.
+ */
+function shiftMacs(f: TapFrame): number {
+  const at = f.start;
+  if (f.end - at < ETH_HEADER + VLAN_TAG_BYTES) return 0;
+  const tag = (ethType(f.bytes, at) << 16) | u16(f.bytes, at + ETH_HEADER);
+  f.bytes.copyWithin(at + VLAN_TAG_BYTES, at, at + ETH_TYPE);
+  f.start = at + VLAN_TAG_BYTES;
+  f.length -= VLAN_TAG_BYTES;
+  return tag;
+}
+
+/** The frame goes on as it came. */
+function restoreTag(f: TapFrame): void {
+  if (f.vlan === 0) return;
+  const at = f.link - VLAN_TAG_BYTES;
+  f.bytes.copyWithin(at, f.link, f.link + ETH_TYPE);
+  setU16(f.bytes, at + ETH_TYPE, f.vlan >>> 16);
+  setU16(f.bytes, at + ETH_HEADER, f.vlan & 0xffff);
+}
+
 const ARPHRD_ETHER = 1;
 const ARPHRD_LOOPBACK = 772;
 
@@ -45,6 +77,7 @@ export class PacketTaps {
     type: 0,
     nicId: 0,
     hardwareType: 0,
+    vlan: 0,
     length: 0,
     checksumPartial: false,
     checksumValid: false,
@@ -67,6 +100,9 @@ export class PacketTaps {
     const endpoint = new PacketEndpoint(this.#stack, cooked, protocol);
     this.#endpoints.push(endpoint);
     return endpoint;
+  }
+  nicGone(nicId: number): void {
+    for (const endpoint of this.#endpoints) endpoint.nicGone(nicId);
   }
   remove(endpoint: PacketEndpoint): void {
     const at = this.#endpoints.indexOf(endpoint);
@@ -99,6 +135,8 @@ export class PacketTaps {
     f.end = pkt.end;
     f.length = pkt.length;
     if (pkt.fragBytes !== null) this.#gather(pkt);
+    const isTagged = isTagType(ethType(f.bytes, f.start));
+    f.vlan = isTagged ? shiftMacs(f) : 0;
     f.link = f.start;
     f.network = f.start + ETH_HEADER;
     f.protocol = ethType(f.bytes, f.start);
@@ -120,6 +158,7 @@ export class PacketTaps {
       f.start = e.cooked ? f.network : f.link;
       e.onFrame(f);
     }
+    if (isTagged) restoreTag(f);
   }
 
   #gather(pkt: PacketBuffer): void {

@@ -132,6 +132,8 @@ export class Counters {
   /** For another station. */
   dropNotForUs = 0;
   dropUnknownEtherType = 0;
+  /** Tagged for a VLAN that no interface is in. */
+  dropUnknownVlan = 0;
   dropArpBad = 0;
   /** A Neighbour Discovery message that breaks a rule of RFC 4861, or has an option that does. */
   dropNdpBad = 0;

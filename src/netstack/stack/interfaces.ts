@@ -13,6 +13,7 @@ import type { HopOracle, NextHop } from "./next-hops.ts";
 import { Nic, NicAddress } from "./nic.ts";
 import type { RouteConfig } from "./routes.ts";
 import type { Stack } from "./stack.ts";
+import { VLAN_DEPTH_MAX, VlanLink, Vlans } from "./vlan.ts";
 
 export interface AddressConfig {
   addr: IpAddr;
@@ -30,12 +31,23 @@ export interface AttachConfig {
   ipv6?: Ipv6Config;
 }
 
+export interface VlanConfig {
+  name: string;
+  /** 0 to VID_MAX. */
+  vid: number;
+  /** ETHERTYPE_8021Q or ETHERTYPE_8021AD. */
+  protocol: number;
+  isLoose?: boolean;
+}
+
 const ROUTE_ORIGIN_KERNEL = 2;
 /** ff00::/8. */
 const ALL_GROUPS6 = new IpAddr();
 ALL_GROUPS6.w0 = 0xff00_0000 | 0;
 const MULTICAST_METRIC = 256;
 const IPV4_MIN_MTU = 68;
+
+const parentOf = ({ link }: Nic): Nic | null => (link instanceof VlanLink ? link.parent : null);
 
 export class Interfaces implements HopOracle {
   readonly list: Nic[] = [];
@@ -49,10 +61,47 @@ export class Interfaces implements HopOracle {
   /** link null: the loopback. */
   add(name: string, link: LinkEndpoint | null, mtu: number, promiscuous = false): Nic {
     const nic = new Nic(this.#stack, this.#nextNicId++, name, link, mtu, promiscuous);
+    this.#added(nic);
+    return nic;
+  }
+
+  #added(nic: Nic): void {
     this.list.push(nic);
     this.#bindRules();
-    this.#stack.observer?.onLink(nic);
+    this.#stack.observer?.onLink(nic, true);
+  }
+
+  /** A new interface, down, for frames of one VLAN of `parent`. */
+  addVlan(parent: Nic, config: VlanConfig): Nic | NetError {
+    const { name, vid, protocol, isLoose = false } = config;
+    if (this.list.length >= this.#stack.limits.interfaces) return NetErr.NoBuffers;
+    // What the loopback carries bears no Ethernet header.
+    if (parent.isLoopback) return NetErr.NotSupported;
+    if (parent.vlans?.find((protocol << 16) | vid)) return NetErr.AddressInUse;
+    const link = new VlanLink(parent, protocol, vid, isLoose);
+    if (link.depth > VLAN_DEPTH_MAX) return NetErr.NotSupported;
+    parent.vlans ??= new Vlans();
+    const nic = new Nic(this.#stack, this.#nextNicId++, name, link, parent.mtu, false);
+    nic.isUp = false;
+    parent.vlans.add(protocol, vid, nic);
+    this.#added(nic);
     return nic;
+  }
+
+  /** With its VLANs, addresses and routes; whoever is bound to it hears of it (unregister_netdevice). */
+  remove(nic: Nic): void {
+    const stack = this.#stack;
+    for (const vlan of nic.vlans?.all ?? []) this.remove(vlan);
+    this.setUp(nic, false);
+    for (const { addr } of [...nic.addresses]) this.removeAddress(nic, addr);
+    stack.routes.removeNic(nic.id, true);
+    nic.ipv6?.close();
+    nic.igmp?.reporter.close();
+    this.list.splice(this.list.indexOf(nic), 1);
+    nic.link?.close();
+    stack.taps.nicGone(nic.id);
+    this.#bindRules();
+    stack.observer?.onLink(nic, false);
   }
 
   #bindRules(): void {
@@ -87,7 +136,7 @@ export class Interfaces implements HopOracle {
     if (prefixBits < 0 || prefixBits > (addr.isV4 ? 32 : 128)) return NetErr.InvalidArgument;
     if (nic.hasAddress(addr)) return NetErr.AddressInUse;
     if (addr.isV4 || nic.isLoopback) return this.own(nic, new NicAddress(addr, prefixBits), true);
-    this.enableIpv6(nic, { mode: "static" });
+    this.enableIpv6(nic, parentOf(nic)?.ipv6?.config ?? { mode: "static" });
     if (nic.ipv6 === null) return NetErr.InvalidArgument;
     const begun = nic.ipv6.assign(addr, prefixBits, FOREVER);
     return begun ? 0 : NetErr.AddressInUse;
@@ -143,26 +192,46 @@ export class Interfaces implements HopOracle {
     const min = nic.ipv6 === null ? IPV4_MIN_MTU : IPV6_MIN_MTU;
     if (mtu < min || mtu > max) return NetErr.InvalidArgument;
     nic.mtu = mtu;
+    if (nic.ipv6 !== null) nic.ipv6.mtu = mtu;
     this.#stack.routes.generation++;
-    this.#stack.observer?.onLink(nic);
+    this.#stack.observer?.onLink(nic, true);
+    // vlan_device_event, NETDEV_CHANGEMTU.
+    for (const vlan of nic.vlans?.all ?? []) if (vlan.mtu > mtu) this.setMtu(vlan, mtu);
     return 0;
   }
 
   /** Down: its routes and neighbours go (fib_disable_ip). Up: the routes of its addresses come back. */
-  setUp(nic: Nic, up: boolean): void {
-    if (nic.isUp === up) return;
+  setUp(nic: Nic, up: boolean): NetError | 0 {
+    const { link } = nic;
+    if (nic.isUp === up) return 0;
+    // vlan_dev_open.
+    const isBound = link instanceof VlanLink && !link.isLoose;
+    if (up && isBound && !link.parent.isUp) return NetErr.NetworkDown;
     nic.isUp = up;
     this.#stack.routes.generation++;
-    this.#stack.observer?.onLink(nic);
-    if (!up) {
+    this.#stack.observer?.onLink(nic, true);
+    if (up) this.#wake(nic);
+    else {
       this.#stack.routes.removeNic(nic.id);
       nic.neighbors.clear();
       nic.neighbors6.clear();
-      return;
     }
+    // vlan_device_event: VLANs follow, down and up.
+    for (const vlan of nic.vlans?.all ?? []) {
+      if (!(vlan.link as VlanLink).isLoose) this.setUp(vlan, up);
+    }
+    return 0;
+  }
+
+  #wake(nic: Nic): void {
     this.#stack.routes.reviveNic(nic.id);
     for (const owned of nic.addresses) this.#addOnLinkRoute(nic, owned);
     if (nic.ipv6 !== null) this.addMulticastRoute(nic);
+    // A VLAN speaks what its parent speaks.
+    else {
+      const config = parentOf(nic)?.ipv6?.config;
+      if (config !== undefined) this.enableIpv6(nic, config);
+    }
   }
 
   /** As isLocalAddress, and also the groups and broadcasts that a datagram endpoint may bind. */

@@ -83,6 +83,7 @@ const ROUTER_ALERT = [PROTO_ICMPV6, 0, 5, 2, 0, 0, 1, 0];
 
 export class Ipv6Interface {
   readonly nic: Nic;
+  readonly config: Ipv6Config;
   readonly stack: Stack;
   readonly ndp: Ndp;
   readonly mld: Mld;
@@ -100,6 +101,7 @@ export class Ipv6Interface {
 
   constructor(nic: Nic, config: Ipv6Config) {
     this.nic = nic;
+    this.config = config;
     this.stack = nic.stack;
     this.mtu = nic.mtu;
     this.#detectsDuplicates = config.duplicateAddressDetection ?? true;

@@ -21,6 +21,7 @@ import {
 } from "../wire/ethernet.ts";
 import { ICMP_UNREACHABLE, UNREACHABLE_HOST } from "../wire/icmp.ts";
 import { ICMP6_UNREACHABLE, UNREACHABLE6_ADDRESS } from "../wire/icmpv6.ts";
+import { ETHERTYPE_8021AD, ETHERTYPE_8021Q, isTagType, takeTag, VID_MASK } from "../wire/vlan.ts";
 import { ArpProtocol } from "./arp.ts";
 import { completeChecksum } from "./checksum-partial.ts";
 import { Gro } from "./gro.ts";
@@ -36,6 +37,7 @@ import { inPrefix, maskAddr } from "./prefix.ts";
 import { Segmenter } from "./segmenter.ts";
 import { selectSource } from "./source-address.ts";
 import type { Stack } from "./stack.ts";
+import type { Vlans } from "./vlan.ts";
 
 export class NicAddress {
   readonly addr: IpAddr;
@@ -102,6 +104,8 @@ export class Nic implements LinkSink, NeighborResolver {
   isUp = true;
   /** See Stack.acceptsSourceRoutes. */
   acceptsSourceRoutes: boolean;
+  /** VLAN interfaces on it. */
+  vlans: Vlans | null = null;
   readonly counters: NicCounters = {
     rxPackets: 0,
     rxBytes: 0,
@@ -281,10 +285,38 @@ export class Nic implements LinkSink, NeighborResolver {
         this.counters.rxDropped++;
         counters.dropIpv6Off++;
         return;
+      case ETHERTYPE_8021Q:
+      case ETHERTYPE_8021AD:
+        this.#inputTagged(pkt);
+        return;
       default:
         this.counters.rxDropped++;
         counters.dropUnknownEtherType++;
     }
+  }
+
+  /** vlan_do_receive: to the interface of the VLAN; a tag that has a priority only says nothing here. */
+  #inputTagged(pkt: PacketBuffer): void {
+    const { counters } = this.stack;
+    do {
+      const tag = takeTag(pkt);
+      if (tag === 0) {
+        this.counters.rxDropped++;
+        counters.dropFrameShort++;
+        return;
+      }
+      const vlan = this.vlans?.find(tag) ?? null;
+      if (vlan !== null) {
+        vlan.#input(pkt);
+        return;
+      }
+      if ((tag & VID_MASK) !== 0) {
+        this.counters.rxDropped++;
+        counters.dropUnknownVlan++;
+        return;
+      }
+    } while (isTagType(ethType(pkt.bytes, pkt.start)));
+    this.#inputIp(pkt);
   }
 
   /** Sends an IP packet (start at its header) along a path of this NIC. Takes the packet. */
@@ -339,6 +371,18 @@ export class Nic implements LinkSink, NeighborResolver {
       }
     }
     this.stack.freePacket(pkt);
+  }
+
+  /** A frame of a VLAN on this interface, with its tag. The packet stays the caller's. */
+  sendTagged(pkt: PacketBuffer): boolean {
+    const { link } = this;
+    if (link === null || !this.isUp) return false;
+    this.counters.txPackets++;
+    this.counters.txBytes += pkt.length;
+    if (this.stack.taps.count > 0) this.stack.taps.outgoing(this, pkt);
+    const isSent = link.send(pkt);
+    if (!isSent) this.counters.txDropped++;
+    return isSent;
   }
 
   #sendSegments(link: LinkEndpoint, pkt: PacketBuffer): boolean {

@@ -7,8 +7,8 @@ import type { RouteEntry } from "./routes.ts";
 import type { Rule } from "./rules.ts";
 
 export interface StackObserver {
-  /** New, up, down, or with another MTU. */
-  onLink(nic: Nic): void;
+  /** New, up, down, or with another MTU; or gone. */
+  onLink(nic: Nic, isThere: boolean): void;
   onAddress(nic: Nic, address: NicAddress, isThere: boolean): void;
   onRoute(entry: RouteEntry, isThere: boolean): void;
   onRule(rule: Rule, isThere: boolean): void;

@@ -1,4 +1,4 @@
-// Ethernet II (RFC 894). No 802.3 length frames; 802.1Q tags are the business of src/link/vlan.ts.
+// Ethernet II (RFC 894). No 802.3 length frames; 802.1Q tags: vlan.ts.
 //
 //    0       6       12     14
 //   | dst   | src   | type | payload ...

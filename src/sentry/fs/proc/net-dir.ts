@@ -12,6 +12,7 @@ import type { PseudoFileSystem } from "../pseudo/pseudo-inode.ts";
 import { counters6Text, counterTable, sockstat6Text, sockstatText } from "./net-counters.ts";
 import { inetTable, packetTable, unixTable } from "./net-sockets.ts";
 import type { NetSource } from "./net-source.ts";
+import { VlanDir } from "./net-vlan.ts";
 
 const hex8 = (n: number): string => (n >>> 0).toString(16).toUpperCase().padStart(8, "0");
 const hex2 = (n: number): string => n.toString(16).padStart(2, "0");
@@ -150,6 +151,7 @@ const made = new WeakMap<PseudoFileSystem, StaticDir>();
 export function makeNetDir(fs: PseudoFileSystem, net: NetSource): void {
   const dir = new StaticDir(fs, 0o555);
   for (const [name, text] of FILES) dir.add(name, new TextFile(fs, () => text(net)));
+  dir.add("vlan", new VlanDir(fs, net));
   made.set(fs, dir);
 }
 export function netDir(fs: PseudoFileSystem): Inode {

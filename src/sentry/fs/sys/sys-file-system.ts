@@ -195,14 +195,15 @@ function interfaceDir(fs: PseudoFileSystem, nic: InterfaceView): Inode {
   text("broadcast", nic.isLoopback ? "00:00:00:00:00:00" : "ff:ff:ff:ff:ff:ff");
   text("addr_len", 6);
   text("ifindex", nic.index);
-  text("iflink", nic.index);
+  text("iflink", nic.vlan === null ? nic.index : nic.vlan.parentIndex);
   text("mtu", nic.mtu);
   text("type", nic.isLoopback ? ARPHRD_LOOPBACK : ARPHRD_ETHER);
   text("flags", `0x${flags.toString(16)}`);
   text("operstate", nic.isLoopback ? "unknown" : nic.isUp ? "up" : "down");
   text("carrier", nic.isUp ? 1 : 0);
   text("tx_queue_len", 1000);
-  text("uevent", `INTERFACE=${nic.name}\nIFINDEX=${nic.index}`);
+  const kind = nic.vlan === null ? "" : "DEVTYPE=vlan\n";
+  text("uevent", `${kind}INTERFACE=${nic.name}\nIFINDEX=${nic.index}`);
   const c = nic.counters;
   const statistics = new StaticDir(fs);
   const counters: [string, number][] = [

@@ -33,6 +33,23 @@ export interface InterfaceCounters {
   multicast: number;
 }
 
+/** What makes an interface a VLAN of another one. */
+export interface VlanView {
+  readonly parentIndex: number;
+  readonly id: number;
+  /** EtherType of the tag. */
+  readonly protocol: number;
+  readonly isLoose: boolean;
+}
+
+export interface VlanChange {
+  readonly name: string;
+  readonly parentIndex: number;
+  readonly id: number;
+  readonly protocol: number;
+  readonly isLoose: boolean;
+}
+
 export interface InterfaceView {
   readonly index: number;
   readonly name: string;
@@ -40,6 +57,7 @@ export interface InterfaceView {
   readonly mac: Uint8Array;
   readonly isLoopback: boolean;
   readonly isUp: boolean;
+  readonly vlan: VlanView | null;
   readonly addresses: readonly AddressView[];
   readonly counters: InterfaceCounters;
 }
@@ -133,7 +151,12 @@ export interface NetworkChanges {
   /** The interface on whose link addr is, of this one or (0) of any; 0: none. */
   onLinkTo(addr: IpAddr, index: number): number;
   setMtu(index: number, mtu: number): NetError | 0;
-  setUp(index: number, up: boolean): void;
+  setUp(index: number, up: boolean): NetError | 0;
+  /** The new interface's index. */
+  addVlan(vlan: VlanChange): number;
+  setLoose(index: number, isLoose: boolean): void;
+  /** Of a VLAN: others cannot go. */
+  removeInterface(index: number): NetError | 0;
   setNeighbor(index: number, addr: IpAddr, mac: Uint8Array): NetError | 0;
   removeNeighbor(index: number, addr: IpAddr): boolean;
 }

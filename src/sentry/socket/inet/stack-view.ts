@@ -10,9 +10,11 @@ import {
   type Multipath,
   NetErr,
   type NetError,
+  type Nic,
   type RuleTable,
   type Stack,
   TABLE_LOCAL,
+  VlanLink,
 } from "../../../netstack/index.ts";
 import { FlowLabels } from "./flow-labels.ts";
 import type {
@@ -23,6 +25,7 @@ import type {
   RouteChange,
   RouteQuestion,
   RouteView,
+  VlanChange,
 } from "./network-view.ts";
 import {
   appendHop,
@@ -32,6 +35,20 @@ import {
   replaceRoute,
   routeConfig,
 } from "./route-view.ts";
+
+export function interfaceView(nic: Nic): InterfaceView {
+  const { link, name, mtu, mac, isLoopback, isUp, addresses, counters } = nic;
+  const vlan =
+    link instanceof VlanLink
+      ? {
+          parentIndex: link.parent.id,
+          id: link.vid,
+          protocol: link.protocol,
+          isLoose: link.isLoose,
+        }
+      : null;
+  return { index: nic.id, name, mtu, mac, isLoopback, isUp, vlan, addresses, counters };
+}
 
 export class StackView implements NetworkView, NetworkChanges {
   readonly #stack: Stack;
@@ -44,16 +61,7 @@ export class StackView implements NetworkView, NetworkChanges {
   }
 
   interfaces(): readonly InterfaceView[] {
-    return this.#stack.nics.map((nic) => ({
-      index: nic.id,
-      name: nic.name,
-      mtu: nic.mtu,
-      mac: nic.mac,
-      isLoopback: nic.isLoopback,
-      isUp: nic.isUp,
-      addresses: nic.addresses,
-      counters: nic.counters,
-    }));
+    return this.#stack.nics.map(interfaceView);
   }
   interfaceByName(name: string): InterfaceView | undefined {
     return this.interfaces().find((nic) => nic.name === name);
@@ -161,9 +169,26 @@ export class StackView implements NetworkView, NetworkChanges {
     const nic = this.#stack.nicById(index);
     return nic === null ? NetErr.NoDevice : this.#stack.interfaces.setMtu(nic, mtu);
   }
-  setUp(index: number, up: boolean): void {
+  setUp(index: number, up: boolean): NetError | 0 {
     const nic = this.#stack.nicById(index);
-    if (nic !== null) this.#stack.interfaces.setUp(nic, up);
+    return nic === null ? NetErr.NoDevice : this.#stack.interfaces.setUp(nic, up);
+  }
+  addVlan({ parentIndex, id, ...config }: VlanChange): number {
+    const parent = this.#stack.nicById(parentIndex);
+    if (parent === null) return NetErr.NoDevice;
+    const nic = this.#stack.interfaces.addVlan(parent, { ...config, vid: id });
+    return typeof nic === "number" ? nic : nic.id;
+  }
+  setLoose(index: number, isLoose: boolean): void {
+    const link = this.#stack.nicById(index)?.link;
+    if (link instanceof VlanLink) link.isLoose = isLoose;
+  }
+  removeInterface(index: number): NetError | 0 {
+    const nic = this.#stack.nicById(index);
+    if (nic === null) return NetErr.NoDevice;
+    if (!(nic.link instanceof VlanLink)) return NetErr.NotSupported;
+    this.#stack.interfaces.remove(nic);
+    return 0;
   }
   setNeighbor(index: number, addr: IpAddr, mac: Uint8Array): NetError | 0 {
     const nic = this.#stack.nicById(index);

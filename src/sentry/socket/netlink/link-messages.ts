@@ -12,6 +12,7 @@ import type {
   InterfaceView,
   NeighborView,
   NetworkView,
+  VlanView,
 } from "../inet/network-view.ts";
 import {
   attributesOf,
@@ -22,6 +23,7 @@ import {
 } from "./netlink-message.ts";
 
 const IFA_F_TEMPORARY = 1;
+const VLAN_MTU_MAX = 65_535;
 const BROADCAST_MAC = new Uint8Array(6).fill(0xff);
 
 export function dumpLinks(w: NetlinkWriter, network: NetworkView): void {
@@ -46,8 +48,14 @@ export function getLink(w: NetlinkWriter, network: NetworkView, request: Uint8Ar
   return 0;
 }
 
-export function putLink(w: NetlinkWriter, nic: InterfaceView, flags: number): void {
-  const at = w.begin(nl.RTM_NEWLINK, flags, nl.IFINFOMSG_BYTES);
+export function putLink(
+  w: NetlinkWriter,
+  nic: InterfaceView,
+  flags: number,
+  type = nl.RTM_NEWLINK,
+): void {
+  const { vlan } = nic;
+  const at = w.begin(type, flags, nl.IFINFOMSG_BYTES);
   const ifFlags = interfaceFlags(nic);
   setU16Le(w.bytes, at + 2, hardwareType(nic));
   setU32Le(w.bytes, at + 4, nic.index);
@@ -61,16 +69,36 @@ export function putLink(w: NetlinkWriter, nic: InterfaceView, flags: number): vo
   );
   w.attributeU8(nl.IFLA_LINKMODE, 0);
   w.attributeU32(nl.IFLA_MTU, nic.mtu);
+  if (vlan !== null) {
+    w.attributeU32(nl.IFLA_MIN_MTU, 0);
+    w.attributeU32(nl.IFLA_MAX_MTU, VLAN_MTU_MAX);
+  }
   w.attributeU32(nl.IFLA_GROUP, 0);
   w.attributeU32(nl.IFLA_PROMISCUITY, 0);
   w.attributeU32(nl.IFLA_NUM_TX_QUEUES, 1);
   w.attributeU32(nl.IFLA_NUM_RX_QUEUES, 1);
+  if (vlan !== null) w.attributeU32(nl.IFLA_LINK, vlan.parentIndex);
   w.attributeU8(nl.IFLA_CARRIER, Number(isUp));
   w.attributeString(nl.IFLA_QDISC, "noqueue");
   w.attribute(nl.IFLA_ADDRESS, nic.mac);
   w.attribute(nl.IFLA_BROADCAST, nic.isLoopback ? new Uint8Array(6) : BROADCAST_MAC);
   putStats(w, nic);
+  if (vlan !== null) putVlan(w, vlan);
   w.finish();
+}
+
+/** vlan_fill_info. */
+function putVlan(w: NetlinkWriter, { id, protocol, isLoose }: VlanView): void {
+  const info = w.beginNest(nl.IFLA_LINKINFO);
+  w.attributeString(nl.IFLA_INFO_KIND, "vlan");
+  const data = w.beginNest(nl.IFLA_INFO_DATA);
+  w.attribute(nl.IFLA_VLAN_PROTOCOL, Uint8Array.of(protocol >>> 8, protocol));
+  w.attribute(nl.IFLA_VLAN_ID, Uint8Array.of(id, id >>> 8));
+  const flags = new Uint8Array(8).fill(0xff, 4);
+  setU32Le(flags, 0, nl.VLAN_FLAG_REORDER_HDR | (isLoose ? nl.VLAN_FLAG_LOOSE_BINDING : 0));
+  w.attribute(nl.IFLA_VLAN_FLAGS, flags);
+  w.endNest(data);
+  w.endNest(info);
 }
 
 /** struct rtnl_link_stats and rtnl_link_stats64: the same fields in 4 and 8 bytes. */

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
   EADDRNOTAVAIL,
@@ -298,6 +299,35 @@ describe("NETLINK_ROUTE", () => {
     expect(link(1, 1500)).toBe(0);
     expect(k.stack.findRoute(null, local)).toMatchObject({ mtu: 1500 });
     expect(link(1, 10)).toBe(-22);
+  });
+
+  it("takes no harm from requests that say anything", () => {
+    const { k, t, fd } = start();
+    const types = [RTM_NEWLINK, RTM_NEWROUTE, RTM_DELROUTE, 32, 33, 17, RTM_GETROUTE, RTM_NEWADDR];
+    const attribute = fc.tuple(
+      fc.constantFrom(1, 2, 3, 4, 5, 8, 9, 15, 18, 20, 22, 23, 24),
+      fc.uint8Array({ maxLength: 40 }),
+    );
+    const body = fc.tuple(
+      fc.constantFrom(2, 10),
+      fc.uint8Array({ minLength: 11, maxLength: 15 }),
+      fc.array(attribute, { maxLength: 5 }),
+    );
+    const interfaces = k.stack.nics.length;
+    fc.assert(
+      fc.property(fc.constantFrom(...types), body, (type, [family, head, attributes]) => {
+        const parts = [family, ...head];
+        for (const [kind, value] of attributes) {
+          while (parts.length % 4 !== 0) parts.push(0);
+          parts.push(value.length + 4, 0, kind, 0, ...value);
+        }
+        request(k, t, fd, type, NLM_F_ACK | 0x400, Uint8Array.from(parts));
+        expect(answers(k, t, fd).length).toBeGreaterThan(0);
+      }),
+      { numRuns: 500, seed: 11 },
+    );
+    // Nothing that was said makes an interface on the loopback.
+    expect(k.stack.nics.length).toBe(interfaces);
   });
 
   it("ignores what is not a message, and has no other protocols", () => {

@@ -1,14 +1,14 @@
-// NETLINK_ROUTE requests that change the stack (rtnetlink(7)): here addresses, links and neighbours, as `ip addr`, `ip link`
-// and `ip neigh` send them; routes: route-requests.ts, rules: rule-changes.ts. Who asks must have CAP_NET_ADMIN, which the
+// NETLINK_ROUTE requests that change the stack (rtnetlink(7)): here addresses and neighbours, as `ip addr` and `ip neigh` send
+// them; links: link-changes.ts, routes: route-requests.ts, rules: rule-changes.ts. Who asks must have CAP_NET_ADMIN, which the
 // caller has checked.
 
 import { EADDRNOTAVAIL, EEXIST, EINVAL, ENODEV, ENOENT, EOPNOTSUPP } from "../../../abi/errno.ts";
-import { IFF_UP } from "../../../abi/netdevice.ts";
 import * as nl from "../../../abi/netlink.ts";
-import { byteString, i32Le, u16Le, u32Le } from "../../../base/bytes.ts";
+import { i32Le, u16Le, u32Le } from "../../../base/bytes.ts";
 import { IPV4, type IpAddr, NetErr } from "../../../netstack/index.ts";
 import { errnoOf } from "../errno-of.ts";
 import type { NetworkChanges, NetworkView } from "../inet/network-view.ts";
+import { changeLink, removeLink } from "./link-changes.ts";
 import { addressIn, attributesOf, ipFamily } from "./netlink-message.ts";
 import { changeRoute } from "./route-requests.ts";
 import { changeRule } from "./rule-changes.ts";
@@ -37,7 +37,9 @@ export function changeNetwork(
       return changeRule(network, type === nl.RTM_NEWRULE, flags, request);
     case nl.RTM_NEWLINK:
     case nl.RTM_SETLINK:
-      return changeLink(network, request);
+      return changeLink(network, flags, request);
+    case nl.RTM_DELLINK:
+      return removeLink(network, request);
     case nl.RTM_NEWNEIGH:
     case nl.RTM_DELNEIGH:
       return changeNeighbor(network, type === nl.RTM_NEWNEIGH, request);
@@ -70,31 +72,6 @@ function changeAddress(network: Network, add: boolean, flags: number, request: U
   if (result === NetErr.AddressInUse) return (flags & NLM_F_REPLACE) !== 0 ? 0 : -EEXIST;
   return -errnoOf(result);
 }
-
-function changeLink(network: Network, request: Uint8Array): number {
-  if (request.length < BODY + nl.IFINFOMSG_BYTES) return -EINVAL;
-  let index = i32Le(request, BODY + 4);
-  const flags = u32Le(request, BODY + 8);
-  const change = u32Le(request, BODY + 12);
-  let mtu = -1;
-  for (const a of attributesOf(request, BODY + nl.IFINFOMSG_BYTES, request.length)) {
-    if (a.type === nl.IFLA_IFNAME && index <= 0) {
-      const name = byteString(request, a.offset, a.length).replace(/\0.*$/s, "");
-      index = network.interfaceByName(name)?.index ?? 0;
-    } else if (a.type === nl.IFLA_MTU && a.length >= 4) mtu = u32Le(request, a.offset);
-    // New links, names, addresses and masters: what this kernel has no driver for.
-    else if (UNSUPPORTED_LINK.has(a.type)) return -EOPNOTSUPP;
-  }
-  if (network.interfaceByIndex(index) === undefined) return -ENODEV;
-  if (mtu >= 0) {
-    const result = network.setMtu(index, mtu);
-    if (result !== 0) return -errnoOf(result);
-  }
-  if ((change & IFF_UP) !== 0) network.setUp(index, (flags & IFF_UP) !== 0);
-  return 0;
-}
-/** IFLA_ADDRESS, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO, IFLA_NET_NS_PID, IFLA_NET_NS_FD. */
-const UNSUPPORTED_LINK = new Set([nl.IFLA_ADDRESS, nl.IFLA_LINK, 10, nl.IFLA_LINKINFO, 19, 28]);
 
 function changeNeighbor(network: Network, add: boolean, request: Uint8Array): number {
   if (request.length < BODY + nl.NDMSG_BYTES) return -EINVAL;

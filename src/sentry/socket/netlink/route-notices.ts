@@ -12,6 +12,7 @@ import type {
 } from "../../../netstack/index.ts";
 import type { NetworkView } from "../inet/network-view.ts";
 import { routeView } from "../inet/route-view.ts";
+import { interfaceView } from "../inet/stack-view.ts";
 import { putAddress, putLink, putNeighbor } from "./link-messages.ts";
 import { NetlinkWriter } from "./netlink-message.ts";
 import { putRoute } from "./route-messages.ts";
@@ -47,10 +48,9 @@ export class RouteNotices implements StackObserver {
     }
   }
 
-  onLink(nic: Nic): void {
+  onLink(nic: Nic, isThere: boolean): void {
     this.#tell(nl.RTNLGRP_LINK, (w) => {
-      const view = this.#network.interfaceByIndex(nic.id);
-      if (view !== undefined) putLink(w, view, 0);
+      putLink(w, interfaceView(nic), 0, isThere ? nl.RTM_NEWLINK : nl.RTM_DELLINK);
     });
   }
 

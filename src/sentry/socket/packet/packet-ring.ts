@@ -16,6 +16,8 @@ import {
   TP_STATUS_LOSING,
   TP_STATUS_TS_SOFTWARE,
   TP_STATUS_USER,
+  TP_STATUS_VLAN_TPID_VALID,
+  TP_STATUS_VLAN_VALID,
   TPACKET_ALIGNMENT,
   TPACKET2_HDR_BYTES,
   TPACKET2_HDRLEN,
@@ -99,6 +101,7 @@ export class PacketRing implements FrameSink {
     if (this.#isLosing) status |= TP_STATUS_LOSING;
     if (info.checksumPartial) status |= TP_STATUS_CSUMNOTREADY;
     else if (info.checksumValid) status |= TP_STATUS_CSUM_VALID;
+    if (info.vlan !== 0) status |= TP_STATUS_VLAN_VALID | TP_STATUS_VLAN_TPID_VALID;
     const seconds = Math.floor(info.timeNs / SECOND);
     setU32Le(h, 0, status);
     setU32Le(h, 4, info.wireLength);
@@ -107,6 +110,8 @@ export class PacketRing implements FrameSink {
     setU16Le(h, 14, net);
     setU32Le(h, 16, seconds);
     setU32Le(h, 20, info.timeNs - seconds * SECOND);
+    setU16Le(h, 24, info.vlan & 0xffff);
+    setU16Le(h, 26, info.vlan >>> 16);
     putSockaddrLl(h, TPACKET2_HDR_BYTES, info);
   }
 

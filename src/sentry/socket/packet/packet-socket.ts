@@ -156,11 +156,14 @@ export class PacketSocket extends Socket {
     let status = packet.TP_STATUS_USER;
     if (info.checksumPartial) status |= packet.TP_STATUS_CSUMNOTREADY;
     else if (info.checksumValid) status |= packet.TP_STATUS_CSUM_VALID;
+    if (info.vlan !== 0) status |= packet.TP_STATUS_VLAN_VALID | packet.TP_STATUS_VLAN_TPID_VALID;
     auxdata.fill(0);
     setU32Le(auxdata, 0, status);
     setU32Le(auxdata, 4, info.wireLength);
     setU32Le(auxdata, 8, info.length);
     setU16Le(auxdata, 14, info.networkOffset);
+    setU16Le(auxdata, 16, info.vlan & 0xffff);
+    setU16Le(auxdata, 18, info.vlan >>> 16);
     message.control.put(SOL_PACKET, packet.PACKET_AUXDATA, auxdata, 0, auxdata.length);
   }
 
