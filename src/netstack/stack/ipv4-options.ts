@@ -8,14 +8,13 @@ import { IpAddr } from "../ip-addr.ts";
 import { checksum } from "../wire/checksum.ts";
 import { ICMP_PARAMETER_PROBLEM } from "../wire/icmp.ts";
 import { IPV4_DST, IPV4_HEADER, ipv4HeaderBytes } from "../wire/ipv4.ts";
+import { blankUncopied, IpOptions } from "../wire/ipv4-options.ts";
 import {
-  blankUncopied,
-  IpOptions,
   OPTIONS_OK,
   type OptionHost,
   OptionMarks,
   receiveOptions,
-} from "../wire/ipv4-options.ts";
+} from "../wire/ipv4-options-compile.ts";
 import type { Nic } from "./nic.ts";
 import type { PacketBuffer } from "./packet-buffer.ts";
 import type { Path } from "./path.ts";

@@ -1,13 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { setU32 } from "../../base/bytes.ts";
+import { IpOptions } from "./ipv4-options.ts";
 import {
-  IpOptions,
   OPTIONS_OK,
   type OptionHost,
   OptionMarks,
   receiveOptions,
-} from "./ipv4-options.ts";
+} from "./ipv4-options-compile.ts";
 
 const OWN = 0x0a000001;
 const host: OptionHost = { isOthers: (word) => word !== OWN, timeOfDay: () => 0x01020304 };
