@@ -357,6 +357,8 @@ export interface DatagramEndpoint extends Endpoint {
   /** Raw endpoints only: IP_HDRINCL, and ICMP_FILTER (a bit per unwanted type). */
   includeHeader?: boolean;
   icmpFilter?: number;
+  /** ICMPV6_FILTER: likewise, of 256 types; null: all are wanted. */
+  icmp6Filter?: Uint8Array | null;
   /** addr null: the connected peer. Gathers one datagram from `src`. Bytes sent or a NetError. */
   send(src: Uint8Array, offset: number, length: number, addr: IpAddr | null, port: number): number;
   /** Copies the oldest datagram; bytes copied (the rest of it is dropped unless peek), WouldBlock when none. */

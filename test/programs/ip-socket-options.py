@@ -1,11 +1,11 @@
-# Every option of the levels IP and IPv6 from 0 to 100 on every kind of socket: what it is, what it is after it was set
-# to a few numbers, of which lengths it may be, who may set it. One line for each answer, with the sockets that give it;
-# the same on Linux and in a sandbox.
+# Every option of the levels IP and IPv6 from 0 to 100, and the first of those of raw sockets, on every kind of socket:
+# what it is, what it is after it was set to a few numbers, of which lengths it may be, who may set it. One line for each
+# answer, with the sockets that give it; the same on Linux and in a sandbox.
 import errno, os, socket, struct, sys
 
-NUMBERS = range(101)
+NUMBERS = {"ip": range(101), "ipv6": range(101), "raw": range(9), "icmpv6": range(4)}
 IP_PROTOCOL = 52
-LEVELS = {"ip": socket.IPPROTO_IP, "ipv6": socket.IPPROTO_IPV6}
+LEVELS = {"ip": socket.IPPROTO_IP, "ipv6": socket.IPPROTO_IPV6, "raw": 255, "icmpv6": 58}
 VALUES = (0, 1, 2, 255, 256, -1, 70000)
 # Of netfilter, which has numbers of its own.
 NOT_ASKED = {"ip": {*range(64, 72), 80, 83, *range(96, 100)}, "ipv6": {64, 65, 68, 69, 80, 83}}
@@ -122,8 +122,8 @@ def table(title, kinds, ask, without=None):
     found = {}
     rows = {}
     for level_name, level in LEVELS.items():
-        for number in NUMBERS:
-            if number in NOT_ASKED[level_name]:
+        for number in NUMBERS[level_name]:
+            if number in NOT_ASKED.get(level_name, ()):
                 continue
             by = {}
             for kind in kinds:
@@ -149,7 +149,7 @@ if len(sys.argv) > 1:
     kinds = sys.argv[1].split(",")
 first = table("set and read", kinds, answer)
 table("lengths", kinds, lengths)
-plain = {(k, l, n): first[CONNECTED[k], l, n] for k in CONNECTED if CONNECTED[k] in kinds for l in LEVELS.values() for n in NUMBERS
+plain = {(k, l, n): first[CONNECTED[k], l, n] for k in CONNECTED if CONNECTED[k] in kinds for l in LEVELS.values() for n in range(101)
          if (CONNECTED[k], l, n) in first}
 table("where they differ once connected", [k for k in CONNECTED if CONNECTED[k] in kinds], answer, plain)
 mine = [k for k in kinds if k[:3] in ("tcp", "udp", "pin")]

@@ -181,6 +181,10 @@ icmp.settimeout(1)
 ask(icmp, NEW)
 icmp.setsockopt(V6, DSTOPTS, CASES["two"])
 print("icmp", icmp.sendto(struct.pack("!BBHHH", 128, 0, 0, 7, 1), (LO, 0)), sorted([heard(icmp), heard(icmp)], key=str))
+icmp.setsockopt(58, 1, bytes(16) + b"\1" + bytes(15))
+print("no requests", icmp.sendto(struct.pack("!BBHHH", 128, 0, 0, 8, 2), (LO, 0)), heard(icmp)[0], icmp.getsockopt(58, 1, 99).hex())
+icmp.setsockopt(58, 1, b"\xff" * 16)
+print("the rest stays", icmp.getsockopt(58, 1, 32).hex(), icmp.getsockopt(58, 1, 18).hex())
 print("three bytes of icmp", attempt(icmp.sendto, b"\x80\0\0", (LO, 0)))
 icmp.close()
 
@@ -225,6 +229,8 @@ for what in ("nothing", "pad", "two", "big"):
             t.setsockopt(6, MAXSEG, 1000)
             if where == "both" or t is (c if where == "client" else l):
                 t.setsockopt(V6, DSTOPTS, CASES[what])
+        l.setsockopt(V6, RECVHOPLIMIT, 1)
+        l.setsockopt(V6, TCLASS, 0x48)
         l.listen()
         c.connect(l.getsockname())
         a, _ = l.accept()
@@ -235,7 +241,7 @@ for what in ("nothing", "pad", "two", "big"):
         a.sendall(b"r" * 100000)
         while got < 200000:
             got += len(c.recv(65536))
-        said = [got] + [(len(t.getsockopt(V6, DSTOPTS, 999)), t.getsockopt(6, MAXSEG)) for t in (c, a)]
+        said = [got, a.getsockopt(V6, RECVHOPLIMIT), a.getsockopt(V6, TCLASS)] + [(len(t.getsockopt(V6, DSTOPTS, 999)), t.getsockopt(6, MAXSEG)) for t in (c, a)]
         a.setsockopt(V6, HOPOPTS, CASES["two"])
         a.sendall(b"s" * 50000)
         while got < 250000:

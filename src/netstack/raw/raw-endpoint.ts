@@ -33,12 +33,20 @@ const MH_CHECKSUM = 4;
 const givenChecksum = (protocol: number): number =>
   protocol === PROTO_ICMPV6 ? ICMP_CHECKSUM : protocol === PROTO_MH ? MH_CHECKSUM : -1;
 
+/** icmpv6_filter: also what is too short to have a type. */
+function isFiltered(filter: Uint8Array, pkt: PacketBuffer): boolean {
+  if (pkt.end <= pkt.l4) return true;
+  const type = pkt.bytes[pkt.l4];
+  return ((filter[type >>> 3] >>> (type & 7)) & 1) !== 0;
+}
+
 export class RawEndpoint extends DatagramBase {
   readonly protocol: number;
   protected readonly flowProtocol: number;
   includeHeader: boolean;
   /** ICMP_FILTER: a bit per type set means "not wanted". */
   icmpFilter = 0;
+  icmp6Filter: Uint8Array | null = null;
   checksumAt: number;
   readonly #dst = new IpAddr();
 
@@ -55,6 +63,7 @@ export class RawEndpoint extends DatagramBase {
     if (this.isConnected && !this.remoteAddr.equals(pkt.src)) return false;
     if (pkt.dst.isMulticast && !this.isMember(pkt.dst, pkt.src, pkt.nicId)) return false;
     if (this.options.boundNicId !== 0 && this.options.boundNicId !== pkt.nicId) return false;
+    if (this.icmp6Filter !== null && isFiltered(this.icmp6Filter, pkt)) return false;
     if (this.checksumAt >= 0 && !this.#isChecksumRight(pkt)) return false;
     if (this.protocol !== PROTO_ICMP || this.icmpFilter === 0 || pkt.end <= pkt.l4) return true;
     const type = icmpType(pkt.bytes, pkt.l4);

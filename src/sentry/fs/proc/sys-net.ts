@@ -126,6 +126,10 @@ export function networkSysctls(tree: SysctlFiles, kernel: Kernel): void {
   socketRights(tree, kernel);
   tree.value("net/ipv4/icmp_echo_ignore_all", 0);
   tcpSysctls(tree, () => kernel.stack.tcp.settings, kernel.limits);
+  tree.value("net/ipv6/auto_flowlabels", 1);
+  tree.value("net/ipv6/flowlabel_consistency", 1);
+  tree.value("net/ipv6/flowlabel_state_ranges", 0);
+  tree.value("net/ipv6/flowlabel_reflect", 0);
   tree.value("net/ipv6/conf/all/disable_ipv6", 0);
   tree.value("net/ipv6/conf/default/disable_ipv6", 0);
   tree.value("net/ipv6/bindv6only", 0);

@@ -58,7 +58,7 @@ export abstract class SendingSocket extends InetSocket {
   ) {
     super(stack.table, stack.network, family, type, protocol, flags);
     this.endpoint = endpoint;
-    this.ip.includeHeader = endpoint.includeHeader ?? false;
+    if (endpoint.includeHeader) this.ownIp.includeHeader = true;
     this.watch(endpoint);
   }
 

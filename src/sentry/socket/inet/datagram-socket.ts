@@ -2,7 +2,6 @@
 // datagram-send.ts.
 
 import { EAGAIN, EINVAL, ENOENT, ENOPROTOOPT, ENOTCONN, EOPNOTSUPP } from "../../../abi/errno.ts";
-import { ICMP_FILTER } from "../../../abi/in.ts";
 import { FIONREAD } from "../../../abi/ioctl.ts";
 import {
   AF_UNSPEC,
@@ -14,7 +13,7 @@ import {
   SIOCGSTAMP_OLD,
   SIOCGSTAMPNS_OLD,
   SIOCOUTQ,
-  SOL_RAW,
+  SOCK_RAW,
   SOL_UDP,
 } from "../../../abi/socket.ts";
 import { i32Le, setU32Le } from "../../../base/bytes.ts";
@@ -32,6 +31,7 @@ import { formatInetAddress, parsed } from "./inet-address.ts";
 import { putDatagramControl, receivePathMtu } from "./inet-control.ts";
 import { interfaceIoctl } from "./inet-ioctl.ts";
 import { scratchAddr } from "./inet-socket.ts";
+import { getRawOption, isRawLevel, setRawOption } from "./raw-options.ts";
 
 /** For datagrams that go into several pieces of memory. */
 const gathered = new Uint8Array(65_535);
@@ -44,7 +44,7 @@ export class DatagramSocket extends SendingSocket {
     if (address.length < 2) return -EINVAL;
     if (address.family === AF_UNSPEC) {
       this.endpoint.disconnect();
-      this.ip.peerFlowInfo = 0;
+      if (this.ip.peerFlowInfo !== 0) this.ownIp.peerFlowInfo = 0;
       return 0;
     }
     const refused = this.parseDestination(address, true);
@@ -52,7 +52,7 @@ export class DatagramSocket extends SendingSocket {
     const flowInfo = this.ip.sendsFlowInfo ? parsed.flowInfo : 0;
     const flow = scratchAddr.isV4 ? 0 : flowFor(this, scratchAddr, parsed.port, flowInfo);
     if (flow < 0) return flow;
-    this.ip.peerFlowInfo = flowInfo;
+    if (this.ip.peerFlowInfo !== flowInfo) this.ownIp.peerFlowInfo = flowInfo;
     return resultOf(this.endpoint.connect(scratchAddr, parsed.port));
   }
 
@@ -131,7 +131,7 @@ export class DatagramSocket extends SendingSocket {
   override setIncludeHeader(on: boolean): number {
     if (this.endpoint.includeHeader === undefined) return -ENOPROTOOPT;
     this.endpoint.includeHeader = on;
-    this.ip.includeHeader = on;
+    this.ownIp.includeHeader = on;
     return 0;
   }
 
@@ -153,10 +153,8 @@ export class DatagramSocket extends SendingSocket {
       if (length < 4) return -EINVAL;
       return this.setUdp(name, i32Le(value, 0));
     }
-    if (level === SOL_RAW && name === ICMP_FILTER && this.endpoint.icmpFilter !== undefined) {
-      if (length < 4) return -EINVAL;
-      this.endpoint.icmpFilter = i32Le(value, 0);
-      return 0;
+    if (this.type === SOCK_RAW && isRawLevel(level, this.family)) {
+      return setRawOption(this, level, name, value, length);
     }
     return super.setProtocolOption(t, level, name, value, length);
   }
@@ -174,9 +172,8 @@ export class DatagramSocket extends SendingSocket {
       setU32Le(out, 0, value);
       return 4;
     }
-    if (level === SOL_RAW && name === ICMP_FILTER && this.endpoint.icmpFilter !== undefined) {
-      setU32Le(out, 0, this.endpoint.icmpFilter);
-      return 4;
+    if (this.type === SOCK_RAW && isRawLevel(level, this.family)) {
+      return getRawOption(this, level, name, out, maxLength);
     }
     return super.getProtocolOption(t, level, name, out, maxLength);
   }

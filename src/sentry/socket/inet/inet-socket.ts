@@ -7,7 +7,6 @@ import {
   EAFNOSUPPORT,
   EINVAL,
   ENETUNREACH,
-  ENODEV,
   ENOPROTOOPT,
   ENOTCONN,
   EOPNOTSUPP,
@@ -23,8 +22,6 @@ import {
   AF_INET,
   AF_INET6,
   AF_UNSPEC,
-  SO_BINDTODEVICE,
-  SO_BINDTOIFINDEX,
   SO_BROADCAST,
   SO_MARK,
   SO_PEEK_OFF,
@@ -36,13 +33,14 @@ import {
   SOL_IPV6,
   SOL_SOCKET,
 } from "../../../abi/socket.ts";
-import { byteString, i32Le, putByteString, setU32Le, u32Le } from "../../../base/bytes.ts";
+import { i32Le, setU32Le, u32Le } from "../../../base/bytes.ts";
 import { type Endpoint, IpAddr, type Memberships, TimestampKind } from "../../../netstack/index.ts";
 import type { Task } from "../../kernel/task.ts";
 import { errnoOf, resultOf } from "../errno-of.ts";
 import { type FilterTarget, Socket } from "../socket.ts";
 import type { SocketAddress } from "../socket-address.ts";
 import type { SocketTable } from "../socket-table.ts";
+import { getDevice, setDevice } from "./device-options.ts";
 import { releaseFlowLabels } from "./flow-labels.ts";
 import { formatInetAddress, isLinkLocalV6, parsed, parseInetAddress } from "./inet-address.ts";
 import { setIpOption } from "./ip-options.ts";
@@ -56,10 +54,14 @@ import { pollMaskOf } from "./poll-mask.ts";
 /** Scratch for parsed addresses; the endpoints copy what they keep. */
 export const scratchAddr = new IpAddr();
 
+const INITIAL_IPV4: Readonly<IpState> = new IpState(false);
+const INITIAL_IPV6: Readonly<IpState> = new IpState(true);
+
 export abstract class InetSocket extends Socket {
   abstract readonly endpoint: Endpoint;
   readonly network: NetworkView;
-  readonly ip = new IpState();
+  /** Nearly all sockets have it as it begins. */
+  #ip: IpState | null = null;
   /** SO_PEEK_OFF; below 0: off. */
   peekOffset = -1;
   /** Of a stream; a datagram endpoint has its own. */
@@ -75,8 +77,23 @@ export abstract class InetSocket extends Socket {
   ) {
     super(table, family, type, protocol, flags);
     this.network = network;
-    // inet6_create: of IPv4's groups a socket of IPv6 hears only its own.
-    if (family === AF_INET6) this.ip.multicastAll = false;
+  }
+
+  /** What the IP levels keep of it. */
+  get ip(): Readonly<IpState> {
+    return this.#ip ?? (this.family === AF_INET6 ? INITIAL_IPV6 : INITIAL_IPV4);
+  }
+  /** To be changed. */
+  get ownIp(): IpState {
+    this.#ip ??= new IpState(this.family === AF_INET6);
+    return this.#ip;
+  }
+
+  /** Of the listener that this is a connection of; labels it has reserved are its own. */
+  inheritIp(listener: InetSocket): void {
+    if (listener.#ip === null) return;
+    const isIpv6 = this.family === AF_INET6;
+    this.#ip = Object.assign(new IpState(isIpv6), listener.#ip, { flowLabels: null });
   }
 
   /** The endpoint's announcements wake whoever waits here. */
@@ -236,7 +253,7 @@ export abstract class InetSocket extends Socket {
     out: Uint8Array,
     maxLength: number,
   ): number {
-    if (level === SOL_SOCKET) return this.#getDevice(name, out, maxLength);
+    if (level === SOL_SOCKET) return this.#getSocketLevel(name, out, maxLength);
     if (level === SOL_IP && this.#hasIpv4) return getIpOption(t, this, name, out, maxLength);
     if (this.family !== AF_INET6) return -EOPNOTSUPP;
     return level === SOL_IPV6 ? getIpv6Option(t, this, name, out, maxLength) : -ENOPROTOOPT;
@@ -252,56 +269,18 @@ export abstract class InetSocket extends Socket {
   }
 
   #setSocketLevel(name: number, value: Uint8Array, length: number): number {
-    if (name !== SO_PEEK_OFF) return this.#setDevice(name, value, length);
+    if (name !== SO_PEEK_OFF) return setDevice(this, name, value, length);
     if (length < 4) return -EINVAL;
     if (!this.hasPorts) return -EOPNOTSUPP;
     this.peekOffset = i32Le(value, 0);
     return 0;
   }
 
-  #setDevice(name: number, value: Uint8Array, length: number): number {
-    if (name === SO_BINDTODEVICE) {
-      let end = 0;
-      while (end < Math.min(length, 15) && value[end] !== 0) end++;
-      if (end === 0) {
-        this.endpoint.options.boundNicId = 0;
-        return 0;
-      }
-      const nic = this.network.interfaceByName(byteString(value, 0, end));
-      if (nic === undefined) return -ENODEV;
-      this.endpoint.options.boundNicId = nic.index;
-      return 0;
-    }
-    if (name === SO_BINDTOIFINDEX) {
-      if (length < 4) return -EINVAL;
-      const index = i32Le(value, 0);
-      if (index < 0) return -EINVAL;
-      if (index !== 0 && this.network.interfaceByIndex(index) === undefined) return -ENODEV;
-      this.endpoint.options.boundNicId = index;
-      return 0;
-    }
-    return -ENOPROTOOPT;
-  }
-
-  #getDevice(name: number, out: Uint8Array, maxLength: number): number {
-    if (name === SO_PEEK_OFF) {
-      if (!this.hasPorts) return -EOPNOTSUPP;
-      setU32Le(out, 0, this.peekOffset);
-      return 4;
-    }
-    const index = this.endpoint.options.boundNicId;
-    if (name === SO_BINDTOIFINDEX) {
-      setU32Le(out, 0, index);
-      return 4;
-    }
-    if (name !== SO_BINDTODEVICE) return -ENOPROTOOPT;
-    if (index === 0) return 0;
-    if (maxLength < 16) return -EINVAL;
-    const nic = this.network.interfaceByIndex(index);
-    if (nic === undefined) return -ENODEV;
-    const length = putByteString(out, 0, nic.name);
-    out[length] = 0;
-    return length + 1;
+  #getSocketLevel(name: number, out: Uint8Array, maxLength: number): number {
+    if (name !== SO_PEEK_OFF) return getDevice(this, name, out, maxLength);
+    if (!this.hasPorts) return -EOPNOTSUPP;
+    setU32Le(out, 0, this.peekOffset);
+    return 4;
   }
 
   override release(): void {

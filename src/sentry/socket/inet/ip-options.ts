@@ -104,7 +104,7 @@ function setFlag(t: Task, s: InetSocket, name: number, value: number): number {
   }
   const flag = IP_FLAGS.get(name);
   if (flag === undefined) return -ENOPROTOOPT;
-  s.ip[flag] = value !== 0;
+  s.ownIp[flag] = value !== 0;
   if (name === IP_FREEBIND || name === IP_TRANSPARENT) bindingChanged(s);
   if (name === IP_BIND_ADDRESS_NO_PORT) s.endpoint.options.bindNoPort = value !== 0;
   return 0;
@@ -154,7 +154,7 @@ function setInteger(s: InetSocket, name: number, value: number): number {
       return s.setMulticastLoop(on);
     case IP_MULTICAST_ALL:
       if (value !== 0 && value !== 1) return -EINVAL;
-      s.ip.multicastAll = on;
+      s.ownIp.multicastAll = on;
       if (s.family === AF_INET) options.multicastAll = on;
       else if (s.type !== SOCK_STREAM) (s.endpoint as DatagramEndpoint).mappedMulticastAll = on;
       return 0;
@@ -171,7 +171,7 @@ function setRouterAlert(s: InetSocket, on: boolean): number {
   const endpoint = s.endpoint as DatagramEndpoint;
   if (s.type !== SOCK_RAW || endpoint.setRouterAlert === undefined) return -EINVAL;
   const result = resultOf(endpoint.setRouterAlert(on ? s.protocol : -1));
-  if (result === 0) s.ip.routerAlert = on;
+  if (result === 0) s.ownIp.routerAlert = on;
   return result;
 }
 
@@ -195,7 +195,7 @@ export function setUnicastInterface(s: InetSocket, value: number): number {
   }
   if (index !== 0 && bound !== 0 && bound !== index) return -EINVAL;
   // Linux keeps it for streams and goes by it nowhere (ip_route_connect has no uc_index).
-  s.ip.unicastIndex = index;
+  s.ownIp.unicastIndex = index;
   if (s.type !== SOCK_STREAM) (s.endpoint as DatagramEndpoint).unicastNicId = index;
   return 0;
 }
@@ -223,7 +223,7 @@ function setMulticastInterface(s: InetSocket, value: Uint8Array, length: number)
     nic = interfaceOfAddress(s, word);
     if (nic === 0) return -EADDRNOTAVAIL;
   }
-  s.ip.multicastIndex = nic;
-  s.ip.multicastSource = word;
+  s.ownIp.multicastIndex = nic;
+  s.ownIp.multicastSource = word;
   return 0;
 }

@@ -61,7 +61,7 @@ export class IpState {
   bindAddressNoPort = false;
   freeBind = false;
   transparent = false;
-  multicastAll = true;
+  multicastAll: boolean;
   routerAlert = false;
   /** Interface for multicast sends; 0: by route. */
   multicastIndex = 0;
@@ -102,6 +102,11 @@ export class IpState {
   stickyIndex = 0;
   /** IPV6_ADDR_PREFERENCES: of IPV6_PREFER_SRC_*, those that are not Linux's own way. */
   sourcePreferences = 0;
+
+  constructor(isIpv6: boolean) {
+    // inet6_create: of IPv4's groups a socket of IPv6 hears only its own.
+    this.multicastAll = !isIpv6;
+  }
 }
 
 type FlagName = {

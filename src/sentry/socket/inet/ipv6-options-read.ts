@@ -40,7 +40,7 @@ import { type DatagramEndpoint, IPV6 } from "../../../netstack/index.ts";
 import type { Task } from "../../kernel/task.ts";
 import { ControlWriter } from "../control.ts";
 import { getExtensionOption, isExtensionOption } from "./extension-options.ts";
-import { readFlowLabel } from "./flow-labels.ts";
+import { readFlowLabel } from "./flow-label-manager.ts";
 import { getGroupFilter } from "./group-options.ts";
 import type { InetSocket } from "./inet-socket.ts";
 import { swap } from "./ip-options.ts";

@@ -52,11 +52,12 @@ import type { Task } from "../../kernel/task.ts";
 import { resultOf } from "../errno-of.ts";
 import { mayMark } from "../socket-options.ts";
 import { isExtensionOption, setExtensionOption } from "./extension-options.ts";
-import { setFlowLabel } from "./flow-labels.ts";
+import { setFlowLabel } from "./flow-label-manager.ts";
 import { isGroupOption6, setGroupOption6 } from "./group-options.ts";
 import type { InetSocket } from "./inet-socket.ts";
 import { bindingChanged, keepEcn, setPolicy, setUnicastInterface } from "./ip-options.ts";
 import { IPV6_FLAGS } from "./ip-state.ts";
+import { setChecksum } from "./raw-options.ts";
 import { setPacketOptions } from "./send-choices.ts";
 
 const IPV6_MIN_MTU = 1280;
@@ -108,7 +109,7 @@ function setFlag(t: Task, s: InetSocket, name: number, value: number, length: nu
   if (name === IPV6_RECVERR_RFC4884 && value !== 0 && value !== 1) return -EINVAL;
   const flag = IPV6_FLAGS.get(name);
   if (flag === undefined) return -ENOPROTOOPT;
-  s.ip[flag] = value !== 0;
+  s.ownIp[flag] = value !== 0;
   if (name === IPV6_FREEBIND || name === IPV6_TRANSPARENT) bindingChanged(s);
   if (name === IPV6_RECVPATHMTU && s.type !== SOCK_STREAM) {
     (s.endpoint as DatagramEndpoint).receivesPathMtu = value !== 0;
@@ -135,7 +136,8 @@ function setInteger(s: InetSocket, name: number, value: number, isShort: boolean
     case IPV6_ADDRFORM:
       return value === AF_INET ? becomeIpv4(s) : -EINVAL;
     case IPV6_CHECKSUM:
-      return setChecksum(s, value);
+      // ICMPv6's place is given, but at the level of raw sockets.
+      return s.protocol === IPPROTO_ICMPV6 ? -EINVAL : setChecksum(s, value);
     case IPV6_HDRINCL:
       return s.setIncludeHeader(on);
     case IPV6_V6ONLY:
@@ -154,7 +156,7 @@ function setInteger(s: InetSocket, name: number, value: number, isShort: boolean
       if (value !== 0 && value !== 1) return -EINVAL;
       return s.setMulticastLoop(on);
     case IPV6_MULTICAST_ALL:
-      s.ip.multicastAll6 = on;
+      s.ownIp.multicastAll6 = on;
       options.multicastAll = on;
       return 0;
     case IPV6_MULTICAST_IF:
@@ -225,19 +227,12 @@ function becomeIpv4(s: InetSocket): number {
   return 0;
 }
 
-/** Where in the payload a sum goes, and is looked for; below 0: nowhere. ICMPv6's place is given (RFC 3542 3.1). */
-function setChecksum(s: InetSocket, value: number): number {
-  if (s.protocol === IPPROTO_ICMPV6 || (value > 0 && (value & 1) !== 0)) return -EINVAL;
-  (s.endpoint as DatagramEndpoint).checksumAt = value < 0 ? -1 : value;
-  return 0;
-}
-
 /** ip6_ra_control: packets with the router alert of this value come here; below 0: none. */
 function setRouterAlert(s: InetSocket, value: number): number {
   const endpoint = s.endpoint as DatagramEndpoint;
   if (s.protocol !== IPPROTO_RAW || endpoint.setRouterAlert === undefined) return -ENOPROTOOPT;
   const result = resultOf(endpoint.setRouterAlert(value));
-  if (result === 0) s.ip.routerAlert = value >= 0;
+  if (result === 0) s.ownIp.routerAlert = value >= 0;
   return result;
 }
 
@@ -245,7 +240,7 @@ function setMulticastInterface(s: InetSocket, index: number): number {
   const bound = s.endpoint.options.boundNicId;
   if (index !== 0 && bound !== 0 && bound !== index) return -EINVAL;
   if (index !== 0 && s.network.interfaceByIndex(index) === undefined) return -ENODEV;
-  s.ip.multicastIndex = index;
+  s.ownIp.multicastIndex = index;
   return 0;
 }
 
@@ -255,7 +250,7 @@ function setPacketInfo(s: InetSocket, value: Uint8Array, length: number): number
   const index = i32Le(value, 16);
   const bound = s.endpoint.options.boundNicId;
   if (bound !== 0 && index !== 0 && bound !== index) return -EINVAL;
-  s.ip.stickyIndex = index;
+  s.ownIp.stickyIndex = index;
   return 0;
 }
 
@@ -273,7 +268,7 @@ function setPreferences(s: InetSocket, value: number): number {
   }
   if (age !== 0) kept = (kept & ~TMP_OR_PUBLIC) | (age & TMP_OR_PUBLIC);
   if (home !== 0) kept = (kept & ~IPV6_PREFER_SRC_COA) | (home & IPV6_PREFER_SRC_COA);
-  s.ip.sourcePreferences = kept;
+  s.ownIp.sourcePreferences = kept;
   if (s.type === SOCK_STREAM) return 0;
   const endpoint = s.endpoint as DatagramEndpoint;
   if ((kept & TMP_OR_PUBLIC) === 0) endpoint.prefersTemporary = null;

@@ -68,11 +68,12 @@ import type { Socket } from "../socket.ts";
 import type { SocketAddress } from "../socket-address.ts";
 import { receiveError } from "./error-queue-io.ts";
 import { FastOpen } from "./fast-open.ts";
-import { flowFor } from "./flow-labels.ts";
+import { labelConnection } from "./flow-labels.ts";
 import { parsed } from "./inet-address.ts";
 import { interfaceIoctl } from "./inet-ioctl.ts";
 import { InetSocket, scratchAddr } from "./inet-socket.ts";
 import type { InetStack } from "./inet-stack.ts";
+import { inherit } from "./stream-inherit.ts";
 import { discardBytes, peekAhead, readBytes, readUrgent } from "./stream-receive.ts";
 import { getTcpOption, setTcpOption } from "./tcp-options.ts";
 
@@ -132,28 +133,14 @@ export class StreamSocket extends InetSocket {
     const refused = this.parseDestination(address, false);
     if (refused !== 0) return refused;
     if (this.fastOpen.defers(scratchAddr, parsed.port)) return 0;
-    const flow = this.#labelFlow();
-    if (flow < 0) return flow;
+    const flowInfo = this.ip.sendsFlowInfo ? parsed.flowInfo : 0;
+    const labelled = labelConnection(this, scratchAddr, parsed.port, flowInfo);
+    if (labelled < 0) return labelled;
     const result = this.endpoint.connect(scratchAddr, parsed.port);
     if (result !== 0 && result !== NetErr.InProgress) return resultOf(result);
     this.#state = CONNECTING;
     // Also when the answer is there already, as over loopback: Linux hears it only after this call.
     return -EINPROGRESS;
-  }
-
-  /** The class and flow label of a connection to scratchAddr: 0 or -errno (tcp_v6_connect). */
-  #labelFlow(): number {
-    const { ip } = this;
-    ip.peerFlowInfo = ip.sendsFlowInfo ? parsed.flowInfo : 0;
-    const flow = scratchAddr.isV4 ? 0 : flowFor(this, scratchAddr, parsed.port, ip.peerFlowInfo);
-    if (flow < 0) return flow;
-    this.#setFlow(flow);
-    return 0;
-  }
-  /** The class stays that of the socket. */
-  #setFlow(flow: number): void {
-    const { options } = this.endpoint;
-    options.tos = (options.tos & 0xff) | (flow & ~0xff);
   }
 
   #connectOutcome(): number {
@@ -191,32 +178,9 @@ export class StreamSocket extends InetSocket {
     if (child === null) return -EAGAIN;
     const socket = new StreamSocket(this.#stack, this.family, this.protocol, flags, child);
     socket.#state = CONNECTED;
-    socket.#inherit(this);
-    if (!child.remoteAddr.isV4) {
-      socket.#setFlow(flowFor(socket, child.remoteAddr, child.remotePort, 0));
-    }
+    inherit(socket, this);
+    labelConnection(socket, child.remoteAddr, child.remotePort, 0);
     return socket;
-  }
-
-  /** What a connection takes from its listener (sk_clone), besides the endpoint's options. */
-  #inherit(listener: StreamSocket): void {
-    this.receiveTimeoutNs = listener.receiveTimeoutNs;
-    this.sendTimeoutNs = listener.sendTimeoutNs;
-    this.receiveLowat = listener.receiveLowat;
-    this.lingerSeconds = listener.lingerSeconds;
-    this.priority = listener.priority;
-    this.mark = listener.mark;
-    this.ownerUid = listener.ownerUid;
-    this.timestamp = listener.timestamp;
-    this.zerocopy = listener.zerocopy;
-    this.reuseAddress = listener.reuseAddress;
-    this.mark = listener.mark;
-    this.reusePort = listener.reusePort;
-    this.keepAlive = listener.keepAlive;
-    this.oobInline = listener.oobInline;
-    this.maxPacingRate = listener.maxPacingRate;
-    this.reportsInq = listener.reportsInq;
-    this.peekOffset = listener.peekOffset;
   }
 
   override read(_t: Task, io: Io): number {
