@@ -8,6 +8,8 @@ export const newTcpInfo = () => ({
   probes: 0,
   backoff: 0,
   options: 0,
+  /** The last rate was measured while the sender had nothing to send. */
+  deliveryRateAppLimited: 0,
   sndWscale: 0,
   rcvWscale: 0,
   rtoUs: 0,
@@ -58,6 +60,15 @@ export const newTcpInfo = () => ({
   totalRto: 0,
   totalRtoRecoveries: 0,
   totalRtoTimeMs: 0,
+  receivedCe: 0,
+  deliveredE1Bytes: 0,
+  deliveredE0Bytes: 0,
+  deliveredCeBytes: 0,
+  receivedE1Bytes: 0,
+  receivedE0Bytes: 0,
+  receivedCeBytes: 0,
+  accecnFailMode: 0,
+  accecnOptSeen: 0,
 });
 
 export type TcpInfo = ReturnType<typeof newTcpInfo>;

@@ -7,9 +7,9 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { SeededRng } from "../../src/base/rng.ts";
-import { emptyInfo, fillInfo } from "../../src/netstack/tcp/info.ts";
+import { fillInfo } from "../../src/netstack/tcp/info.ts";
 import { established, type Harness } from "../../src/netstack/tcp/testing.ts";
-import type { TcpInfo } from "../../src/netstack/tcp-info.ts";
+import { newTcpInfo } from "../../src/netstack/tcp-info.ts";
 
 const MSS = 1460;
 const SENDER = fileURLToPath(new URL("./linux-sender.py", import.meta.url));
@@ -55,8 +55,7 @@ class Receiver {
 }
 
 function infoOf(h: Harness): Info {
-  const info = {} as TcpInfo;
-  emptyInfo(h.state, info);
+  const info = newTcpInfo();
   fillInfo(h.tcb, h.state, info);
   const { lost, sacked, unacked, retrans, reordering, caState } = info;
   return {

@@ -153,6 +153,7 @@ function open(
   seg.seq = seq;
   tcb.ecnOk = $restored.ecn;
   tcb.isPassive = tcb.isHalfOpen = true;
+  tcb.segsIn = 1;
   // Linux does not let TCP_DEFER_ACCEPT wait here: there is nothing to wait with.
   tcb.troubleNs = Number.NEGATIVE_INFINITY;
   // The SYN-ACK is not on the list: the SYN it carried counts as delivered all the same.

@@ -12,7 +12,7 @@ import { addAoKey, removeAoKey, setAo } from "./ao-calls.ts";
 import type { AoInfo, AoKeySpec } from "./ao-keys.ts";
 import type { BbrInfo } from "./congestion/bbr.ts";
 import { PortEndpoint } from "./endpoint-ports.ts";
-import { emptyInfo, fillInfo } from "./info.ts";
+import { emptyInfo, fillInfo, listenerInfo } from "./info.ts";
 import { mssInHalfWindow } from "./mss.ts";
 import {
   applyOptions,
@@ -185,11 +185,10 @@ export abstract class OptionEndpoint extends PortEndpoint {
   }
 
   info(out: TcpInfo): void {
-    if (this.tcb === null) {
-      emptyInfo(this.state, out);
-      return;
-    }
-    this.ctx.enter();
-    fillInfo(this.tcb, this.state, out);
+    const { ctx, state } = this;
+    ctx.enter();
+    if (this.listener !== null) listenerInfo(state, this.listener, ctx, out);
+    else if (this.tcb === null) emptyInfo(state, ctx, this.mssBefore, out);
+    else fillInfo(this.tcb, state, out);
   }
 }

@@ -202,6 +202,7 @@ export function onListen(ctx: TcpContext, seg: Segment, issFloor: number | null)
   if (tcb.tsOk) offerWindow(tcb, true);
   acceptEcnSyn(tcb, seg);
   tcb.isPassive = tcb.isHalfOpen = true;
+  tcb.segsIn = 1;
   setState(tcb, SYN_RECEIVED);
   ctx.halfOpenCount++;
   ctx.stats.PassiveOpens++;

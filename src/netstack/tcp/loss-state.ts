@@ -46,7 +46,7 @@ export class LossState {
   appLimited = 0;
   rateDelivered = 0;
   rateIntervalUs = 0;
-  isRateAppLimited = false;
+  isRateAppLimited = true;
   /** Bytes per second at which departures are spread. */
   pacingRate = Number.POSITIVE_INFINITY;
 }

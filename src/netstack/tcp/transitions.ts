@@ -5,6 +5,7 @@
 import { seqLt } from "../../base/seqnum.ts";
 import { NetErr, type NetError } from "../net-error.ts";
 import { Ready } from "../readiness.ts";
+import { TIMESTAMPS_BYTES } from "../wire/tcp-options.ts";
 import { sendAck } from "./ack-policy.ts";
 import { OF_CONNECTION } from "./auth-keys.ts";
 import { isEarlyChild } from "./fastopen.ts";
@@ -20,6 +21,7 @@ import {
   CLOSE_WAIT,
   CLOSED,
   ESTABLISHED,
+  INITIAL_CWND,
   LISTEN,
   SYN_RECEIVED,
   SYN_SENT,
@@ -72,9 +74,12 @@ export function startTransfer(tcb: Tcb): void {
   tcb.troubleNs = 0;
   tcb.lastReceivedMs = ctx.nowMs;
   tcb.lastAckMs = ctx.nowMs;
+  tcb.lastSentMs = ctx.nowMs;
   tcb.rcvSpaceSeq = tcb.rcv.copied;
   tcb.rcvSpaceUs = ctx.nowUs;
-  tcb.rcvSpaceBytes = 10 * tcb.rcv.advertisedMss;
+  // tcp_init_buffer_space.
+  const segment = tcb.rcv.advertisedMss - (tcb.tsOk ? TIMESTAMPS_BYTES : 0);
+  tcb.rcvSpaceBytes = Math.min(tcb.rcv.ssthresh, tcb.rcv.wnd, INITIAL_CWND * segment);
   useMetrics(tcb);
   beginProbing(tcb);
   tcb.congestion.begin?.(tcb);

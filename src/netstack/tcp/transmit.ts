@@ -263,7 +263,8 @@ export function transmitSyn(tcb: Tcb, dataBytes = 0): void {
   if (dataBytes > 0) attachPayload(tcb, pkt, 0, dataBytes);
   if (signature !== null) signature.fill(pkt, tcb.local, tcb.remote);
   tcb.rcv.wup = tcb.rcv.nxt;
-  tcb.segsOut++;
+  // An answer is nobody's yet: Linux's request_sock sends it.
+  if (!tcb.isPassive) tcb.segsOut++;
   // @rfc 9293 MUST-2 MUST-48 MUST-49
   send(ctx, route, pkt, tcb.pseudoSum, tcb);
 }

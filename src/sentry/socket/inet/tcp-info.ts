@@ -1,10 +1,10 @@
-// struct tcp_info (include/uapi/linux/tcp.h), as of Linux 6.7: 248 bytes. A program that asks for less
+// struct tcp_info (include/uapi/linux/tcp.h), as of Linux 6.18: 280 bytes. A program that asks for less
 // gets the front of it.
 
 import { setU16Le, setU32Le, setU64Le } from "../../../base/bytes.ts";
 import type { TcpInfo } from "../../../netstack/index.ts";
 
-export const TCP_INFO_BYTES = 248;
+export const TCP_INFO_BYTES = 280;
 
 /** Writes the struct at the start of out, which holds TCP_INFO_BYTES. */
 export function encodeTcpInfo(out: Uint8Array, i: TcpInfo, maxPacingRate: number): void {
@@ -15,6 +15,7 @@ export function encodeTcpInfo(out: Uint8Array, i: TcpInfo, maxPacingRate: number
   out[3] = i.probes;
   out[4] = i.backoff;
   out[5] = i.options;
+  out[7] = i.deliveryRateAppLimited;
   out[6] = (i.sndWscale & 15) | ((i.rcvWscale & 15) << 4);
   const words = [
     i.rtoUs,
@@ -70,6 +71,20 @@ export function encodeTcpInfo(out: Uint8Array, i: TcpInfo, maxPacingRate: number
   setU16Le(out, 240, i.totalRto);
   setU16Le(out, 242, i.totalRtoRecoveries);
   setU32Le(out, 244, i.totalRtoTimeMs);
+  const accEcn = [
+    i.receivedCe,
+    i.deliveredE1Bytes,
+    i.deliveredE0Bytes,
+    i.deliveredCeBytes,
+    i.receivedE1Bytes,
+    i.receivedE0Bytes,
+    i.receivedCeBytes,
+  ];
+  accEcn.forEach((word, k) => {
+    setU32Le(out, 248 + 4 * k, word);
+  });
+  setU16Le(out, 276, i.accecnFailMode);
+  setU16Le(out, 278, i.accecnOptSeen);
 }
 
 /** ~0: without bound. */

@@ -116,6 +116,18 @@ class Sockets {
 
 const ascii = (text: string): Uint8Array => Uint8Array.from(text, (c) => c.charCodeAt(0));
 
+describe("TCP_INFO", () => {
+  it("is as long as Linux 6.18's, and of a listener tells who waits and how many may", () => {
+    const s = new Sockets();
+    const listener = s.listen();
+    expect(s.connect(s.open())).toBe(-EINPROGRESS);
+    const info = s.get(listener, SOL_TCP, TCP_INFO, 400) as Uint8Array;
+    expect(info).toHaveLength(280);
+    expect([info[0], u32Le(info, 24), u32Le(info, 28)]).toEqual([10, 1, 8]);
+    expect(s.get(listener, SOL_TCP, TCP_INFO, 100)).toHaveLength(100);
+  });
+});
+
 describe("TCP_CC_INFO", () => {
   it("is empty for CUBIC and Reno", () => {
     const s = new Sockets();

@@ -361,7 +361,7 @@ describe("NETLINK_SOCK_DIAG", () => {
     expect([...tcp.body.subarray(8, 12)]).toEqual([127, 0, 0, 1]);
     expect(u32Le(tcp.body, 60)).toBe(7);
     // tcp_info, as asked.
-    expect(attribute(tcp, 72, 2)?.length).toBe(248);
+    expect(attribute(tcp, 72, 2)?.length).toBe(280);
     expect(ask(6, 1 << 1).map((m) => m.type)).toEqual([NLMSG_DONE]);
     expect(u32Le(ask(17, 1 << 7)[0].body, 68)).toBe((t.fds.get(udp) as { ino?: number }).ino);
     expect(ask(200, -1)[0].type).toBe(NLMSG_ERROR);
