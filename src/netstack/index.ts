@@ -63,10 +63,10 @@ export { compareAddr, inPrefix, maskAddr } from "./stack/prefix.ts";
 export {
   type RouteConfig,
   type RouteEntry,
-  type RouteTables,
   TABLE_LOCAL,
   TABLE_MAIN,
-} from "./stack/routes.ts";
+} from "./stack/route-entry.ts";
+export type { RouteTables } from "./stack/routes.ts";
 export {
   isSame as isSameRule,
   type Range,

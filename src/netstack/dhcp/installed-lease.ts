@@ -3,7 +3,7 @@
 
 import type { IpAddr } from "../ip-addr.ts";
 import type { Nic, NicAddress } from "../stack/nic.ts";
-import type { RouteEntry } from "../stack/routes.ts";
+import type { RouteEntry } from "../stack/route-entry.ts";
 import type { Lease } from "./lease.ts";
 
 /** RTPROT_DHCP. */

@@ -2,7 +2,7 @@
 // (Linux's flowi). Rules ask for it (rules.ts) and the choice among several next hops (next-hops.ts). As long as neither
 // does nobody looks at it. The one object here is filled anew for each question: it holds during the question only.
 
-import { u16 } from "../../base/bytes.ts";
+import { u16, u32 } from "../../base/bytes.ts";
 import { IPV4, IPV6, IpAddr } from "../ip-addr.ts";
 import { IPV4_HEADER, PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP } from "../wire/ipv4.ts";
 import { IPV6_HEADER } from "../wire/ipv6.ts";
@@ -22,6 +22,7 @@ const ICMP_HEADER = 8;
 const ICMP_ERRORS = new Set([3, 4, 5, 11, 12]);
 const ICMP6_ERROR_MAX = 127;
 const ECN_MASK = 3;
+const LABEL_MASK = 0xf_ffff;
 
 export class FlowKey {
   protocol = 0;
@@ -31,6 +32,8 @@ export class FlowKey {
   tos = 0;
   /** Of a packet on its way through: the addresses of what an error quotes or a tunnel carries; null: no such packet. */
   isQuote = false;
+  /** IPv6's, of what is passed on; our own flows are hashed before they have one. */
+  flowLabel = 0;
   innerSrc: IpAddr | null = null;
   innerDst: IpAddr | null = null;
 
@@ -74,6 +77,7 @@ export function flowKey(
   // Above the class of what goes stands its flow label.
   key.tos = tos & 0xff & ~ECN_MASK;
   key.isQuote = false;
+  key.flowLabel = 0;
   key.innerSrc = key.innerDst = null;
   return key;
 }
@@ -91,12 +95,18 @@ export function replyKey(pkt: PacketBuffer, uid: number, isError: boolean): Flow
 /** Of a packet on its way through, with l4 set. A later fragment has no ports. */
 export function forwardKey(pkt: PacketBuffer, isFragment: boolean): FlowKey {
   if (!isFragment && hasPorts(pkt)) {
-    return flowKey(pkt.protocol, u16(pkt.bytes, pkt.l4), u16(pkt.bytes, pkt.l4 + 2), 0, pkt.tos);
+    flowKey(pkt.protocol, u16(pkt.bytes, pkt.l4), u16(pkt.bytes, pkt.l4 + 2), 0, pkt.tos);
+    key.flowLabel = labelOf(pkt);
+    return key;
   }
   flowKey(pkt.protocol, 0, 0, 0, pkt.tos);
   if (!isFragment) findInner(pkt);
+  if (key.innerSrc === null) key.flowLabel = labelOf(pkt);
   return key;
 }
+
+const labelOf = (pkt: PacketBuffer): number =>
+  pkt.src.isV4 ? 0 : u32(pkt.bytes, pkt.l3) & LABEL_MASK;
 
 /** ip_multipath_l3_keys: an error goes the way of what it quotes; and, for policy 2, what a tunnel carries counts. */
 function findInner(pkt: PacketBuffer): void {
@@ -130,6 +140,7 @@ function readInner(pkt: PacketBuffer, at: number): void {
     key.innerSrc = innerSrc.read(b, at + 12, IPV4);
     key.innerDst = innerDst.read(b, at + 16, IPV4);
   } else if (version === 6 && end - at >= IPV6_HEADER) {
+    key.flowLabel = u32(b, at) & LABEL_MASK;
     key.innerSrc = innerSrc.read(b, at + 8, IPV6);
     key.innerDst = innerDst.read(b, at + 24, IPV6);
   }

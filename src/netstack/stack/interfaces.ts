@@ -11,7 +11,7 @@ import { LOOPBACK_MTU } from "./loopback.ts";
 import { type NeighborEntry, NeighborState } from "./neighbor-entry.ts";
 import type { HopOracle, NextHop } from "./next-hops.ts";
 import { Nic, NicAddress } from "./nic.ts";
-import type { RouteConfig } from "./routes.ts";
+import type { RouteConfig } from "./route-entry.ts";
 import type { Stack } from "./stack.ts";
 import { VLAN_DEPTH_MAX, VlanLink, Vlans } from "./vlan.ts";
 

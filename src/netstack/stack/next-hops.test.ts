@@ -218,6 +218,24 @@ describe("next hops", () => {
     expect(w.multipath.count).toBe(2);
   });
 
+  it("of forwarded IPv6 are chosen by the label too (RFC 6438)", () => {
+    const w = start(IPV6);
+    w.stack.forwarding.enable(IPV6, true);
+    const pkt = w.stack.allocPacket();
+    pkt.src.set(ip("fd01::50"));
+    pkt.protocol = 59;
+    pkt.l3 = pkt.start;
+    pkt.l4 = pkt.end = pkt.l3 + 40;
+    pkt.bytes.fill(0, pkt.l3, pkt.end);
+    const hop = (label: number): string => {
+      pkt.bytes[pkt.l3 + 3] = label;
+      return `${(w.stack.forwarding.find(w.eth0, pkt, w.far(1)) as Path).nextHop}`;
+    };
+    const all = Array.from({ length: 20 }, (_, label) => hop(label));
+    expect(new Set(all).size).toBe(2);
+    expect(Array.from({ length: 20 }, (_, label) => hop(label))).toEqual(all);
+  });
+
   it("of a forwarded flow are chosen by its own addresses", () => {
     const w = start(IPV4);
     w.stack.forwarding.enable(IPV4, true);

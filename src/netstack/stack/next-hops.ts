@@ -163,7 +163,7 @@ export class Multipath {
     this.#hash ??= new KeyedHash(this.#rng);
     const policy = this.#policy[dst.family];
     const isByPorts = policy === HashPolicy.L4;
-    const { protocol, srcPort, dstPort, innerSrc, innerDst, isQuote } = key ?? NO_FLOW;
+    const { protocol, srcPort, dstPort, innerSrc, innerDst, isQuote, flowLabel } = key ?? NO_FLOW;
     const isInner = !isByPorts && (isQuote || policy === HashPolicy.Inner);
     let a = (isInner ? innerSrc : null) ?? src;
     let b = (isInner ? innerDst : null) ?? dst;
@@ -173,6 +173,7 @@ export class Multipath {
     const hash = this.#hash.begin();
     if (a !== null) addAddr(hash, a);
     addAddr(hash, b);
+    if (!isByPorts && flowLabel !== 0) hash.add(flowLabel);
     if (isByPorts) {
       const ports = isForward ? (srcPort << 16) | dstPort : (dstPort << 16) | srcPort;
       hash.add(protocol).add(ports);

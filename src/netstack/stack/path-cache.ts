@@ -7,7 +7,8 @@ import { NetErr, type NetError } from "../net-error.ts";
 import type { FlowKey } from "./flow-key.ts";
 import type { Nic } from "./nic.ts";
 import { Path } from "./path.ts";
-import { LOCAL_ROUTE, TABLE_LOCAL, TABLE_MAIN } from "./routes.ts";
+import { TABLE_LOCAL, TABLE_MAIN } from "./route-entry.ts";
+import { LOCAL_ROUTE } from "./routes.ts";
 import type { Stack } from "./stack.ts";
 
 const PATHS_MAX = 1024;

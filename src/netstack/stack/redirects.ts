@@ -3,7 +3,7 @@
 // too many. The oldest gives way.
 
 import type { IpAddr } from "../ip-addr.ts";
-import type { RouteEntry } from "./routes.ts";
+import type { RouteEntry } from "./route-entry.ts";
 import type { Stack } from "./stack.ts";
 
 const REDIRECTS_MAX = 64;

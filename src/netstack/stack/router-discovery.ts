@@ -24,7 +24,7 @@ import type { NicAddress } from "./nic.ts";
 import type { PacketBuffer } from "./packet-buffer.ts";
 import { inPrefix, maskAddr } from "./prefix.ts";
 import { Redirects } from "./redirects.ts";
-import type { RouteEntry } from "./routes.ts";
+import type { RouteEntry } from "./route-entry.ts";
 
 const ROUTERS_MAX = 16;
 const PREFIXES_MAX = 16;

@@ -9,7 +9,7 @@ import { parseIp } from "../parse-ip.ts";
 import { PROTO_TCP, PROTO_UDP } from "../wire/ipv4.ts";
 import { flowKey } from "./flow-key.ts";
 import type { Path } from "./path.ts";
-import { RouteType } from "./routes.ts";
+import { RouteType } from "./route-entry.ts";
 import { Rule, RuleAction, type RuleConfig } from "./rules.ts";
 import { Stack } from "./stack.ts";
 

@@ -3,7 +3,7 @@
 
 import type { NeighborEntry } from "./neighbor-entry.ts";
 import type { Nic, NicAddress } from "./nic.ts";
-import type { RouteEntry } from "./routes.ts";
+import type { RouteEntry } from "./route-entry.ts";
 import type { Rule } from "./rules.ts";
 
 export interface StackObserver {

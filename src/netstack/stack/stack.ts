@@ -13,26 +13,22 @@ import { TimerQueue } from "../../base/timers.ts";
 import type { Endpoints } from "../endpoints.ts";
 import { IcmpProtocol } from "../icmp/icmp.ts";
 import { Icmp6Protocol } from "../icmp/icmp6.ts";
-import { IpAddr } from "../ip-addr.ts";
-import { NetErr, type NetError } from "../net-error.ts";
+import type { IpAddr } from "../ip-addr.ts";
+import type { NetError } from "../net-error.ts";
 import { PacketTaps } from "../packet/packet.ts";
 import { RawProtocol } from "../raw/raw.ts";
 import { TcpProtocol } from "../tcp/tcp.ts";
 import { UdpProtocol } from "../udp/udp.ts";
 import { EXCEEDED_REASSEMBLY, ICMP_TIME_EXCEEDED } from "../wire/icmp.ts";
 import { EXCEEDED6_REASSEMBLY, ICMP6_TIME_EXCEEDED } from "../wire/icmpv6.ts";
-import { IpOptions } from "../wire/ipv4-options.ts";
-import type { ExtensionHeaders } from "../wire/ipv6-extensions.ts";
 import { Counters } from "./counters.ts";
 import { SpareMemory } from "./datagram-queue.ts";
 import { Departures } from "./departures.ts";
-import { type FlowKey, replyKey } from "./flow-key.ts";
 import { Forwarding } from "./forwarding.ts";
 import { Ipv4Reassembler } from "./fragments-ipv4.ts";
 import { Ipv6Reassembler } from "./fragments-ipv6.ts";
 import { type AttachConfig, Interfaces } from "./interfaces.ts";
 import { Ipv4 } from "./ipv4.ts";
-import { hasIpOptions } from "./ipv4-options.ts";
 import { Ipv6 } from "./ipv6.ts";
 import type { LinkEndpoint } from "./link-endpoint.ts";
 import { LOOPBACK_MTU, Loopback } from "./loopback.ts";
@@ -42,10 +38,11 @@ import { copyPacket, PacketPool } from "./packet-pool.ts";
 import type { Path } from "./path.ts";
 import { LOCALHOST, LOCALHOST6, PathCache } from "./path-cache.ts";
 import { PathMtuCache } from "./path-mtu.ts";
+import { PathQuestions } from "./path-questions.ts";
 import { EphemeralPorts } from "./ports.ts";
 import { RouteTables } from "./routes.ts";
 import type { StackObserver } from "./stack-observer.ts";
-import type { HeaderOptions, NetworkLayer, Route, TransportProtocol } from "./transport.ts";
+import type { NetworkLayer, Route, TransportProtocol } from "./transport.ts";
 
 export interface StackConfig {
   clock: Clock;
@@ -58,7 +55,7 @@ export interface StackConfig {
   timers?: TimerQueue;
 }
 
-export class Stack implements NetworkLayer {
+export class Stack extends PathQuestions implements NetworkLayer {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly limits: Limits;
@@ -106,10 +103,11 @@ export class Stack implements NetworkLayer {
   readonly #pool = new PacketPool();
   readonly toOurselves = new Loopback(this);
   readonly departures = new Departures(this);
-  readonly #paths = new PathCache(this);
+  protected readonly paths = new PathCache(this);
   #depth = 0;
 
   constructor(config: StackConfig) {
+    super();
     this.clock = config.clock;
     this.rng = config.rng;
     this.limits = config.limits;
@@ -175,73 +173,6 @@ export class Stack implements NetworkLayer {
     if (this.endpointCount >= this.limits.sockets) return false;
     this.endpointCount++;
     return true;
-  }
-
-  // --- Paths ---
-
-  get asksFlow(): boolean {
-    return this.routes.asksFlow;
-  }
-  findRoute(
-    src: IpAddr | null,
-    dst: IpAddr,
-    nicId = 0,
-    mark = 0,
-    key: FlowKey | null = null,
-  ): Path | NetError {
-    return this.#paths.find(src, dst, nicId, mark, key);
-  }
-
-  /** For a connection: with its source known, rules about sources have their say (ip_route_connect). */
-  findConnectRoute(
-    src: IpAddr | null,
-    dst: IpAddr,
-    nicId: number,
-    mark: number,
-    key: FlowKey | null = null,
-  ): Path | NetError {
-    const path = this.findRoute(src, dst, nicId, mark, key);
-    if (src !== null || typeof path === "number") return path;
-    return this.routes.asksSource(dst.family)
-      ? this.findRoute(path.src, dst, nicId, mark, key)
-      : path;
-  }
-
-  findOptionRoute(
-    options: HeaderOptions | null,
-    src: IpAddr | null,
-    dst: IpAddr,
-    nicId = 0,
-    mark = 0,
-    key: FlowKey | null = null,
-  ): Path | NetError {
-    if (options === null || options.length === 0) return this.findRoute(src, dst, nicId, mark, key);
-    const to = options.hasSourceRoute ? firstHopOf(options) : dst;
-    const path = this.findRoute(src, to, nicId, mark, key);
-    return typeof path === "number" ? path : path.withOptions(options, dst);
-  }
-
-  /**
-   * From where pkt went to where it came from; IPv4 options are echoed, extension headers are who answers' own. uid:
-   * whose endpoint answers. isError: what goes is an ICMP error about it.
-   */
-  findReplyRoute(
-    pkt: PacketBuffer,
-    nicId = 0,
-    mark = 0,
-    uid = 0,
-    extensions: ExtensionHeaders | null = null,
-    from: IpAddr | null = pkt.dst,
-    isError = false,
-  ): Path | NetError {
-    const key = this.routes.asksFlow ? replyKey(pkt, uid, isError) : null;
-    if (!hasIpOptions(pkt)) {
-      const own = pkt.src.isV4 ? null : extensions;
-      return this.findOptionRoute(own, from, pkt.src, nicId, mark, key);
-    }
-    const echo = this.ipv4.options.echo(pkt);
-    if (echo === null) return NetErr.InvalidArgument;
-    return this.findOptionRoute(echo, from, pkt.src, nicId, mark, key);
   }
 
   // --- Packets ---
@@ -345,6 +276,3 @@ export class Stack implements NetworkLayer {
     this.interfaces.close();
   }
 }
-
-const firstHopOf = (options: HeaderOptions): IpAddr =>
-  options instanceof IpOptions ? new IpAddr().setV4(options.firstHop) : options.firstHop;
