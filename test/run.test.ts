@@ -38,6 +38,18 @@ describe("netcell run", () => {
     expect(r.stderr).toMatch(/^netcell: .*no-such-program.*\n$/);
   });
 
+  it("says what is not there: program, interpreter or directory", async () => {
+    writeFileSync(join(dir, "script"), "#!/no/such/shell\n", { mode: 0o755 });
+    const said = async (argv: string[], flags: string[] = []): Promise<string> =>
+      (await cell(argv, flags, { cwd: dir })).stderr;
+    expect(await said(["no-such-program"])).toMatch(/: there is no "no-such-program" in the PATH/);
+    expect(await said(["./nothing"])).toMatch(/: there is no ".\/nothing" in the sandbox/);
+    expect(await said(["./script"])).toMatch(
+      /: ".\/script" needs an interpreter that is not there/,
+    );
+    expect(await said(["true"], ["-w", "/nowhere"])).toMatch(/: there is no directory \/nowhere/);
+  });
+
   it("says 126 for a file that cannot be executed", async () => {
     writeFileSync(join(dir, "plain"), "just text\n", { mode: 0o644 });
     const r = await cell(["./plain"], [], { cwd: dir });

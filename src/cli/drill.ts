@@ -41,7 +41,7 @@ function scriptsAt(path: string): string[] {
   try {
     isFolder = statSync(path).isDirectory();
   } catch {
-    throw usage(`there is no ${path}`);
+    throw usage(`there is no file or folder ${path}.`);
   }
   if (!isFolder) return [path];
   return readdirSync(path, { withFileTypes: true })

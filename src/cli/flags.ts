@@ -19,13 +19,19 @@ export const SANDBOX_FLAGS = [
 export function addSandboxFlags(command: Command, { hasShort }: { hasShort: boolean }): Command {
   const flag = (letter: string, long: string): string => (hasShort ? `-${letter}, ${long}` : long);
   return command
+    .optionsGroup("Program and files:")
     .option("--rootfs <dir>", "what the program sees as / (default: the host's programs)")
-    .option("--bind <src:dst[:ro|rw]>", "mount a host file or directory", collect)
+    .option(
+      "--bind <src:dst[:ro|rw]>",
+      "show a file or directory of the host (default: ro)",
+      collect,
+    )
     .option("--tmpfs <dst[:size]>", "mount an empty in-memory directory", collect)
-    .option("--write <mode>", "overlay (kept in memory), readonly, or through")
-    .option(flag("w", "--workdir <dir>"), "working directory")
-    .option(flag("e", "--env <k=v>"), "environment", collect)
-    .option(flag("u", "--user <uid[:gid]>"), "user and group")
+    .option("--write <mode>", "overlay (kept in memory, default), readonly, or through")
+    .option(flag("w", "--workdir <dir>"), "where it starts (default: here, where that is seen)")
+    .option(flag("e", "--env <k=v>"), "environment: NAME=VALUE, or NAME as it is here", collect)
+    .option(flag("u", "--user <uid[:gid]>"), "user and group, in numbers (default: 0:0)")
+    .optionsGroup("Limits:")
     .option(flag("m", "--memory <size>"), "at most so much (default: 4g)")
     .option("--cpus <n>", "CPU time, as that of so many CPUs: 1.5 (default: all)")
     .option("--pids <n>", "tasks: processes and their threads (default: 4096)")

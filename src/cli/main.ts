@@ -42,40 +42,53 @@ function program(early: StartedProcesses | null): Command {
   return netcell;
 }
 
+const RUN_HELP = `
+Examples:
+  netcell run -- sh -c 'echo hello'
+  netcell run --allow example.com:443 -- curl -sS https://example.com/
+  netcell run -p 8080:80 --bind ./site:/srv -- python3 -m http.server 80 -d /srv
+
+The status is the program's (128+N when signal N ended it); 124 after --timeout,
+125 when netcell itself failed, 126 not executable, 127 not found.`;
+
 function addRun(netcell: Command, early: StartedProcesses | null): void {
   const command = netcell
     .command("run")
     .description("run a program in a new sandbox")
-    .argument("[program]", "and its arguments; of a bundle: instead of its own")
-    .argument("[args...]")
+    .argument("[program]", "what to run; needed unless a bundle says it")
+    .argument("[args...]", "its arguments")
     .passThroughOptions();
   addSandboxFlags(command, { hasShort: true })
-    .option("--bundle <dir>", "an OCI bundle: root, process, mounts and limits of its config.json")
-    .option("--hostname <name>")
-    .option("-i, --interactive", "standard input (always connected; accepted for docker's sake)")
-    .option("-t, --tty", "a terminal (on by itself when standard input is one)")
-    .option("--net <kind>", "gateway, none, tap[=NAME], or switch=SOCKET (netcell switch)")
-    .option("--ip <cidr>", "address; with tap and switch also dhcp, the default of tap")
-    .option("--router <addr>")
-    .option("--ip6 <cidr>", "IPv6 address, or auto")
-    .option("--router6 <addr>", "default: as routers advertise")
-    .option("--dns <addr>")
-    .option("--mtu <n>")
-    .option("--mac <mac>")
-    .option("--allow <rule>", "egress rule: [tcp:|udp:|icmp:]HOST[:PORTS]", collect)
-    .option("--deny <rule>", "exception to --allow", collect)
-    .option("-p, --publish <port>", "[ADDR:]HOSTPORT:PORT[/udp]", collect)
-    .option("--pcap <file>", "record every frame (.pcap or .pcapng)")
-    .option("--rate <rate>", "of the link, each way: 10mbit (default: as fast as it goes)")
+    .option("--tmpfs-size <size>", "files in memory, all together (default: 2g)")
     .option("--sockets <n>", "sockets of all kinds (default: 32768)")
     .option("--connections <n>", "TCP connections (default: 16384)")
-    .option("--tmpfs-size <size>", "files in memory, all together (default: 2g)")
-    .option("--timeout <duration>", "kill it after this time (status 124)")
+    .option("--rate <rate>", "of the link, each way: 10mbit (default: as fast as it goes)")
+    .option("--timeout <duration>", "kill it after this time: 30s, 500ms (status 124)")
+    .optionsGroup("Program and files:")
+    .option("--bundle <dir>", "an OCI bundle: root, process, mounts and limits of its config.json")
+    .option("--hostname <name>", "what uname says (default: netcell)")
+    .option("-t, --tty", "a terminal (on by itself when standard input is one)")
+    .option("-i, --interactive", "standard input (always connected; accepted for docker's sake)")
+    .optionsGroup("Network:")
+    .option("--allow <rule>", "let out: [tcp:|udp:|icmp:]HOST[:PORTS] (default: nothing)", collect)
+    .option("--deny <rule>", "exception to --allow", collect)
+    .option("-p, --publish <port>", "let in: [ADDR:]HOSTPORT:PORT[/udp]", collect)
+    .option("--net <kind>", "gateway (default), none, tap[=NAME], switch=SOCKET")
+    .option("--ip <cidr>", "address (default: 10.0.2.15/24; tap: dhcp)")
+    .option("--router <addr>", "the way out (default: 10.0.2.2; tap and switch: none)")
+    .option("--ip6 <cidr>", "IPv6 address, or auto (default: no IPv6)")
+    .option("--router6 <addr>", "default: as routers advertise")
+    .option("--dns <addr>", "name server (default: the router's)")
+    .option("--mtu <n>", "largest IP packet (default: 65520; tap: 1500; switch: what it says)")
+    .option("--mac <mac>", "like 02:6e:63:00:00:0f")
+    .option("--pcap <file>", "record every frame (.pcap or .pcapng)")
     .option("--impair <spec>", "a bad link: loss=1%,delay=50ms,jitter=10ms,rate=10mbit,...")
+    .optionsGroup("Time and diagnostics:")
     .option("--time <clock>", "host, or virtual[=START]: jumps when all programs wait")
     .option("--seed <n>", "repeatable randomness")
     .option("--strace", "trace system calls to --log, or stderr")
     .option("--log <file>", "diagnostics: system calls that are missing, with --strace all")
+    .addHelpText("after", RUN_HELP)
     .action(async (name: string | undefined, args: string[], flags: RunFlags) => {
       process.exitCode = await run(name === undefined ? [] : [name, ...args], flags, early);
     });
@@ -214,8 +227,15 @@ function addFuzz(netcell: Command): void {
   );
 }
 
+/** "error: unknown option '--mem'\n(Did you mean --memory?)" in our manner. */
+const commanderSentence = (message: string): string =>
+  message
+    .replace(/^error: /, "")
+    .replace(/\n\(Did you mean (.+)\?\)$/, "; did you mean $1?")
+    .replace(/[^.?]$/, "$&.");
+
 function explain(error: unknown): string {
-  if (error instanceof CommanderError) return error.message.replace(/^error: /, "");
+  if (error instanceof CommanderError) return commanderSentence(error.message);
   if (error instanceof NetcellError) return error.message;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

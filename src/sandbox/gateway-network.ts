@@ -181,6 +181,13 @@ function startOutside(
   return () => link.close();
 }
 
+function whyNotPublished(code: string | undefined, port: number): string {
+  if (code === "EADDRINUSE") return "somebody else listens there";
+  if (code === "EADDRNOTAVAIL") return "this machine has no such address";
+  if (code === "EACCES") return `port ${port} is root's; take one from 1024 on`;
+  return String(code);
+}
+
 /** The gateway on our end of the link, which it takes over unless it fails; returns its undoing. */
 async function startGateway(
   options: SandboxOptions,
@@ -212,7 +219,7 @@ async function startGateway(
       const code = (error as NodeJS.ErrnoException).code;
       throw new NetcellError(
         "ERR_HOST",
-        `port ${at}:${hostPort} cannot be published (${code}).`,
+        `port ${at}:${hostPort} cannot be published: ${whyNotPublished(code, hostPort)}.`,
         error,
       );
     }

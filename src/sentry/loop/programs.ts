@@ -17,6 +17,7 @@ import type { Task } from "../kernel/task.ts";
 import { sendKernelSignal } from "../kernel/task-signals.ts";
 import type { ThreadGroup } from "../kernel/thread-group.ts";
 import { FdTable, type FileCounter } from "../vfs/fd-table.ts";
+import { whyNotStarted } from "./spawn-failure.ts";
 
 const DESCRIPTORS_OF_STREAMS = 3;
 const DESCRIPTORS_OF_TTY = 2;
@@ -106,7 +107,7 @@ export class Programs {
     });
     if (typeof group === "number") {
       terminal?.close();
-      const reason = `"${request.argv[0]}" cannot be run in ${request.workdir}`;
+      const reason = whyNotStarted(this.#bootTask, request, -group);
       this.#send({ type: "spawnFailed", id, errno: -group, reason });
       return;
     }
