@@ -66,12 +66,14 @@ const SCAN_MAX = 64;
 
 // @rfc 6675 4
 export class SentList {
-  // The first five stand on one line of the cache.
+  // What every ACK looks at stands first, on one line of the cache.
   head: SentRecord | null = null;
   packetsOut = 0;
   sackedOut = 0;
   lostOut = 0;
   retransOut = 0;
+  /** Segments ever taken for lost; PRR looks at the difference over an ACK. */
+  lostEver = 0;
   tail: SentRecord | null = null;
   recordCount = 0;
   /** No record before this one is waiting to be retransmitted; null: begin at the head. */
@@ -81,8 +83,6 @@ export class SentList {
   /** Sent longest ago and last, of those neither SACKed nor taken for lost. */
   oldest: SentRecord | null = null;
   newest: SentRecord | null = null;
-  /** Segments ever taken for lost; PRR looks at the difference over an ACK. */
-  lostEver = 0;
   /** Retransmissions that were taken for lost again. */
   lostRetransmissions = 0;
   readonly #pool: SentRecordPool;

@@ -55,10 +55,11 @@ export class SendState {
   end = 0;
   finQueued = false;
   finSent = false;
-  /** Sequence number of the oldest byte in the ring. */
-  base = 0;
+  isUrgent = false;
   /** Payload bytes of a full segment now: peer's MSS and path MTU, without options. */
   mss = MSS_DEFAULT_V4;
+  /** Sequence number of the oldest byte in the ring. */
+  base = 0;
   /** MSS option of the peer. */
   peerMss = MSS_DEFAULT_V4;
   iss = 0;
@@ -76,7 +77,6 @@ export class SendState {
   smallEnd = 0;
   /** RFC 9293 SND.UP: behind the urgent byte. */
   up = 0;
-  isUrgent = false;
 }
 
 /**
@@ -174,43 +174,48 @@ export class Tcb extends Deadline implements PortHolder, TupleEntry {
   isAckNow = false;
   isPingPong = false;
   ackNs = NEVER;
+  /** Retransmission or, when nothing is in flight, the persist timer. */
+  rtxNs = NEVER;
+  /** RTX_*: what rtxNs stands for. */
+  rtxKind = 0;
 
   // Receive-buffer tuning.
   rcvRttUs = 0;
   rcvRttSeq = 0;
   rcvRttStartUs = 0;
-  rcvSpaceSeq = 0;
   rcvSpaceUs = 0;
-  rcvSpaceBytes = 0;
+  receiveShutdown = false;
 
-  // Every segment that is sent.
-  /** route.mtu that snd.mss was derived from. */
-  pmtu = 0;
+  // Every segment that is sent, an ACK too.
   /** Sum of the pseudo-header without the length. */
   pseudoSum = 0;
+  /** A DSACK is to be reported with the next ACK (RFC 2883): dsackStart, dsackEnd. */
+  hasDsack = false;
+  isEctNext = false;
+  segsOut = 0;
+  /** When anything was last sent. */
+  lastTransmitUs = 0;
+  delivered = 0;
+
+  // Data, or a full window.
+  rcvSpaceSeq = 0;
+  rcvSpaceBytes = 0;
+  /** route.mtu that snd.mss was derived from. */
+  pmtu = 0;
   readonly rtt = new RttEstimator();
   congestion: CongestionControl;
   readonly loss = new LossState();
   /** Made when data is first written. */
   chrono: Chrono | null = null;
-  segsOut = 0;
   dataSegsOut = 0;
-  delivered = 0;
   bytesSent = 0;
   bytesAcked = 0;
   lastSentMs = 0;
-  /** When anything was last sent. */
-  lastTransmitUs = 0;
   /** Highest sequence number ever sent: what begins here is no retransmission. */
   maxSentSeq = 0;
-  /** Retransmission or, when nothing is in flight, the persist timer. */
-  rtxNs = NEVER;
-  /** RTX_*: what rtxNs stands for. */
-  rtxKind = 0;
   /** Pacing: when the next data may leave, and the timer for it. */
   nextSendNs = 0;
   backoff = 0;
-  isEctNext = false;
 
   // Congestion state, in segments.
   caState = CA_OPEN;
@@ -258,8 +263,6 @@ export class Tcb extends Deadline implements PortHolder, TupleEntry {
   lifeNs = NEVER;
   /** First retransmission (or probe) of the present trouble; 0: none. */
   troubleNs = 0;
-  /** DSACK to report with the next ACK (RFC 2883). */
-  hasDsack = false;
   dsackStart = 0;
   dsackEnd = 0;
   lastInvalidAckMs = 0;
@@ -272,7 +275,6 @@ export class Tcb extends Deadline implements PortHolder, TupleEntry {
   /** The final ACK came but TCP_DEFER_ACCEPT waits for data. */
   isDeferred = false;
   isOrphanCounted = false;
-  receiveShutdown = false;
   sendShutdown = false;
   /** The persist or cork timer fired: a small segment may go. */
   isPushForced = false;
@@ -360,10 +362,9 @@ export function ownRanges(tcb: Tcb): SeqRanges {
  */
 export function warm(tcb: Tcb): number {
   const { snd, rcv, sent, receiveRing, options, owner } = tcb;
-  let seen = tcb.tsRecent | tcb.bytesReceived | tcb.quickAcks | tcb.rcvSpaceSeq | tcb.segsOut;
-  seen |= tcb.lastTransmitUs | tcb.backoff | tcb.cwnd | tcb.cwndUsageSeq;
-  seen |= snd.una | snd.end | snd.pushSeq | rcv.nxt | rcv.advertisedMss | rcv.urgentState;
-  seen |= sent.packetsOut | receiveRing.head | options.ttl | tcb.rtt.srttUs;
+  let seen = tcb.tsRecent | tcb.bytesReceived | tcb.quickAcks | tcb.rcvRttStartUs | tcb.segsOut;
+  seen |= snd.una | snd.end | rcv.nxt | rcv.advertisedMss;
+  seen |= sent.packetsOut | receiveRing.head | options.ttl;
   if (tcb.ackNs < tcb.rtxNs) seen |= 1;
   if (owner?.isWriterWaiting) seen |= 2;
   return seen;
