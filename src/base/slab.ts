@@ -39,6 +39,22 @@ export function slabBytes(length: number): Uint8Array {
 export const slabOffset = (block: Uint8Array): number =>
   block.buffer === slab.buffer ? block.byteOffset : NO_SLAB;
 
+/** What a user hands over again and again: its place is dear to ask for (150 ns in Node 20), so it is remembered. */
+export class KnownPlace {
+  #block: Uint8Array | null = null;
+  #at = NO_SLAB;
+
+  /** slabOffset, or NO_SLAB for a copy so short that the answer is worth less than the question. */
+  of(block: Uint8Array, length: number): number {
+    if (block === this.#block) return this.#at;
+    if (length < ASK_FROM_BYTES) return NO_SLAB;
+    this.#block = block;
+    this.#at = slabOffset(block);
+    return this.#at;
+  }
+}
+const ASK_FROM_BYTES = 4096;
+
 /** Up to here a byte loop beats both others: measured 1-2 ns per byte against 60 ns (Node 20). */
 const SHORT_COPY_BYTES = 32;
 

@@ -194,7 +194,7 @@ export interface TcpEndpoint extends Endpoint {
   isWriterWaiting: boolean;
   /** The oldest established child, or null: would block. */
   accept(): TcpEndpoint | null;
-  /** Copies into the send ring: bytes taken, or a NetError. */
+  /** Copies into the send ring: bytes taken, or a NetError. A buffer of ioBuffer() leaves no garbage, here and in read(). */
   write(src: Uint8Array, offset: number, length: number, flags: number): number;
   /** Copies out of the receive ring; 0: end of stream. peek leaves them, and may begin further on (`from`). */
   read(dst: Uint8Array, offset: number, length: number, peek: boolean, from?: number): number;

@@ -1,5 +1,6 @@
 // The door of the stack: the only file of netstack that other rooms import.
 
+export { slabBytes as ioBuffer } from "../base/slab.ts";
 export { DhcpClient, type DhcpConfig, DhcpState } from "./dhcp/dhcp-client.ts";
 export type { Lease, LeaseRoute } from "./dhcp/lease.ts";
 export {

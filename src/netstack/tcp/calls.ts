@@ -2,6 +2,7 @@
 // answers.
 
 import { seqAdd, seqDiff, seqLt } from "../../base/seqnum.ts";
+import { KnownPlace } from "../../base/slab.ts";
 import { WRITE_EOR, WRITE_MORE, WRITE_URGENT, WRITE_ZEROCOPY } from "../endpoints.ts";
 import { type Family, IPV4, IPV6, IpAddr } from "../ip-addr.ts";
 import { NetErr, type NetError } from "../net-error.ts";
@@ -31,6 +32,10 @@ import {
 import { setState, type Tcb, URGENT_NONE, URGENT_PENDING, URGENT_READY } from "./tcb.ts";
 import { abortTcb, closeTcb } from "./transitions.ts";
 import { tuneReceiveBuffer, wantsWindowUpdate } from "./window.ts";
+
+/** Where the users' buffers are: what is written comes out of one, what is read goes into the other. */
+const source = new KnownPlace();
+const target = new KnownPlace();
 
 function takePending(tcb: Tcb): NetError | 0 {
   const error = tcb.error;
@@ -96,6 +101,7 @@ export function writeUser(
 function fillPieces(tcb: Tcb, src: Uint8Array, offset: number, length: number): number {
   const { snd } = tcb;
   const goal = pieceBytes(tcb);
+  const srcSlab = source.of(src, length);
   let n = 0;
   while (n < length) {
     const unsent = seqDiff(snd.end, snd.nxt);
@@ -114,7 +120,7 @@ function fillPieces(tcb: Tcb, src: Uint8Array, offset: number, length: number): 
       const fits = copy > 0 && tcb.sendRing.reserve(queued + copy, queued);
       if (!fits) return n > 0 || queued > 0 ? n : -1;
     }
-    tcb.sendRing.store(queued, src, offset + n, copy);
+    tcb.sendRing.store(queued, src, offset + n, copy, srcSlab);
     snd.end = seqAdd(snd.end, copy);
     chronoStart(tcb, CHRONO_BUSY);
     n += copy;
@@ -189,7 +195,7 @@ export function readUser(
     return nothingToRead(tcb);
   }
   const n = length < available ? length : available;
-  tcb.receiveRing.load(skip, dst, offset, n);
+  tcb.receiveRing.load(skip, dst, offset, n, target.of(dst, n));
   if (!peek) consume(tcb, skip + n);
   return n;
 }

@@ -178,5 +178,5 @@ export function noteReceiverRtt(tcb: Tcb, sampleUs: number, isWindowSample: bool
   if (tcb.rcvRttUs === 0) tcb.rcvRttUs = m;
   // A window takes at least a round trip: such samples only lower the estimate.
   else if (isWindowSample) tcb.rcvRttUs = Math.min(tcb.rcvRttUs, m);
-  else tcb.rcvRttUs = (tcb.rcvRttUs + (m - tcb.rcvRttUs) / 8) | 0;
+  else tcb.rcvRttUs = (tcb.rcvRttUs + ((m - tcb.rcvRttUs) >> 3)) | 0;
 }

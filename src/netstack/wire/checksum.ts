@@ -28,12 +28,9 @@ function wordView(buffer: ArrayBufferLike): Uint32Array {
   return words;
 }
 
-/** Folds any non-negative integer below 2^53 to 16 bits. */
+/** Folds a non-negative integer below 2^32 to 16 bits. */
 function fold(sum: number): number {
-  let s = sum;
-  if (s > 0xffff_ffff) s = (s >>> 0) + Math.floor(s / 0x1_0000_0000);
-  if (s > 0xffff_ffff) s = (s >>> 0) + 1;
-  s = (s & 0xffff) + (s >>> 16);
+  const s = (sum & 0xffff) + (sum >>> 16);
   return (s & 0xffff) + (s >>> 16);
 }
 
@@ -45,7 +42,11 @@ function sumBytes(bytes: Uint8Array, from: number, to: number): number {
   return s;
 }
 
-/** 32-bit words as doubles: exact below 2^53, so there are no carries to catch. Host order. */
+/**
+ * The sum of 32-bit words in host order, folded to 16 bits. Added as doubles: exact below 2^53, so there are no carries
+ * to catch. Such a double must not leave the function: measured: where V8 does not inline it, it is boxed, 24 bytes of
+ * garbage for each packet.
+ */
 function sumWords(words: Uint32Array, from: number, to: number): number {
   let a = 0;
   let b = 0;
@@ -55,7 +56,10 @@ function sumWords(words: Uint32Array, from: number, to: number): number {
     b += words[i + 4] + words[i + 5] + words[i + 6] + words[i + 7];
   }
   for (; i < to; i++) a += words[i];
-  return a + b;
+  const sum = a + b;
+  const low = sum >>> 0;
+  const high = (sum / 0x1_0000_0000) | 0;
+  return fold((low & 0xffff) + (low >>> 16) + (high & 0xffff) + (high >>> 16));
 }
 
 const swap = (v: number): number => ((v & 0xff) << 8) | (v >>> 8);
@@ -81,7 +85,7 @@ export function sum16(
   const wordCount = (length - head) >>> 2;
   const tail = offset + head + (wordCount << 2);
   const words = isInSlab ? slabWords : wordView(bytes.buffer);
-  let middle = swap(fold(sumWords(words, firstWord, firstWord + wordCount)));
+  let middle = swap(sumWords(words, firstWord, firstWord + wordCount));
   let rest = fold(sumBytes(bytes, tail, offset + length));
   // After an odd number of bytes every later byte stands on the other side of its word.
   if ((head & 1) !== 0) {
