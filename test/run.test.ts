@@ -50,6 +50,13 @@ describe("netcell run", () => {
     expect(await said(["true"], ["-w", "/nowhere"])).toMatch(/: there is no directory \/nowhere/);
   });
 
+  it("runs as any user that there can be", async () => {
+    const r = await cell(["sh", "-c", "id -u; id -g"], ["--user", "4294967294:4294967293"]);
+    expect(r.stdout).toBe("4294967294\n4294967293\n");
+    const none = await cell(["true"], ["--user", "4294967295"]);
+    expect(none.stderr).toMatch(/^netcell: user "4294967295" must be UID or UID:GID/);
+  });
+
   it("says 126 for a file that cannot be executed", async () => {
     writeFileSync(join(dir, "plain"), "just text\n", { mode: 0o644 });
     const r = await cell(["./plain"], [], { cwd: dir });

@@ -5,12 +5,16 @@ import type { SpawnRequest } from "../sentry/control/protocol.ts";
 import { NetcellError } from "./errors.ts";
 import type { SpawnOptions } from "./options.ts";
 
+/** The one above means "none" (setresuid(2)). */
+const ID_MAX = 0xffff_fffe;
+
 function parseUser(text: string): [number, number] {
-  const match = /^(\d{1,9})(?::(\d{1,9}))?$/.exec(text);
-  if (match === null) {
+  const match = /^(\d{1,10})(?::(\d{1,10}))?$/.exec(text);
+  const ids: [number, number] = [Number(match?.[1]), Number(match?.[2] ?? match?.[1])];
+  if (match === null || ids.some((id) => id > ID_MAX)) {
     throw new NetcellError("ERR_USAGE", `user "${text}" must be UID or UID:GID, in numbers.`);
   }
-  return [Number(match[1]), Number(match[2] ?? match[1])];
+  return ids;
 }
 
 function environment(given: Record<string, string> | string[] | undefined): string[] {

@@ -18,6 +18,8 @@ const flag = v.boolean("must be true or false");
 const integer = v.pipe(v.number("must be a number"), v.integer("must be a whole number"));
 const natural = v.pipe(integer, v.minValue(0, "must not be negative"));
 const u32 = v.pipe(natural, v.maxValue(U32_MAX, "does not fit 32 bits"));
+/** 2^32 - 1 means "none" (setresuid(2)). */
+const id = v.pipe(natural, v.maxValue(U32_MAX - 1, "is no user or group id"));
 const list = <T extends v.GenericSchema>(item: T) =>
   v.nullish(v.pipe(v.array(item, "must be a list"), v.maxLength(LIST_MAX, "is too long")), []);
 const object = <T extends v.ObjectEntries>(entries: T) =>
@@ -29,10 +31,10 @@ const hook = object({ path: v.optional(text) });
 const idMapping = object({ containerID: u32, hostID: u32, size: u32 });
 
 const user = object({
-  uid: v.optional(u32, 0),
-  gid: v.optional(u32, 0),
+  uid: v.optional(id, 0),
+  gid: v.optional(id, 0),
   umask: v.nullish(v.pipe(natural, v.maxValue(0o777, "is no umask"))),
-  additionalGids: list(u32),
+  additionalGids: list(id),
 });
 
 const capabilities = object({

@@ -166,7 +166,7 @@ describe("a bundle", () => {
       [process({ args: ["a\0b"] }), "process.args[0]: has a NUL byte in it"],
       [process({ env: ["A"] }), "process.env[0]: must be NAME=VALUE"],
       [process({ user: { uid: -1 } }), "process.user.uid: must not be negative"],
-      [process({ user: { uid: 2 ** 32 } }), "process.user.uid: does not fit 32 bits"],
+      [process({ user: { uid: 2 ** 32 - 1 } }), "process.user.uid: is no user or group id"],
       [process({ user: { umask: 0o1777 } }), "process.user.umask: is no umask"],
       [
         process({ rlimits: [{ type: "NOFILE", soft: 1, hard: 1 }] }),
