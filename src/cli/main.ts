@@ -16,6 +16,9 @@ import { run } from "./run.ts";
 import type { RunFlags } from "./run-options.ts";
 import type { SwitchFlags } from "./switch.ts";
 
+/** As a shell tells of SIGPIPE. */
+const PIPE_STATUS = 141;
+
 const count = (_: string, previous: number): number => previous + 1;
 
 /** package.json stands two levels up from here, in the repository as in the package. */
@@ -245,6 +248,11 @@ function explain(error: unknown): string {
  * left to write, the process ends here.
  */
 export async function main(early: StartedProcesses | null): Promise<void> {
+  // Whoever read our output has seen enough (netcell drill ... | head).
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    process.exit(PIPE_STATUS);
+  });
   const netcell = program(early);
   try {
     await netcell.parseAsync(process.argv);

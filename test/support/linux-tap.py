@@ -1,7 +1,10 @@
 # The host's kernel as a station on a TAP device, told what to do line by line: in a network namespace, with the
 # addresses and neighbours of the first line. Each further line is a command; the answer is one line of JSON with the
 # frames that the kernel has sent since, in hexadecimal, and what the call gave.
-#   frame HEX | listen PORT | accept | write N | read N | shutdown | close | reset | quiet MS
+#   frame HEX | quiet MS | reset | forget
+#   listen FAMILY PORT | connect FAMILY ADDRESS PORT | accept | write N | read N | shutdown | close
+#   udp FAMILY PORT | receive | answer N | attach
+# "answer" is to whom the last datagram came from, and "attach" connects to him.
 import errno, fcntl, json, os, select, socket, struct, subprocess, sys, time
 
 TUNSETIFF, IFF_TAP, IFF_NO_PI = 0x400454CA, 0x0002, 0x1000
@@ -28,7 +31,10 @@ for which in ("all", "default", "tap0"):
 sysctl("ipv6/conf/tap0/router_solicitations", 0)
 sysctl("ipv4/icmp_ratelimit", 0)
 sysctl("ipv6/icmp/ratelimit", 0)
-sysctl("ipv4/tcp_invalid_ratelimit", 0)
+for name in ("tcp_invalid_ratelimit", "tcp_early_retrans", "tcp_autocorking"):
+    sysctl("ipv4/" + name, 0)
+# Conversations know nothing of each other.
+sysctl("ipv4/tcp_no_metrics_save", 1)
 sh("ip link set tap0 address " + place["mac"])
 sh("ip addr add %s/8 dev tap0" % place["ip4"])
 sh("ip -6 addr add %s/64 dev tap0 nodad" % place["ip6"])
@@ -37,7 +43,7 @@ for n in place["neighbors"]:
     sh("ip neigh replace %s lladdr %s dev tap0 nud permanent" % (n["ip4"], n["mac"]))
     sh("ip neigh replace %s lladdr %s dev tap0 nud permanent" % (n["ip6"], n["mac"]))
 
-listener = connection = None
+listener = connection = client = None
 
 
 def frames():
@@ -49,8 +55,16 @@ def frames():
             return seen
 
 
+def opened(family, kind, port):
+    s = socket.socket(socket.AF_INET6 if family == "6" else socket.AF_INET, kind)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(("::" if family == "6" else "0.0.0.0", port))
+    s.setblocking(False)
+    return s
+
+
 def act(words):
-    global listener, connection
+    global listener, connection, client
     do = words[0]
     if do == "frame":
         try:
@@ -59,11 +73,22 @@ def act(words):
             # Too short to be a frame.
             return errno.errorcode[e.errno]
     elif do == "listen":
-        listener = socket.socket()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("0.0.0.0", int(words[1])))
+        listener = opened(words[1], socket.SOCK_STREAM, int(words[2]))
         listener.listen(8)
-        listener.setblocking(False)
+    elif do == "connect":
+        connection = opened(words[1], socket.SOCK_STREAM, 0)
+        connection.connect((words[2], int(words[3])))
+    elif do == "udp":
+        connection = opened(words[1], socket.SOCK_DGRAM, int(words[2]))
+    elif do == "receive":
+        data, client = connection.recvfrom(65536)
+        return "x%d" % len(data)
+    elif do == "answer":
+        return str(connection.sendto(b"x" * int(words[1]), client) if client else "nobody")
+    elif do == "attach":
+        if client is None:
+            return "none"
+        connection.connect(client)
     elif do == "accept":
         connection, _ = listener.accept()
         connection.setblocking(False)
@@ -80,10 +105,14 @@ def act(words):
         if connection is not None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             connection.close()
-        connection = None
+        connection = client = None
         if listener is not None:
             listener.close()
         listener = None
+    elif do == "forget":
+        # What errors have told of paths.
+        sh("ip route flush cache")
+        sh("ip -6 route flush cache")
     elif do == "quiet":
         time.sleep(int(words[1]) / 1000)
     return "0"

@@ -39,7 +39,8 @@ import {
 // @rfc 1122 3.2.2.4 3.2.2.5
 /** 0: not an error that endpoints hear of (source quench is ignored, RFC 6633; redirects are for the route table). */
 export function icmpKind(type: number, code: number): number {
-  if (type === ICMP_TIME_EXCEEDED) return ICMP_KIND_TIME_EXCEEDED;
+  // A fragment that waited in vain (code 1) is nobody's error, as in Linux (icmp_unreach).
+  if (type === ICMP_TIME_EXCEEDED) return code === 1 ? 0 : ICMP_KIND_TIME_EXCEEDED;
   if (type === ICMP_PARAMETER_PROBLEM) return ICMP_KIND_PARAMETER_PROBLEM;
   if (type !== ICMP_UNREACHABLE) return 0;
   switch (code) {

@@ -33,7 +33,7 @@ import { controlCongestion, onDubiousAck, transmitRecovery } from "./recovery.ts
 import { removeRenoSacks } from "./reno-sack.ts";
 import { tagSacks } from "./sack.ts";
 import type { Segment } from "./segment.ts";
-import { armPersist, rearmRetransmit, restartAfterIdle } from "./sender.ts";
+import { armPersist, isWaiting, rearmRetransmit, restartAfterIdle } from "./sender.ts";
 import { EVER_RETRANS, HAS_SYN, SACKED, type SentRecord, segmentsOf } from "./sent-list.ts";
 import { CA_OPEN, RTX_PERSIST } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
@@ -47,8 +47,8 @@ export function processAck(tcb: Tcb, seg: Segment): boolean {
   const { snd, ctx } = tcb;
   const advance = seqDiff(seg.ack, snd.una);
   if (advance < 0) {
-    // RFC 5961 5.2: older than anything the peer can have meant.
-    const oldest = Math.min(snd.maxWnd, tcb.bytesAcked);
+    // RFC 5961 5.2: older than anything the peer can have meant. A SYN of ours that was acknowledged counts.
+    const oldest = Math.min(snd.maxWnd, tcb.bytesAcked + (tcb.isPassive ? 0 : 1));
     if (seqLt(seg.ack, seqAdd(snd.una, -oldest))) {
       challengeAck(tcb);
       return false;
@@ -148,7 +148,7 @@ function onAckWhileIdle(tcb: Tcb, seg: Segment): void {
   const { snd } = tcb;
   if (($ack.flags & F_DSACK) !== 0) onDubiousAck(tcb, false);
   // A window update, or an answer to a probe: the persist timer has done its work, or goes on.
-  if (tcb.rtxKind === RTX_PERSIST && tcb.rtxNs !== NEVER && snd.nxt !== snd.end) {
+  if (tcb.rtxKind === RTX_PERSIST && tcb.rtxNs !== NEVER && isWaiting(tcb)) {
     if (seqDiff(seqAdd(snd.una, snd.wnd), snd.nxt) > 0) {
       tcb.backoff = 0;
       tcb.troubleNs = 0;

@@ -3,6 +3,7 @@
 // are soft: remembered, and told to the user if the connection then times out.
 
 import { seqDiff, seqGe, seqGt, seqLt } from "../../base/seqnum.ts";
+import { icmpErrorOf } from "../icmp/icmp-kind.ts";
 import { NetErr, type NetError } from "../net-error.ts";
 import { Ready } from "../readiness.ts";
 import {
@@ -67,8 +68,7 @@ export function handleIcmpError(ctx: TcpContext, error: IcmpError): void {
     lowerMss(tcb);
     return;
   }
-  const meaning = errorOf(error.kind);
-  if (meaning === 0) return;
+  const meaning = icmpErrorOf(error);
   if (isEarly && !tcb.isAccepted) {
     closeTcb(tcb, meaning);
   } else if ((tcb.state === SYN_SENT || tcb.state === SYN_RECEIVED) && !isEarly) {
@@ -141,23 +141,6 @@ const isRoute = (kind: number): boolean =>
   kind === ICMP_KIND_HOST_UNREACHABLE ||
   kind === ICMP_KIND_TIME_EXCEEDED ||
   kind === ICMP_KIND_PARAMETER_PROBLEM;
-
-function errorOf(kind: number): NetError | 0 {
-  switch (kind) {
-    case ICMP_KIND_NET_UNREACHABLE:
-      return NetErr.NetworkUnreachable;
-    case ICMP_KIND_HOST_UNREACHABLE:
-    case ICMP_KIND_TIME_EXCEEDED:
-    case ICMP_KIND_ADMIN_PROHIBITED:
-      return NetErr.HostUnreachable;
-    case ICMP_KIND_PROTOCOL_UNREACHABLE:
-      return NetErr.ProtocolUnavailable;
-    case ICMP_KIND_PORT_UNREACHABLE:
-      return NetErr.ConnectionRefused;
-    default:
-      return 0;
-  }
-}
 
 // @rfc 8201 5.4
 // @rfc 1191 6.5

@@ -83,10 +83,10 @@ export function allowed(
   if (tail === 0) return length;
   if (tcb.isPushForced) return length;
   if (length === available && mayBeSmall(tcb, isMoreComing)) return length;
-  if (length > mss) return length - tail;
-  if (length === available) return 0;
-  // Cut by the window: worth it only when it is at least half of the largest window ever offered.
-  return length >= tcb.snd.maxWnd >> 1 ? length : 0;
+  // Less than a segment, held or cut by the window: not at all (tcp_snd_wnd_test). Half of the largest window is a
+  // segment (tcp_bound_to_half_wnd), so that what RFC 9293 3.8.6.2.1 asks for goes all the same.
+  if (length < mss) return 0;
+  return length - tail;
 }
 
 // @rfc 9293 MUST-17

@@ -119,6 +119,8 @@ function onSynchronized(tcb: Tcb, seg: Segment): void {
     onForwardPending(tcb, seg);
     return;
   }
+  // Neither says nor asks anything (tcp_rcv_established): not even its number is looked at.
+  if ((seg.flags & (ACK | RST | SYN)) === 0) return;
   if (isSynFinDropped(tcb.ctx, seg)) return;
   if (tcb.state === SYN_RECEIVED && !checkRepeatedSyn(tcb, seg)) return;
   if (!checkSequence(tcb, seg)) return;

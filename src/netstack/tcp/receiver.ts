@@ -35,24 +35,36 @@ const isUnread = (tcb: Tcb): boolean =>
 export function processData(tcb: Tcb, seg: Segment): boolean {
   const hasFin = (seg.flags & FIN) !== 0;
   if (seg.length === 0 && !hasFin && (seg.flags & URG) === 0) return true;
-  if (!mayReceive(tcb.state)) {
-    // After the peer's FIN nothing more can come (RFC 9293: "ignore the segment text").
-    if (seg.length > 0 || hasFin) tcb.isAckNow = true;
-    return true;
-  }
-  if (isUnread(tcb) && seg.length > 0 && seqGt(seqAdd(seg.dataSeq, seg.length), tcb.rcv.nxt)) {
+  const isAfterEnd = !mayReceive(tcb.state);
+  // After the peer's FIN nothing more can come: what begins beyond it is not even answered (tcp_rcv_state_process).
+  if (isAfterEnd && !isEndRepeated(tcb, seg)) return true;
+  const isClosed = isAfterEnd ? tcb.ctx.settings.ackPolicy === 0 : isUnread(tcb);
+  if (isClosed && seg.length > 0 && seqGt(seqAdd(seg.dataSeq, seg.length), tcb.rcv.nxt)) {
     // Nobody is there to read it: the peer must learn that (RFC 2525 2.17).
     tcb.ctx.stats.TCPAbortOnData++;
     replyReset(tcb.ctx, seg, tcb.options.authKeys);
-    abortTcb(tcb, tcb.isOrphan ? 0 : NetErr.ConnectionReset, false);
+    // tcp_reset: who has heard the end already learns it when he writes.
+    const error = tcb.state === CLOSE_WAIT ? NetErr.BrokenPipe : NetErr.ConnectionReset;
+    abortTcb(tcb, tcb.isOrphan ? 0 : error, false);
     return false;
+  }
+  if (isAfterEnd) {
+    onDuplicate(tcb, seg.dataSeq, seg.end);
+    return true;
   }
   if ((seg.flags & URG) !== 0) processUrgent(tcb, seg);
   const finSeq = seqAdd(seg.dataSeq, seg.length);
   if (seg.length > 0) processText(tcb, seg);
+  else if (hasFin && seqLt(finSeq, tcb.rcv.nxt)) onDuplicate(tcb, finSeq, seqAdd(finSeq, 1));
   if (hasFin) noteFin(tcb, finSeq);
   if (tcb.rcv.hasEarlyFin && tcb.rcv.earlyFinSeq === tcb.rcv.nxt) processFin(tcb);
   return true;
+}
+
+/** Some of what came before the FIN, or it, once more; 4.4BSD takes all that comes now for that. */
+function isEndRepeated(tcb: Tcb, seg: Segment): boolean {
+  if (tcb.ctx.settings.ackPolicy !== 0) return seg.sequenceLength > 0;
+  return seqLt(seg.dataSeq, tcb.rcv.nxt);
 }
 
 export function processText(tcb: Tcb, seg: Segment): void {
@@ -249,6 +261,8 @@ function processFin(tcb: Tcb): void {
   const { rcv } = tcb;
   rcv.hasEarlyFin = false;
   rcv.finReceived = true;
+  // Nothing lies behind the end (tcp_fin).
+  if (tcb.outOfOrder.count > 0) tcb.outOfOrder.dropBelow(tcb.outOfOrder.last);
   rcv.nxt = seqAdd(rcv.nxt, 1);
   tcb.isAckNow = true;
   tcb.events |= Ready.Read | Ready.ReadClosed;
@@ -276,13 +290,13 @@ function processUrgent(tcb: Tcb, seg: Segment): void {
   const { rcv } = tcb;
   if (seg.urgent === 0) return;
   const urgentSeq = seqAdd(seg.seq, seg.urgent - 1);
-  if (seqLt(urgentSeq, rcv.copied)) return;
+  // Of what has come already nothing becomes urgent any more (tcp_check_urg).
+  if (seqLt(urgentSeq, rcv.nxt)) return;
   if (rcv.urgentState !== URGENT_NONE && seqLe(urgentSeq, rcv.urgentSeq)) return;
   if (seqGt(urgentSeq, seqAdd(rcv.nxt, 0x1_0000))) return;
   rcv.urgentSeq = urgentSeq;
   rcv.urgentState = URGENT_PENDING;
   tcb.events |= Ready.Urgent;
-  if (seqGe(urgentSeq, rcv.copied) && seqLt(urgentSeq, rcv.nxt)) takeUrgent(tcb);
 }
 
 // @rfc 9293 MUST-32

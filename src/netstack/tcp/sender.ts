@@ -101,8 +101,8 @@ function sendNew(tcb: Tcb, isMoreComing: boolean, mss: number, isOne: boolean): 
     if (length > burst) length = burst;
     if (length > room * mss) length = room * mss;
     if (available === 0) {
-      // A FIN alone needs no window: it carries no data.
-      if (snd.finQueued && !snd.finSent) emit(tcb, 0, mss);
+      // A FIN takes a number, so it needs room in the window like a byte (tcp_snd_wnd_test).
+      if (snd.finQueued && !snd.finSent && usable > 0) emit(tcb, 0, mss);
       break;
     }
     if (length <= 0) break;
@@ -205,7 +205,7 @@ function emit(tcb: Tcb, length: number, mss: number): boolean {
   }
   // A full piece that was cut before the peer's window (and with it the MSS) grew is not small: it would hold
   // back the last one until its own delayed ACK.
-  if (length > 0 && length < mss && !isPieceEnd(tcb, dataEnd)) snd.smallEnd = dataEnd;
+  if (length % mss !== 0 && !isPieceEnd(tcb, dataEnd)) snd.smallEnd = dataEnd;
   if ((flags & PSH) !== 0) recordFlags |= PUSHED;
   const { sent, ctx } = tcb;
   const wasIdle = sent.packetsOut === 0;
@@ -286,15 +286,19 @@ export function rearmRetransmit(tcb: Tcb): void {
   schedule(tcb, tcb.rtxNs);
 }
 
+/** Something has not been sent: data, or a FIN behind it. */
+export const isWaiting = ({ snd }: Tcb): boolean =>
+  seqDiff(snd.end, snd.nxt) > 0 || (snd.finQueued && !snd.finSent);
+
 // @rfc 9293 MUST-36 MUST-60
-/** Nothing is in flight to bring an ACK, yet data waits: for a window (RFC 9293 3.8.6.1) or a cork. */
+/** Nothing is in flight to bring an ACK, yet data or a FIN waits: for a window (RFC 9293 3.8.6.1) or a cork. */
 export function armPersist(tcb: Tcb, isMoreComing: boolean): void {
   const snd = tcb.snd;
-  if (seqDiff(snd.end, snd.nxt) <= 0) return;
+  if (!isWaiting(tcb)) return;
   if (tcb.rtxKind === RTX_PERSIST && tcb.rtxNs !== NEVER) return;
   const ctx = tcb.ctx;
   const available = seqDiff(snd.end, snd.nxt);
-  const isHeldByUser = (tcb.options.cork || isMoreComing) && available <= snd.wnd;
+  const isHeldByUser = available > 0 && (tcb.options.cork || isMoreComing) && available <= snd.wnd;
   tcb.rtxKind = isHeldByUser ? RTX_CORK : RTX_PERSIST;
   const waitUs = Math.max(tcb.rtt.rtoUs, RTO_MIN_US) * 2 ** tcb.backoff;
   tcb.rtxNs =

@@ -14,7 +14,7 @@ import { enterLoss, onReorderTimer } from "./recovery.ts";
 import { retransmitLost, retransmitRecord } from "./retransmit.ts";
 import { noteTimeout } from "./rto-stats.ts";
 import { reschedule, schedule } from "./schedule.ts";
-import { armPersist, armRetransmit, output } from "./sender.ts";
+import { armPersist, armRetransmit, isWaiting, output } from "./sender.ts";
 import { EVER_RETRANS, HAS_SYN } from "./sent-list.ts";
 import {
   CA_DISORDER,
@@ -227,7 +227,7 @@ function giveUp(tcb: Tcb): void {
 /** Nothing in flight, data waiting: for the user's cork, or for the peer's window. */
 function onPersist(tcb: Tcb): void {
   const { snd, ctx } = tcb;
-  if (tcb.sent.packetsOut > 0 || seqDiff(snd.end, snd.nxt) <= 0) return;
+  if (tcb.sent.packetsOut > 0 || !isWaiting(tcb)) return;
   if (tcb.rtxKind === RTX_CORK) {
     tcb.rtxKind = RTX_PERSIST;
     forceOutput(tcb);
