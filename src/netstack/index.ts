@@ -48,7 +48,8 @@ export type { LinkEndpoint, LinkSink } from "./stack/link-endpoint.ts";
 export { Memberships } from "./stack/memberships.ts";
 export { type NeighborEntry, NeighborState } from "./stack/neighbor-entry.ts";
 export { HashPolicy, type Multipath } from "./stack/next-hops.ts";
-export type { Nic, NicAddress, NicCounters } from "./stack/nic.ts";
+export type { Nic } from "./stack/nic.ts";
+export type { NicAddress, NicCounters } from "./stack/nic-address.ts";
 export {
   GSO_NONE,
   GSO_TCPV4,

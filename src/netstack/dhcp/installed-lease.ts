@@ -2,7 +2,8 @@
 // nothing that somebody else did.
 
 import type { IpAddr } from "../ip-addr.ts";
-import type { Nic, NicAddress } from "../stack/nic.ts";
+import type { Nic } from "../stack/nic.ts";
+import type { NicAddress } from "../stack/nic-address.ts";
 import type { RouteEntry } from "../stack/route-entry.ts";
 import type { Lease } from "./lease.ts";
 

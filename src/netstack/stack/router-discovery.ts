@@ -20,7 +20,7 @@ import {
 } from "../wire/ndp.ts";
 import type { Ipv6Interface } from "./ipv6-interface.ts";
 import { ALL_ROUTERS, isLinkLocal } from "./multicast-groups.ts";
-import type { NicAddress } from "./nic.ts";
+import type { NicAddress } from "./nic-address.ts";
 import type { PacketBuffer } from "./packet-buffer.ts";
 import { inPrefix, maskAddr } from "./prefix.ts";
 import { Redirects } from "./redirects.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { IpAddr } from "../ip-addr.ts";
 import { parseIp } from "../parse-ip.ts";
-import { NicAddress } from "./nic.ts";
+import { NicAddress } from "./nic-address.ts";
 import { addressLabel, addressScope, commonPrefixBits, selectSource } from "./source-address.ts";
 
 const ip = (text: string): IpAddr => parseIp(text) as IpAddr;

@@ -3,7 +3,7 @@
 
 import type { IpAddr } from "../ip-addr.ts";
 import { isLinkLocal } from "./multicast-groups.ts";
-import type { NicAddress } from "./nic.ts";
+import type { NicAddress } from "./nic-address.ts";
 
 export const SCOPE_LINK = 2;
 export const SCOPE_SITE = 5;

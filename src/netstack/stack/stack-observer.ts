@@ -2,7 +2,8 @@
 // and return. Not for packets.
 
 import type { NeighborEntry } from "./neighbor-entry.ts";
-import type { Nic, NicAddress } from "./nic.ts";
+import type { Nic } from "./nic.ts";
+import type { NicAddress } from "./nic-address.ts";
 import type { RouteEntry } from "./route-entry.ts";
 import type { Rule } from "./rules.ts";
 
