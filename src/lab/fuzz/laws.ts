@@ -20,6 +20,14 @@ const ARRIVALS = new Set([
   "ip6InReceives",
   "ip6InOctets",
   "ip6InMcastPkts",
+  "ipInNoECTPkts",
+  "ipInECT1Pkts",
+  "ipInECT0Pkts",
+  "ipInCEPkts",
+  "ip6InNoECTPkts",
+  "ip6InECT1Pkts",
+  "ip6InECT0Pkts",
+  "ip6InCEPkts",
 ]);
 const TIMERS_MAX = 4_096;
 

@@ -249,7 +249,8 @@ class Run {
         }
         break;
       case "corrupt":
-        frame[Math.max(34, frame.length - 1 - (fault.amount % 40))] ^= 0x10;
+        // Two bits that are no neighbours: no single bit that the line itself turns makes the sum right again.
+        frame[Math.max(34, frame.length - 1 - (fault.amount % 40))] ^= 0x50;
         give(frame);
         break;
       default:
