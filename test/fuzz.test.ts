@@ -191,10 +191,10 @@ describeWith(["gcc"], "a server in a sandbox", () => {
     const flags = ["--port", "8080", "--corpus", corpus, "--out", folder];
     const r = await netcell(
       [
-        ...["fuzz", "--time", "60s", "--json", "--seed", "5", "--env", "SIX=1", ...flags],
+        ...["fuzz", "--time", "120s", "--json", "--seed", "5", "--env", "SIX=1", ...flags],
         ...["--", "./fragile-server-static", "sanitized"],
       ],
-      { cwd, limitMs: 120_000 },
+      { cwd, limitMs: 200_000 },
     );
     expect(r.stderr).toBe("");
     const { failure } = JSON.parse(r.stdout) as {
@@ -204,7 +204,7 @@ describeWith(["gcc"], "a server in a sandbox", () => {
     expect(readFileSync(failure.files[0], "utf8")).toContain('{"do":"connect","family":6}');
     expect(failure.message).toContain("stack-buffer-overflow");
     expect(r.status).toBe(1);
-  }, 180_000);
+  }, 240_000);
 
   it("says how far it came when it is interrupted", async () => {
     programs.build("fragile-server", "-static");
